@@ -1,0 +1,48 @@
+/** Every limit that a caller can meet, with its unit in its name. Errors quote these numbers. */
+
+export const IMAGE_MAX_BYTES = 10 * 1024 * 1024;
+export const TEXT_MAX_BYTES = 100_000;
+export const JSON_MAX_BYTES = 25 * 1024 * 1024;
+export const BATCH_MAX_INPUTS = 64;
+export const LABELS_MAX = 1_000;
+export const LABEL_NAME_MAX_CHARS = 200;
+export const VECTOR_MAX_DIMENSION = 4_096;
+export const PAGE_MAX = 100;
+export const PAGE_DEFAULT = 20;
+
+/** Text beyond this many tokens is not read (MiniLM was trained on 128). */
+export const TEXT_MAX_TOKENS = 128;
+
+/** Side of the square that a picture is decoded to; the network sees its centre crop of IMAGE_INPUT_SIDE_PX. */
+export const IMAGE_SQUARE_SIDE_PX = 256;
+export const IMAGE_INPUT_SIDE_PX = 224;
+
+/** Pixel limits by format (what fits the decoder's 24 MiB of wasm memory; measured, DESIGN §8). */
+export const PIXELS_MAX = {
+  jpeg: 100_000_000,
+  jpeg_progressive: 5_000_000,
+  png: 50_000_000,
+  webp: 50_000_000,
+  webp_lossless: 4_000_000,
+  webp_alpha: 3_000_000,
+} as const;
+export const DECODER_MEMORY_MAX_PAGES = 384;
+
+export const UPLOAD_PART_BYTES = 8 * 1024 * 1024;
+export const UPLOAD_MAX_BYTES = 20 * 1024 * 1024 * 1024;
+export const UPLOAD_URL_TTL_SECONDS = 6 * 3600;
+export const DATASET_MAX_ROWS = 1_000_000;
+export const DATASET_ERRORS_KEPT = 1_000;
+/** An archive may not unpack to more than this many times its own size (zip bombs). */
+export const ARCHIVE_MAX_RATIO = 200;
+export const ARCHIVE_MAX_BYTES = 200 * 1024 * 1024 * 1024;
+
+export const LEASE_TTL_SECONDS = 60;
+export const LEASE_WAIT_MAX_SECONDS = 25;
+export const JOB_MAX_ATTEMPTS = 5;
+export const WEBHOOK_MAX_BYTES = 20_000;
+export const WEBHOOK_TIMEOUT_MS = 15_000;
+export const WEBHOOK_RETRY_SECONDS = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
+export const IDEMPOTENCY_TTL_SECONDS = 86_400;
+export const KEY_CACHE_TTL_SECONDS = 30;
+export const VERSIONS_KEPT = 50;
