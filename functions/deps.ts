@@ -1,0 +1,32 @@
+/** The one composition root: every adapter that use cases may ask for. Tests build the same from the test environment's bindings. */
+import { drizzle, type DrizzleD1Database } from 'drizzle-orm/d1';
+import { newId, type IdKind } from '../shared/ids.ts';
+import * as schema from './db/schema.ts';
+import type { ClassifierObject } from './domain/classifier-object.ts';
+import type { QueueMessage } from './domain/queue-message.ts';
+import { parseSettings, type Bindings, type Settings } from './env.ts';
+
+export type Database = DrizzleD1Database<typeof schema>;
+
+export type Deps = {
+  readonly settings: Settings;
+  readonly db: Database;
+  /** The raw binding, for conditional statements that drizzle cannot say. */
+  readonly d1: D1Database;
+  readonly classifier: (id: string) => ClassifierObject;
+  readonly deliveries: Queue<QueueMessage>;
+  readonly now: () => number;
+  readonly newId: (kind: IdKind) => string;
+};
+
+export function makeDeps(env: Bindings): Deps {
+  return {
+    settings: parseSettings(env),
+    db: drizzle(env.DB, { schema }),
+    d1: env.DB,
+    classifier: (id) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject,
+    deliveries: env.DELIVERIES,
+    now: () => Date.now(),
+    newId,
+  };
+}

@@ -1,0 +1,118 @@
+/** What one classifier's Durable Object can do, as an interface: callers and env.ts know this, never the class. Embeddings are raw (no transform). */
+
+export type LabelInfo = { readonly name: string; readonly description: string | null; readonly examples: number };
+
+export type ClassifierConfig = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly modality: 'image' | 'text' | 'vector';
+  readonly backbone: string | null;
+  readonly dimension: number;
+  readonly transform: 'l2' | 'sqrt_l2';
+  readonly task: 'single_label' | 'multi_label';
+  /** null: never answers unknown. */
+  readonly falseRejectRate: number | null;
+};
+
+export type NewExample = {
+  readonly id: string;
+  readonly labels: readonly string[];
+  /** Embedding of the base backbone (or the caller's vector). */
+  readonly base: Float32Array;
+  /** Embedding of the tail that the active version carries, when it carries one; its model id. */
+  readonly tuned: { readonly model: string; readonly embedding: Float32Array } | null;
+  readonly sha256: string;
+  readonly contentType: string | null;
+  readonly objectKey: string | null;
+  readonly externalId: string | null;
+};
+
+export type ExampleWarning = { readonly code: string; readonly example_id?: string; readonly detail: string };
+export type ExampleInfo = {
+  readonly id: string;
+  readonly labels: readonly string[];
+  readonly source: 'enrolled' | 'dataset';
+  readonly sha256: string;
+  readonly contentType: string | null;
+  readonly objectKey: string | null;
+  readonly externalId: string | null;
+  readonly createdAt: number;
+};
+
+export type VersionInfo = {
+  readonly n: number;
+  readonly kind: 'instant' | 'adapted' | 'trained' | 'restored';
+  readonly backbone: string | null;
+  /** mdl_… whose tail this version runs on; null for the plain base backbone. */
+  readonly model: string | null;
+  readonly labels: readonly string[];
+  readonly evidence: unknown;
+  readonly parent: number | null;
+  readonly active: boolean;
+  readonly createdAt: number;
+};
+
+export type ServedHead = {
+  readonly version: number;
+  readonly model: string | null;
+  /** `encodeHead` bytes; null when there is nothing to predict yet. */ readonly head: Uint8Array | null;
+};
+
+export type TrainedVersion = {
+  readonly job: string;
+  readonly model: string;
+  readonly backbone: string;
+  /** Object keys of `head.safetensors` and `embeddings.safetensors`. */
+  readonly headKey: string;
+  readonly embeddingsKey: string;
+  readonly datasetId: string;
+  readonly enrolledIds: readonly string[];
+  readonly evidence: unknown;
+  /** The version that the candidate was compared with; when another is active now, nothing is activated. */
+  readonly comparedWith: number;
+  readonly activate: boolean;
+};
+
+export type Failure = { readonly ok: false; readonly code: 'not_found' | 'unknown_label' | 'conflict' | 'unprocessable'; readonly detail: string };
+export type Outcome<T> = { readonly ok: true; readonly value: T } | Failure;
+
+/** Every method is serialised by the object; all are safe to repeat with the same ids. */
+export interface ClassifierObject {
+  create(
+    config: ClassifierConfig,
+    labels: readonly { name: string; description: string | null; embedding: Float32Array | null }[],
+  ): Promise<{ version: number }>;
+  describe(): Promise<{ config: ClassifierConfig; version: number; model: string | null; labels: LabelInfo[] } | null>;
+  enroll(
+    examples: readonly NewExample[],
+    newLabels: readonly { name: string; embedding: Float32Array | null }[],
+  ): Promise<Outcome<{ version: number; warnings: ExampleWarning[][] }>>;
+  listExamples(page: { limit: number; after: string | null; label: string | null }): Promise<{ data: ExampleInfo[]; hasMore: boolean }>;
+  getExample(id: string): Promise<ExampleInfo | null>;
+  relabelExample(id: string, labels: readonly string[]): Promise<Outcome<{ version: number; example: ExampleInfo }>>;
+  /** Forgets the example everywhere (older versions that saw it can no longer be activated as they were: they are solved again without it). */
+  deleteExample(id: string): Promise<Outcome<{ version: number; objectKey: string | null }>>;
+  updateLabel(
+    name: string,
+    change: { name?: string; description?: string | null; embedding?: Float32Array | null; mergeInto?: string },
+  ): Promise<Outcome<{ version: number; labels: LabelInfo[] }>>;
+  deleteLabel(name: string): Promise<Outcome<{ version: number; objectKeys: string[] }>>;
+  configure(change: { falseRejectRate: number | null }): Promise<{ version: number }>;
+  /** The active head, or nothing new when the caller already holds `known`. */
+  servedHead(known: number | null): Promise<ServedHead | { unchanged: true; version: number }>;
+  headOf(version: number): Promise<Outcome<ServedHead>>;
+  listVersions(): Promise<VersionInfo[]>;
+  activateVersion(n: number): Promise<Outcome<VersionInfo>>;
+  /** Idempotent by job: the second call with the same job answers what the first one did. */
+  takeTrained(trained: TrainedVersion): Promise<Outcome<{ version: number; activated: boolean; activeVersion: number; reason: string | null }>>;
+  /** What a training job needs: the head being served and every example that has an original in object storage. */
+  exportForTraining(): Promise<{
+    version: number;
+    model: string | null;
+    head: Uint8Array | null;
+    examples: ExampleInfo[];
+    falseRejectRate: number | null;
+  }>;
+  report(): Promise<unknown>;
+  destroy(): Promise<{ objectKeys: string[] }>;
+}

@@ -1,0 +1,14 @@
+/** Every key in object storage is made here (documented in docs/storage.md). */
+export const objectKeys = {
+  blob: (sha256: string) => `blobs/${sha256}`,
+  backboneManifest: (id: string) => `backbones/${id}/manifest.json`,
+  example: (tenant: string, classifier: string, example: string) => `tenants/${tenant}/classifiers/${classifier}/examples/${example}`,
+  upload: (tenant: string, dataset: string, upload: string, filename: string) =>
+    `tenants/${tenant}/datasets/${dataset}/uploads/${upload}/${filename}`,
+  /** Frozen dataset files; the fence keeps two hosts from writing the same key. */
+  frozen: (tenant: string, dataset: string, fence: number, name: string) => `tenants/${tenant}/datasets/${dataset}/frozen/${fence}/${name}`,
+  incumbent: (tenant: string, job: string, fence: number, name: string) => `tenants/${tenant}/jobs/${job}/inputs/${fence}/${name}`,
+  artifact: (tenant: string, job: string, fence: number, name: string) => `tenants/${tenant}/jobs/${job}/artifacts/${fence}/${name}`,
+  checkpoint: (tenant: string, job: string, fence: number, number: number) =>
+    `tenants/${tenant}/jobs/${job}/checkpoints/${fence}-${number}.safetensors`,
+} as const;

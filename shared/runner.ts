@@ -1,0 +1,114 @@
+/** `/runner/v1`: what a trainer host and the Worker say to each other. Both sides parse both directions. A stale token is answered 409 `stale_lease`. */
+import { z } from 'zod';
+import { BackboneManifest } from './catalogue.ts';
+import { DatasetManifest } from './dataset.ts';
+import { ArtifactName, EngineResult, MethodOptions, Progress } from './engine.ts';
+
+/** A presigned GET. */
+export const Download = z.object({ url: z.string(), bytes: z.number().int().nullable(), sha256: z.string().nullable() });
+export type Download = z.infer<typeof Download>;
+/** A presigned PUT: every header must be sent as given; length and SHA-256 are signed, so other bytes are refused by the store. */
+export const UploadTarget = z.object({ url: z.string(), headers: z.record(z.string(), z.string()), key: z.string() });
+export type UploadTarget = z.infer<typeof UploadTarget>;
+
+export const LeaseRequest = z.object({
+  host: z.string().min(1).max(200),
+  capacity: z.object({ kinds: z.array(z.enum(['validate', 'train'])), device: z.enum(['cpu', 'cuda']) }),
+  wait_seconds: z.number().min(0).max(25),
+});
+export type LeaseRequest = z.infer<typeof LeaseRequest>;
+
+export const ValidateWork = z.object({
+  kind: z.literal('validate'),
+  dataset: z.string(),
+  name: z.string(),
+  modality: z.enum(['image', 'text']),
+  format: z.enum(['imagefolder', 'jsonl', 'csv', 'classifier']),
+  columns: z.record(z.string(), z.string()).nullable(),
+  split_seed: z.number().int(),
+  archive: Download.extend({ filename: z.string() }).nullable(),
+  /** Format `classifier`: originals of a classifier's examples instead of an archive. */
+  examples: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), download: Download })).nullable(),
+  vocabulary: Download.nullable(),
+});
+export type ValidateWork = z.infer<typeof ValidateWork>;
+
+export const TrainWork = z.object({
+  kind: z.literal('train'),
+  job: z.string(),
+  seed: z.number().int(),
+  method: MethodOptions,
+  dataset: z.object({ id: z.string(), manifest: DatasetManifest, files: z.record(z.string(), Download) }),
+  backbone: z.object({ manifest: BackboneManifest, files: z.record(z.string(), Download) }),
+  /** Examples of the classifier with a stored original; rows with the sha256 of a held-out row are left out by the host. */
+  enrolled: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), sha256: z.string(), download: Download })),
+  incumbent: z.object({ version: z.number().int(), head: Download, tail: Download.nullable() }).nullable(),
+  checkpoint: Download.extend({ epoch: z.number().int() }).nullable(),
+  false_reject_rate: z.number().nullable(),
+});
+export type TrainWork = z.infer<typeof TrainWork>;
+
+export const Work = z.discriminatedUnion('kind', [ValidateWork, TrainWork]);
+export type Work = z.infer<typeof Work>;
+
+export const Lease = z.object({
+  token: z.string(),
+  fence: z.number().int(),
+  attempt: z.number().int(),
+  expires_at: z.string(),
+  heartbeat_seconds: z.number(),
+  work: Work,
+});
+export type Lease = z.infer<typeof Lease>;
+
+/** `heartbeat`: renews the lease; `command` says what the owner of the job wants. */
+export const HeartbeatRequest = z.object({ progress: Progress.nullable().optional() });
+export const HeartbeatResponse = z.object({ expires_at: z.string(), command: z.enum(['continue', 'pause', 'cancel']) });
+export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
+
+/** `events`: what happened, in order. `phase: training` moves a job from `validating` to `running`. */
+export const HostEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('phase'), phase: z.string() }),
+  z.object({ type: z.literal('progress'), progress: Progress }),
+  z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string().max(2_000) }),
+]);
+export type HostEvent = z.infer<typeof HostEvent>;
+export const EventsRequest = z.object({ events: z.array(HostEvent).min(1).max(100) });
+
+/** `artifacts`: asks for presigned PUTs. Names: for training `ArtifactName`, for validation the frozen files. */
+export const ArtifactsRequest = z.object({
+  files: z
+    .array(
+      z.object({ name: z.string().regex(/^[a-z0-9._-]{1,80}$/), sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int().nonnegative() }),
+    )
+    .min(1)
+    .max(20),
+});
+export const ArtifactsResponse = z.object({ uploads: z.record(z.string(), UploadTarget) });
+/** `checkpoint`: first asks for a PUT (`stored: false`), then, after the PUT, records it (`stored: true`). */
+export const CheckpointRequest = z.object({ epoch: z.number().int(), sha256: z.string(), bytes: z.number().int(), stored: z.boolean() });
+export const CheckpointResponse = z.object({ upload: UploadTarget.nullable() });
+
+export const CompleteRequest = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('validate'),
+    ready: z.boolean(),
+    manifest: DatasetManifest.nullable(),
+    errors: DatasetManifest.shape.errors,
+    error_count: z.number().int(),
+  }),
+  z.object({
+    kind: z.literal('train'),
+    result: EngineResult,
+    artifacts: z.array(z.object({ name: ArtifactName, sha256: z.string(), bytes: z.number().int() })),
+    /** Ids of the enrolled examples in the order of `enrolled.*` in embeddings.safetensors. */
+    enrolled_ids: z.array(z.string()),
+  }),
+]);
+export type CompleteRequest = z.infer<typeof CompleteRequest>;
+export const CompleteResponse = z.object({ status: z.string(), decision: z.string().nullable() });
+export type CompleteResponse = z.infer<typeof CompleteResponse>;
+
+export const FailRequest = z.object({ code: z.string(), detail: z.string().max(4_000), retryable: z.boolean(), blame: z.enum(['caller', 'graft']) });
+/** `release`: the host gives the work back (shutdown, pause, cancel); `reason` decides the next status. */
+export const ReleaseRequest = z.object({ reason: z.enum(['shutdown', 'paused', 'cancelled']) });
