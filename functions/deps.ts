@@ -1,18 +1,21 @@
 /** The one composition root: every adapter that use cases may ask for. Tests build the same from the test environment's bindings. */
-import { drizzle, type DrizzleD1Database } from 'drizzle-orm/d1';
+import { drizzle } from 'drizzle-orm/d1';
 import { newId, type IdKind } from '../shared/ids.ts';
+import type { Database } from './db/database.ts';
 import * as schema from './db/schema.ts';
 import type { ClassifierObject } from './domain/classifier-object.ts';
 import type { QueueMessage } from './domain/queue-message.ts';
 import { parseSettings, type Bindings, type Settings } from './env.ts';
+import { makeObjects, type Objects } from './objects/objects.ts';
 
-export type Database = DrizzleD1Database<typeof schema>;
+export type { Database };
 
 export type Deps = {
   readonly settings: Settings;
   readonly db: Database;
   /** The raw binding, for conditional statements that drizzle cannot say. */
   readonly d1: D1Database;
+  readonly objects: Objects;
   readonly classifier: (id: string) => ClassifierObject;
   readonly deliveries: Queue<QueueMessage>;
   readonly now: () => number;
@@ -20,10 +23,12 @@ export type Deps = {
 };
 
 export function makeDeps(env: Bindings): Deps {
+  const settings = parseSettings(env);
   return {
-    settings: parseSettings(env),
+    settings,
     db: drizzle(env.DB, { schema }),
     d1: env.DB,
+    objects: makeObjects(settings.s3),
     classifier: (id) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject,
     deliveries: env.DELIVERIES,
     now: () => Date.now(),

@@ -1,0 +1,173 @@
+/** Objects in S3-compatible storage: whole small objects, presigned transfers and multipart uploads. Keys come from shared/object-keys.ts. */
+import { GraftError } from '../../shared/errors.ts';
+import type { UploadTarget } from '../../shared/runner.ts';
+import type { Settings } from '../env.ts';
+import { S3Client } from './s3-client.ts';
+import { completeMultipartXml, parseError, parseListParts, textOf, unquoteEtag, type ListedPart } from './s3-xml.ts';
+
+/** Deletions in flight at once: Workers allow six open connections. */
+const DELETES_AT_ONCE = 5;
+
+export type ObjectInfo = {
+  readonly bytes: number;
+  readonly etag: string;
+  readonly contentType: string | null;
+  /** Hex; null where the store does not keep it. */
+  readonly sha256: string | null;
+};
+
+export type CompletedMultipart =
+  | { readonly ok: true; readonly etag: string }
+  | { readonly ok: false; readonly code: string; readonly detail: string };
+
+/** What use cases may do with object storage. Every method throws GraftError `unavailable` when the store cannot be reached. */
+export interface Objects {
+  get(key: string): Promise<Uint8Array | null>;
+  /** For answers that pass an object through without holding it. */
+  getStream(key: string): Promise<{ body: ReadableStream<Uint8Array>; bytes: number; contentType: string | null } | null>;
+  /** False when `ifNoneMatch` was asked and the key exists already; its old bytes stay. */
+  put(key: string, bytes: Uint8Array, more?: { contentType?: string; ifNoneMatch?: '*' }): Promise<boolean>;
+  head(key: string): Promise<ObjectInfo | null>;
+  /** Missing keys are no error. */
+  delete(keys: readonly string[]): Promise<void>;
+  presignGet(key: string, more: { ttlSeconds: number; downloadName?: string }): Promise<string>;
+  /** The store refuses another length, type or SHA-256. The client's HTTP library sends content-length itself, so it is not in `headers`. */
+  presignPut(key: string, file: { sha256: string; bytes: number; contentType?: string; ttlSeconds: number }): Promise<UploadTarget>;
+  /** Answers the store's multipart id. */
+  createMultipart(key: string, more?: { contentType?: string }): Promise<string>;
+  /** No header is signed, so any HTTP client can PUT a part; sizes are checked when the upload is completed. */
+  presignPart(key: string, multipartId: string, number: number, ttlSeconds: number): Promise<string>;
+  /** Null when the store no longer knows the upload (completed or aborted). */
+  listParts(key: string, multipartId: string): Promise<ListedPart[] | null>;
+  completeMultipart(key: string, multipartId: string, parts: readonly { number: number; etag: string }[]): Promise<CompletedMultipart>;
+  abortMultipart(key: string, multipartId: string): Promise<void>;
+}
+
+export function makeObjects(s3: Settings['s3']): Objects {
+  const client = new S3Client(s3);
+
+  async function remove(key: string): Promise<void> {
+    await discard(await client.send({ method: 'DELETE', key, allow: [404] }));
+  }
+
+  return {
+    async get(key) {
+      const response = await client.send({ method: 'GET', key, allow: [404] });
+      if (response.status === 404) return discard(response);
+      return new Uint8Array(await response.arrayBuffer());
+    },
+
+    async getStream(key) {
+      const response = await client.send({ method: 'GET', key, allow: [404] });
+      if (response.status === 404 || !response.body) return discard(response);
+      return {
+        body: response.body as ReadableStream<Uint8Array>,
+        bytes: Number(response.headers.get('content-length')),
+        contentType: response.headers.get('content-type'),
+      };
+    },
+
+    async put(key, bytes, more = {}) {
+      const headers: Record<string, string> = { 'content-type': more.contentType ?? 'application/octet-stream' };
+      if (more.ifNoneMatch) headers['if-none-match'] = more.ifNoneMatch;
+      const response = await client.send({ method: 'PUT', key, headers, body: bytes, ...(more.ifNoneMatch ? { allow: [412] } : {}) });
+      await discard(response);
+      return response.ok;
+    },
+
+    async head(key) {
+      const response = await client.send({ method: 'HEAD', key, headers: { 'x-amz-checksum-mode': 'ENABLED' }, allow: [404] });
+      await discard(response);
+      if (response.status === 404) return null;
+      const checksum = response.headers.get('x-amz-checksum-sha256');
+      return {
+        bytes: Number(response.headers.get('content-length')),
+        etag: unquoteEtag(response.headers.get('etag') ?? ''),
+        contentType: response.headers.get('content-type'),
+        sha256: checksum && !checksum.includes('-') ? base64ToHex(checksum) : null,
+      };
+    },
+
+    async delete(keys) {
+      for (let at = 0; at < keys.length; at += DELETES_AT_ONCE) await Promise.all(keys.slice(at, at + DELETES_AT_ONCE).map(remove));
+    },
+
+    async presignGet(key, more) {
+      const query: Record<string, string> = more.downloadName
+        ? { 'response-content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(more.downloadName)}` }
+        : {};
+      return await client.presign('GET', key, { ttlSeconds: more.ttlSeconds, query });
+    },
+
+    async presignPut(key, file) {
+      const headers = {
+        'content-type': file.contentType ?? 'application/octet-stream',
+        'x-amz-checksum-sha256': hexToBase64(file.sha256),
+      };
+      const signed = { ...headers, 'content-length': String(file.bytes) };
+      return { url: await client.presign('PUT', key, { ttlSeconds: file.ttlSeconds, headers: signed }), headers, key };
+    },
+
+    async createMultipart(key, more = {}) {
+      const headers = { 'content-type': more.contentType ?? 'application/octet-stream' };
+      const response = await client.send({ method: 'POST', key, query: { uploads: '' }, headers });
+      const id = textOf(await response.text(), 'UploadId');
+      if (!id) throw new GraftError('unavailable', 'The object storage gave no id for a multipart upload.');
+      return id;
+    },
+
+    async presignPart(key, multipartId, number, ttlSeconds) {
+      return await client.presign('PUT', key, { ttlSeconds, query: { partNumber: String(number), uploadId: multipartId } });
+    },
+
+    async listParts(key, multipartId) {
+      const all: ListedPart[] = [];
+      let marker: number | null = 0;
+      while (marker !== null) {
+        const query: Record<string, string> = { uploadId: multipartId, 'max-parts': '1000' };
+        if (marker > 0) query['part-number-marker'] = String(marker);
+        const response = await client.send({ method: 'GET', key, query, allow: [404] });
+        if (response.status === 404) return discard(response);
+        const page = parseListParts(await response.text());
+        all.push(...page.parts);
+        // A store that repeats its marker must not keep this loop alive.
+        marker = page.nextMarker !== null && page.nextMarker > marker ? page.nextMarker : null;
+      }
+      return all;
+    },
+
+    async completeMultipart(key, multipartId, parts) {
+      const response = await client.send({
+        method: 'POST',
+        key,
+        query: { uploadId: multipartId },
+        headers: { 'content-type': 'application/xml' },
+        body: completeMultipartXml(parts),
+        allow: [400, 404],
+      });
+      const text = await response.text();
+      // S3 may answer 200 and put the error into the body, because it starts to answer before it is done.
+      const error = parseError(text);
+      if (error || !response.ok) return { ok: false, code: error?.code ?? `status_${response.status}`, detail: error?.message ?? '' };
+      return { ok: true, etag: unquoteEtag(textOf(text, 'ETag') ?? '') };
+    },
+
+    async abortMultipart(key, multipartId) {
+      await discard(await client.send({ method: 'DELETE', key, query: { uploadId: multipartId }, allow: [404] }));
+    },
+  };
+}
+
+/** Frees the connection of an answer whose body nobody reads. */
+async function discard(response: Response): Promise<null> {
+  await response.body?.cancel();
+  return null;
+}
+
+function hexToBase64(hex: string): string {
+  return btoa(String.fromCharCode(...(hex.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16))));
+}
+
+function base64ToHex(base64: string): string {
+  return Array.from(atob(base64), (c) => c.charCodeAt(0).toString(16).padStart(2, '0')).join('');
+}
