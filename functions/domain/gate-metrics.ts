@@ -1,0 +1,52 @@
+/** The gate's measurements of one contender, and a comparison as callers see it. */
+import type { Comparison, Contender, Metrics } from '../../shared/wire/evaluation.ts';
+import type { PairedComparison } from './paired-bootstrap.ts';
+import { calibrationError, drawMultinomial, quantile, seededRandom, wilsonInterval } from './statistics.ts';
+
+const METRIC_RESAMPLES = 2_000;
+
+export function toComparison(against: Contender, on: Comparison['on'], paired: PairedComparison): Comparison {
+  return {
+    against,
+    on,
+    rows: paired.rows,
+    difference: paired.difference,
+    interval: { ...paired.interval },
+    probability_better: paired.probabilityBetter,
+    wins: paired.wins,
+    losses: paired.losses,
+    p_value: paired.pBetter,
+    macro_recall_difference: paired.macroRecall.difference,
+  };
+}
+
+/** One entry a row: the true label, whether this contender was right, and the probability it gave its answer. */
+export function metricsOf(truth: readonly number[], correct: readonly boolean[], confidence: readonly number[], seed: number): Metrics {
+  const hits = correct.filter(Boolean).length;
+  const cells = new Map<number, [number, number]>();
+  for (const [i, label] of truth.entries()) {
+    const cell = cells.get(label) ?? [0, 0];
+    cell[correct[i] ? 1 : 0] += 1;
+    cells.set(label, cell);
+  }
+  const counts = [...cells.values()].flat();
+  const macroOf = (of: readonly number[]) => {
+    let sum = 0;
+    let seen = 0;
+    for (let at = 0; at < of.length; at += 2) {
+      const rows = of[at]! + of[at + 1]!;
+      if (rows > 0) {
+        sum += of[at + 1]! / rows;
+        seen += 1;
+      }
+    }
+    return seen === 0 ? 0 : sum / seen;
+  };
+  const random = seededRandom(seed);
+  const macros = Float64Array.from({ length: METRIC_RESAMPLES }, () => macroOf(drawMultinomial(counts, random)));
+  return {
+    accuracy: { value: truth.length === 0 ? 0 : hits / truth.length, interval: wilsonInterval(hits, truth.length) },
+    macro_recall: { value: macroOf(counts), interval: { low: quantile(macros, 0.025), high: quantile(macros, 0.975) } },
+    calibration_error: calibrationError(correct, confidence),
+  };
+}

@@ -1,0 +1,169 @@
+/**
+ * The gate: is the candidate better than what is served, on rows that neither has learnt from? It only decides; it never activates.
+ * Rule: promote only when the candidate beats what is served by sound evidence (at least 95 % of paired resamples strictly better *and* an exact
+ * sign test at 5 %), loses no label, and is not credibly worse on any class, in macro recall, or on the labels that the incumbent knows.
+ * Without an incumbent it must beat the majority baseline and not be credibly worse than the frozen head. Equal within noise is a refusal.
+ */
+import type { HeldOut } from '../../shared/engine.ts';
+import type { Comparison, Contender, Decision, Evaluation, Reason } from '../../shared/wire/evaluation.ts';
+import { metricsOf, toComparison } from './gate-metrics.ts';
+import { factsOf, list, moreRows, points, sentence } from './gate-words.ts';
+import { comparePaired, type PairedComparison } from './paired-bootstrap.ts';
+import { signTest, Z_ONE_SIDED_95, Z_POWER_80 } from './statistics.ts';
+
+/** Evidence that a promotion needs, and that a loss needs to block one. */
+export const CONFIDENCE = 0.95;
+/** Below this many held-out rows the answer says that they are few. */
+export const SMALL_HELD_OUT_ROWS = 100;
+
+export type GateInput = {
+  readonly heldOut: HeldOut;
+  /** `if_better` asks for a promotion. */
+  readonly promote: 'if_better' | 'never';
+  /** Null when the job names no classifier. */
+  readonly classifier: string | null;
+  /** Labels of the head being served; null when nothing is served. */
+  readonly incumbentLabels: readonly string[] | null;
+  /** Labels that the candidate can answer. */
+  readonly candidateLabels: readonly string[];
+  readonly seed: number;
+};
+export type GateOutcome = { readonly decision: Decision; readonly reasons: Reason[]; readonly evaluation: Evaluation };
+
+type Answers = { readonly prediction: readonly number[]; readonly confidence: readonly number[] };
+
+export function decideGate(input: GateInput): GateOutcome {
+  const { heldOut } = input;
+  const truth = heldOut.truth;
+  const right = (answers: Answers) => truth.map((label, i) => answers.prediction[i] === label);
+  const candidate = right(heldOut.candidate);
+  const incumbent = heldOut.incumbent && input.incumbentLabels ? right(heldOut.incumbent) : null;
+  const frozen = right(heldOut.frozen);
+  const baseline = right(heldOut.baseline);
+
+  const against: { who: Contender; on: Comparison['on']; paired: PairedComparison }[] = [];
+  if (incumbent) {
+    against.push({ who: 'incumbent', on: 'all_rows', paired: comparePaired(truth, candidate, incumbent, input.seed) });
+    const known = new Set(input.incumbentLabels);
+    const shared = truth.flatMap((label, i) => (known.has(heldOut.labels[label] ?? '') ? [i] : []));
+    if (shared.length < truth.length) {
+      const pick = <T>(all: readonly T[]) => shared.map((i) => all[i]!);
+      against.push({ who: 'incumbent', on: 'shared_labels', paired: comparePaired(pick(truth), pick(candidate), pick(incumbent), input.seed + 1) });
+    }
+  }
+  against.push({ who: 'frozen', on: 'all_rows', paired: comparePaired(truth, candidate, frozen, input.seed + 2) });
+  against.push({ who: 'baseline', on: 'all_rows', paired: comparePaired(truth, candidate, baseline, input.seed + 3) });
+
+  const measure = (correct: readonly boolean[], answers: Answers) => metricsOf(truth, correct, answers.confidence, input.seed);
+  const evaluation: Evaluation = {
+    held_out: { split: heldOut.split, rows: truth.length, labels: [...heldOut.labels] },
+    candidate: measure(candidate, heldOut.candidate),
+    incumbent: incumbent && heldOut.incumbent ? measure(incumbent, heldOut.incumbent) : null,
+    frozen: measure(frozen, heldOut.frozen),
+    baseline: measure(baseline, heldOut.baseline),
+    comparisons: against.map(({ who, on, paired }) => toComparison(who, on, paired)),
+  };
+  const paired = (who: Contender, on: Comparison['on'] = 'all_rows') => against.find((a) => a.who === who && a.on === on)?.paired ?? null;
+  const reasons = weigh(input, paired);
+  const asked = input.classifier !== null && input.promote === 'if_better';
+  const decision: Decision = !asked ? 'not_requested' : reasons.some((reason) => reason.blocks) ? 'refused' : 'promoted';
+  return { decision, reasons, evaluation };
+}
+
+type Look = (who: Contender, on?: Comparison['on']) => PairedComparison | null;
+
+function weigh(input: GateInput, look: Look): Reason[] {
+  const rows = input.heldOut.truth.length;
+  const reasons: Reason[] = [];
+  const say = (code: Reason['code'], blocks: boolean, detail: string, evidence: Record<string, unknown> = {}) =>
+    reasons.push({ code, blocks, detail, evidence });
+
+  if (input.classifier === null) say('no_classifier', true, 'The job names no classifier, so there is nothing to promote into.');
+  else if (input.promote === 'never') say('promotion_not_requested', true, 'The job was created with promote "never".');
+  if (rows === 0) {
+    say('no_held_out_rows', true, 'The dataset has no held-out rows, so nothing shows whether the candidate is better.');
+    return reasons;
+  }
+  const incumbent = look('incumbent');
+  const frozen = look('frozen')!;
+  const served = incumbent ?? look('baseline')!;
+  const name = incumbent ? 'the version being served' : 'the majority baseline';
+  const facts = factsOf(served);
+  if (!incumbent) say('nothing_served', false, 'The classifier serves no head yet, so the candidate is measured against the majority class.');
+
+  if (isBetter(served)) {
+    const code = incumbent ? 'better_than_incumbent' : 'better_than_baseline';
+    say(code, false, `The candidate is better than ${name}: ${sentence(served)}.`, facts);
+  } else if (incumbent && isWorse(incumbent)) {
+    say('worse_than_incumbent', true, `The candidate is worse than ${name}: ${sentence(served)}.`, facts);
+  } else {
+    const needed = rowsNeeded(served);
+    const more = needed === null ? null : Math.max(0, needed - rows);
+    const hope = needed === null ? ' The measured difference is not in its favour, so more held-out rows are not expected to help.' : moreRows(more!);
+    say('not_proven_better', true, `The candidate is not proven better than ${name}: ${sentence(served)}.${hope}`, {
+      ...facts,
+      rows_needed: needed,
+      more_rows_needed: more,
+    });
+  }
+  if (rows < SMALL_HELD_OUT_ROWS)
+    say('small_held_out', false, `Only ${rows} rows were held out; differences of a few points cannot be seen with so few.`, { rows });
+
+  const forgotten = (input.incumbentLabels ?? []).filter((label) => !input.candidateLabels.includes(label));
+  if (forgotten.length > 0) {
+    const detail = `The candidate does not know ${list(forgotten)}, which the version being served answers; the dataset has no example of it.`;
+    say('forgets_labels', true, detail, { labels: forgotten });
+  }
+  const known = input.incumbentLabels;
+  const fresh = known ? input.heldOut.labels.filter((label) => !known.includes(label)) : [];
+  const shared = look('incumbent', 'shared_labels');
+  if (fresh.length > 0 && shared) {
+    const on =
+      shared.rows === 0 ? 'no held-out row has a label that both know' : `on the ${shared.rows} rows of labels that both know, ${sentence(shared)}`;
+    say('new_labels', false, `The version being served does not know ${list(fresh)}; ${on}.`, { labels: fresh, shared_labels: factsOf(shared) });
+    if (isWorse(shared))
+      say('worse_on_shared_labels', true, `On labels that both know the candidate is worse: ${sentence(shared)}.`, factsOf(shared));
+  }
+  for (const [label, of] of significantLosses(served)) {
+    const named = input.heldOut.labels[label] ?? String(label);
+    const detail = `On "${named}" the candidate is worse than ${name}: it loses ${of.losses} and wins ${of.wins} of ${of.rows} rows.`;
+    say('worse_on_class', true, detail, { label: named, ...of });
+  }
+  if (served.macroRecall.probabilityWorse >= CONFIDENCE) {
+    const detail = `Averaged over classes the candidate recalls ${points(served.macroRecall.difference)} than ${name}.`;
+    say('worse_macro_recall', true, detail, served.macroRecall);
+  }
+  if (isWorse(frozen)) {
+    // With an incumbent that was beaten, being below the frozen head is a pity, not a harm to what is served.
+    say('worse_than_frozen', !incumbent, `The candidate is worse than a head on the frozen backbone: ${sentence(frozen)}.`, factsOf(frozen));
+  } else if (isBetter(frozen)) {
+    say('better_than_frozen', false, `Tuning helped beyond a head on the frozen backbone: ${sentence(frozen)}.`, factsOf(frozen));
+  } else {
+    say('not_better_than_frozen', false, `Tuning is not proven to help beyond a head on the frozen backbone: ${sentence(frozen)}.`, factsOf(frozen));
+  }
+  return reasons;
+}
+
+function isBetter(p: PairedComparison): boolean {
+  return p.probabilityStrictlyBetter >= CONFIDENCE && p.pBetter <= 1 - CONFIDENCE;
+}
+
+function isWorse(p: PairedComparison): boolean {
+  return p.difference < 0 && p.pWorse <= 1 - CONFIDENCE;
+}
+
+/** Classes with a loss that is significant after Bonferroni's correction for the number of classes. */
+function significantLosses(p: PairedComparison): [number, { rows: number; wins: number; losses: number }][] {
+  const level = (1 - CONFIDENCE) / Math.max(1, p.classes.size);
+  return [...p.classes].filter(([, of]) => of.losses > of.wins && signTest(of.losses, of.wins) <= level);
+}
+
+/**
+ * Held-out rows at which the observed difference would be proven with 80 % power (paired proportions, Connor 1987):
+ * n = (z₀.₉₅ + z₀.₈)² · (d − δ²) / δ² with δ the difference and d the share of rows on which the two disagree. Null when δ ≤ 0.
+ */
+export function rowsNeeded(p: PairedComparison): number | null {
+  if (p.difference <= 0 || p.rows === 0) return null;
+  const disagree = (p.wins + p.losses) / p.rows;
+  return Math.ceil(((Z_ONE_SIDED_95 + Z_POWER_80) ** 2 * (disagree - p.difference ** 2)) / p.difference ** 2);
+}

@@ -1,0 +1,82 @@
+/** What a training job measured and what the gate decided: the `result` of a job, readable by people and by programs. */
+import { z } from 'zod';
+
+export const Interval = z.object({ low: z.number(), high: z.number() }).meta({ id: 'Interval' });
+export type Interval = z.infer<typeof Interval>;
+
+export const Estimate = z.object({ value: z.number(), interval: Interval }).meta({ id: 'Estimate' });
+export type Estimate = z.infer<typeof Estimate>;
+
+/** Of one contender on the held-out rows: accuracy with Wilson's 95 % interval, macro recall with a bootstrap one, expected calibration error. */
+export const Metrics = z.object({ accuracy: Estimate, macro_recall: Estimate, calibration_error: z.number() }).meta({ id: 'Metrics' });
+export type Metrics = z.infer<typeof Metrics>;
+
+export const Contender = z.enum(['incumbent', 'frozen', 'baseline']).meta({ id: 'Contender' });
+export type Contender = z.infer<typeof Contender>;
+
+/** Candidate against one contender on the same rows. */
+export const Comparison = z
+  .object({
+    against: Contender,
+    /** `shared_labels`: only rows whose true label the incumbent knows. */
+    on: z.enum(['all_rows', 'shared_labels']),
+    rows: z.number().int(),
+    /** Accuracy of the candidate minus that of the contender, and its 95 % paired-bootstrap interval. */
+    difference: z.number(),
+    interval: Interval,
+    /** Share of resamples in which the candidate is better, ties counting half. */
+    probability_better: z.number(),
+    /** Rows on which only the candidate, and only the contender, is right. */
+    wins: z.number().int(),
+    losses: z.number().int(),
+    /** Exact one-sided sign test that the candidate is better. */
+    p_value: z.number(),
+    macro_recall_difference: z.number(),
+  })
+  .meta({ id: 'Comparison' });
+export type Comparison = z.infer<typeof Comparison>;
+
+export const Decision = z.enum(['promoted', 'refused', 'not_requested']).meta({ id: 'Decision' });
+export type Decision = z.infer<typeof Decision>;
+
+export const ReasonCode = z.enum([
+  'better_than_incumbent',
+  'better_than_baseline',
+  'not_proven_better',
+  'worse_than_incumbent',
+  'worse_than_frozen',
+  'worse_on_shared_labels',
+  'worse_macro_recall',
+  'worse_on_class',
+  'forgets_labels',
+  'no_held_out_rows',
+  'small_held_out',
+  'nothing_served',
+  'new_labels',
+  'better_than_frozen',
+  'not_better_than_frozen',
+  'promotion_not_requested',
+  'no_classifier',
+  'incumbent_changed',
+  'classifier_gone',
+  'not_taken',
+]);
+export type ReasonCode = z.infer<typeof ReasonCode>;
+
+/** `blocks`: this reason alone keeps the candidate from being promoted. `evidence` holds the numbers that the sentence quotes. */
+export const Reason = z
+  .object({ code: ReasonCode, blocks: z.boolean(), detail: z.string(), evidence: z.record(z.string(), z.unknown()) })
+  .meta({ id: 'Reason' });
+export type Reason = z.infer<typeof Reason>;
+
+export const Evaluation = z
+  .object({
+    held_out: z.object({ split: z.enum(['validation', 'test']), rows: z.number().int(), labels: z.array(z.string()) }),
+    candidate: Metrics,
+    incumbent: Metrics.nullable(),
+    frozen: Metrics,
+    baseline: Metrics,
+    comparisons: z.array(Comparison),
+  })
+  .meta({ id: 'Evaluation' });
+export type Evaluation = z.infer<typeof Evaluation>;
