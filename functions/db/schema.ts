@@ -69,6 +69,7 @@ export const datasets = sqliteTable(
     errorCount: integer('error_count').notNull().default(0),
     createdAt: integer('created_at').notNull(),
     readyAt: integer('ready_at'),
+    deletedAt: integer('deleted_at'),
   },
   (t) => [index('datasets_tenant').on(t.tenantId, t.id)],
 );
@@ -141,10 +142,20 @@ export const work = sqliteTable(
     completionAnswer: text('completion_answer', { mode: 'json' }),
     /** What the incumbent was when the job was leased. */
     inputs: text('inputs', { mode: 'json' }),
+    /** A verified completion that the durable object may have taken already: whoever comes next (host or sweep) carries it to its end. */
+    pending: text('pending', { mode: 'json' }),
     createdAt: integer('created_at').notNull(),
   },
   (t) => [index('work_ready').on(t.status, t.availableAt), index('work_token').on(t.tokenHash), index('work_done_token').on(t.completionTokenHash)],
 );
+
+/** Trainer hosts that asked for work, so that a queued job can say whether anybody is there to run it. */
+export const hosts = sqliteTable('hosts', {
+  name: text('name').primaryKey(),
+  kinds: text('kinds', { mode: 'json' }).$type<string[]>().notNull(),
+  device: text('device').notNull(),
+  lastSeenAt: integer('last_seen_at').notNull(),
+});
 
 export const checkpoints = sqliteTable(
   'checkpoints',

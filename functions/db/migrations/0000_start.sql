@@ -41,6 +41,7 @@ CREATE TABLE `datasets` (
 	`error_count` integer DEFAULT 0 NOT NULL,
 	`created_at` integer NOT NULL,
 	`ready_at` integer,
+	`deleted_at` integer,
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
@@ -74,6 +75,13 @@ CREATE TABLE `events` (
 --> statement-breakpoint
 CREATE INDEX `events_tenant` ON `events` (`tenant_id`,`id`);--> statement-breakpoint
 CREATE INDEX `events_outbox` ON `events` (`fanned_out`,`id`);--> statement-breakpoint
+CREATE TABLE `hosts` (
+	`name` text PRIMARY KEY NOT NULL,
+	`kinds` text NOT NULL,
+	`device` text NOT NULL,
+	`last_seen_at` integer NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE `idempotency` (
 	`tenant_id` text NOT NULL,
 	`key` text NOT NULL,
@@ -209,6 +217,7 @@ CREATE TABLE `work` (
 	`completion_digest` text,
 	`completion_answer` text,
 	`inputs` text,
+	`pending` text,
 	`created_at` integer NOT NULL
 );
 --> statement-breakpoint
