@@ -1,0 +1,122 @@
+/** Training jobs, their event log and their checkpoints. A move is one conditional statement with the machine's own sources in its `where`. */
+import { and, asc, desc, eq, gt, inArray, isNull, lt, sql } from 'drizzle-orm';
+import type { JobStatus } from '../../shared/jobs.ts';
+import type { Database } from '../db/database.ts';
+import { checkpoints, classifiers, jobEvents, jobs, work } from '../db/schema.ts';
+import { sourcesOf } from '../domain/job-machine.ts';
+
+export type JobRow = typeof jobs.$inferSelect;
+export type JobEventRow = typeof jobEvents.$inferSelect;
+export type CheckpointRow = typeof checkpoints.$inferSelect;
+
+export function insertJob(db: Database, row: typeof jobs.$inferInsert) {
+  return db.insert(jobs).values(row);
+}
+
+export async function getJob(db: Database, tenant: string, id: string): Promise<JobRow | null> {
+  const [row] = await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.tenantId, tenant), eq(jobs.id, id)));
+  return row ?? null;
+}
+
+export async function listJobs(
+  db: Database,
+  tenant: string,
+  page: { limit: number; after: string | null; status: JobStatus | null },
+): Promise<JobRow[]> {
+  return await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.tenantId, tenant), page.after ? lt(jobs.id, page.after) : undefined, page.status ? eq(jobs.status, page.status) : undefined))
+    .orderBy(desc(jobs.id))
+    .limit(page.limit + 1);
+}
+
+/** A statement that moves a job, if the machine allows it from where the job is now. */
+export function moveJob(
+  db: Database,
+  id: string,
+  to: JobStatus,
+  more: Partial<Pick<JobRow, 'startedAt' | 'finishedAt' | 'result' | 'error' | 'modelId' | 'progress'>> = {},
+) {
+  return db
+    .update(jobs)
+    .set({ status: to, ...more })
+    .where(and(eq(jobs.id, id), inArray(jobs.status, sourcesOf(to))));
+}
+
+/** `moveJob` inside a batch whose statement directly before changed a row (the lease that allows this move). */
+export function moveJobIfChanged(db: Database, id: string, to: JobStatus, more: Parameters<typeof moveJob>[3] = {}) {
+  return db
+    .update(jobs)
+    .set({ status: to, ...more })
+    .where(and(eq(jobs.id, id), inArray(jobs.status, sourcesOf(to)), sql`changes() > 0`));
+}
+
+/** A statement: cancels unless it is over, or its completion is being carried out already. */
+export function cancelJob(db: Database, tenant: string, id: string, now: number) {
+  const finishing = db
+    .select({ one: sql`1` })
+    .from(work)
+    .where(and(eq(work.id, id), sql`${work.pending} is not null`));
+  return db
+    .update(jobs)
+    .set({ status: 'cancelled', finishedAt: now })
+    .where(and(eq(jobs.tenantId, tenant), eq(jobs.id, id), inArray(jobs.status, sourcesOf('cancelled')), sql`not exists (${finishing})`));
+}
+
+export async function setProgress(db: Database, id: string, progress: unknown): Promise<void> {
+  await db.update(jobs).set({ progress }).where(eq(jobs.id, id));
+}
+
+/** A statement that appends to the job's log if the statement directly before it in the batch changed a row. */
+export function appendJobEventIfChanged(db: Database, event: { job: string; type: string; data: unknown; now: number }) {
+  return db.run(
+    sql`insert into ${jobEvents} (job_id, sequence, type, data, created_at)
+        select ${event.job}, (select coalesce(max(sequence), 0) + 1 from ${jobEvents} where job_id = ${event.job}),
+               ${event.type}, ${JSON.stringify(event.data)}, ${event.now} where changes() > 0`,
+  );
+}
+
+/** A statement that appends to the job's log. */
+export function appendJobEvent(db: Database, event: { job: string; type: string; data: unknown; now: number }) {
+  return db.run(
+    sql`insert into ${jobEvents} (job_id, sequence, type, data, created_at)
+        select ${event.job}, (select coalesce(max(sequence), 0) + 1 from ${jobEvents} where job_id = ${event.job}),
+               ${event.type}, ${JSON.stringify(event.data)}, ${event.now}`,
+  );
+}
+
+/** In order, after a sequence number; one row more than `limit` says that there is more. */
+export async function listJobEvents(db: Database, job: string, after: number, limit: number): Promise<JobEventRow[]> {
+  return await db
+    .select()
+    .from(jobEvents)
+    .where(and(eq(jobEvents.jobId, job), gt(jobEvents.sequence, after)))
+    .orderBy(asc(jobEvents.sequence))
+    .limit(limit + 1);
+}
+
+export function insertCheckpoint(db: Database, row: typeof checkpoints.$inferInsert) {
+  return db.insert(checkpoints).values(row).onConflictDoNothing();
+}
+
+/** Newest first. */
+export async function listCheckpoints(db: Database, job: string): Promise<CheckpointRow[]> {
+  return await db
+    .select()
+    .from(checkpoints)
+    .where(eq(checkpoints.jobId, job))
+    .orderBy(desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch));
+}
+
+/** What training needs to know about a classifier; null when it is not this tenant's or was deleted. */
+export async function getTrainable(db: Database, tenant: string, id: string) {
+  const [row] = await db
+    .select({ id: classifiers.id, modality: classifiers.modality, backbone: classifiers.backbone, task: classifiers.task })
+    .from(classifiers)
+    .where(and(eq(classifiers.tenantId, tenant), eq(classifiers.id, id), isNull(classifiers.deletedAt)));
+  return row ?? null;
+}

@@ -1,0 +1,201 @@
+/**
+ * Leases: who may work on what. Every statement of a lease holder carries the hash of its token, and a token dies when another host gets the work,
+ * so a host that was away too long can change nothing. The fence (a number that grows with every lease) is part of every object key it writes.
+ */
+import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
+import type { WorkKind } from '../../shared/jobs.ts';
+import type { Database } from '../db/database.ts';
+import { hosts, work } from '../db/schema.ts';
+
+export type WorkRow = typeof work.$inferSelect;
+
+/** A statement that makes a piece of work if the statement directly before it in the batch changed a row. */
+export function insertWorkIfChanged(db: Database, row: { id: string; kind: WorkKind; tenant: string; now: number }) {
+  return db.run(
+    sql`insert into ${work} (id, kind, tenant_id, status, fence, available_at, attempts, command, created_at)
+        select ${row.id}, ${row.kind}, ${row.tenant}, 'queued', 0, ${row.now}, 0, 'continue', ${row.now} where changes() > 0`,
+  );
+}
+
+export function insertWork(db: Database, row: { id: string; kind: WorkKind; tenant: string; now: number }) {
+  return db.insert(work).values({ id: row.id, kind: row.kind, tenantId: row.tenant, status: 'queued', availableAt: row.now, createdAt: row.now });
+}
+
+/** Gives the oldest waiting piece of work to one host: one statement, so that of two hosts exactly one gets it. */
+export async function leaseWork(
+  db: Database,
+  lease: { kinds: readonly WorkKind[]; host: string; tokenHash: string; now: number; expiresAt: number },
+): Promise<WorkRow | null> {
+  const next = db
+    .select({ id: work.id })
+    .from(work)
+    .where(and(eq(work.status, 'queued'), inArray(work.kind, [...lease.kinds]), lte(work.availableAt, lease.now)))
+    .orderBy(asc(work.availableAt), asc(work.id))
+    .limit(1);
+  const [row] = await db
+    .update(work)
+    .set({
+      status: 'leased',
+      fence: sql`${work.fence} + 1`,
+      attempts: sql`${work.attempts} + 1`,
+      tokenHash: lease.tokenHash,
+      host: lease.host,
+      expiresAt: lease.expiresAt,
+      command: 'continue',
+    })
+    .where(and(eq(work.id, next), eq(work.status, 'queued')))
+    .returning();
+  return row ?? null;
+}
+
+/** The work that this token holds now, or null when the lease has passed on. */
+export async function findLease(db: Database, tokenHash: string): Promise<WorkRow | null> {
+  const [row] = await db
+    .select()
+    .from(work)
+    .where(and(eq(work.tokenHash, tokenHash), eq(work.status, 'leased')));
+  return row ?? null;
+}
+
+/** The work that this token has completed, for the repetition of a completion. */
+export async function findCompleted(db: Database, tokenHash: string): Promise<WorkRow | null> {
+  const [row] = await db
+    .select()
+    .from(work)
+    .where(and(eq(work.completionTokenHash, tokenHash), eq(work.status, 'done')));
+  return row ?? null;
+}
+
+const held = (id: string, tokenHash: string) => and(eq(work.id, id), eq(work.tokenHash, tokenHash), eq(work.status, 'leased'));
+
+export async function renewLease(db: Database, tokenHash: string, expiresAt: number): Promise<WorkRow | null> {
+  const [row] = await db
+    .update(work)
+    .set({ expiresAt })
+    .where(and(eq(work.tokenHash, tokenHash), eq(work.status, 'leased')))
+    .returning();
+  return row ?? null;
+}
+
+/** Remembers what the host was given. */
+export async function setInputs(db: Database, id: string, tokenHash: string, inputs: unknown): Promise<boolean> {
+  return (await db.update(work).set({ inputs }).where(held(id, tokenHash)).returning({ id: work.id })).length > 0;
+}
+
+/** A statement: the lease ends and the work waits again, is held, or is dead. */
+export function endLease(
+  db: Database,
+  id: string,
+  tokenHash: string,
+  next: { status: 'queued' | 'held' | 'dead'; availableAt: number; attempts: number; command: 'continue' | 'cancel' },
+) {
+  return db
+    .update(work)
+    .set({ ...next, tokenHash: null, host: null, expiresAt: null, pending: null })
+    .where(held(id, tokenHash));
+}
+
+/** A statement: a verified completion is about to be carried out. From here on the work can only be finished. */
+export function beginCompletion(db: Database, id: string, tokenHash: string, pending: unknown, digest: string) {
+  return db
+    .update(work)
+    .set({ pending, completionTokenHash: tokenHash, completionDigest: digest })
+    .where(and(held(id, tokenHash), isNull(work.pending), eq(work.command, 'continue')));
+}
+
+/** A statement: the work is done and its answer kept for whoever asks again. */
+export function finishWork(db: Database, id: string, tokenHash: string, digest: string, answer: unknown) {
+  return db
+    .update(work)
+    .set({
+      status: 'done',
+      pending: null,
+      completionTokenHash: tokenHash,
+      completionDigest: digest,
+      completionAnswer: answer,
+      tokenHash: null,
+      expiresAt: null,
+    })
+    .where(held(id, tokenHash));
+}
+
+export async function getWork(db: Database, id: string): Promise<WorkRow | null> {
+  const [row] = await db.select().from(work).where(eq(work.id, id));
+  return row ?? null;
+}
+
+/** Leases that ran out, oldest first. */
+export async function expiredLeases(db: Database, now: number, limit: number): Promise<WorkRow[]> {
+  return await db
+    .select()
+    .from(work)
+    .where(and(eq(work.status, 'leased'), isNotNull(work.tokenHash), lt(work.expiresAt, now)))
+    .orderBy(asc(work.expiresAt))
+    .limit(limit);
+}
+
+/** Asks the lease holder to stop or go on. False when nobody holds the work. */
+export async function commandHolder(db: Database, id: string, command: 'continue' | 'pause'): Promise<boolean> {
+  const rows = await db
+    .update(work)
+    .set({ command })
+    .where(and(eq(work.id, id), eq(work.status, 'leased'), isNull(work.pending)))
+    .returning({ id: work.id });
+  return rows.length > 0;
+}
+
+/** A statement for the batch that cancels: a holder is told at its next heartbeat, waiting work is dead at once. */
+export function cancelWorkIfChanged(db: Database, id: string) {
+  return db
+    .update(work)
+    .set({ command: 'cancel', status: sql`case when ${work.status} = 'leased' then 'leased' else 'dead' end` })
+    .where(and(eq(work.id, id), sql`changes() > 0`));
+}
+
+/** A statement for the batches that pause and resume work which nobody holds. */
+export function moveWaitingWorkIfChanged(db: Database, id: string, to: 'held' | 'queued', now: number) {
+  return db
+    .update(work)
+    .set({ status: to, command: 'continue', availableAt: now })
+    .where(and(eq(work.id, id), inArray(work.status, ['queued', 'held']), sql`changes() > 0`));
+}
+
+/** A statement: work whose owner was deleted is never leased again. */
+export function killWork(db: Database, id: string) {
+  return db
+    .update(work)
+    .set({ status: 'dead', tokenHash: null, expiresAt: null })
+    .where(and(eq(work.id, id), or(eq(work.status, 'queued'), eq(work.status, 'leased'), eq(work.status, 'held'))));
+}
+
+/** 1 for the piece of work that the next host gets. */
+export async function queuePosition(db: Database, row: WorkRow): Promise<number> {
+  const [before] = await db
+    .select({ n: count() })
+    .from(work)
+    .where(
+      and(
+        eq(work.status, 'queued'),
+        eq(work.kind, row.kind),
+        or(lt(work.availableAt, row.availableAt), and(eq(work.availableAt, row.availableAt), lt(work.id, row.id))),
+      ),
+    );
+  return (before?.n ?? 0) + 1;
+}
+
+export async function sawHost(db: Database, host: { name: string; kinds: string[]; device: string; now: number }): Promise<void> {
+  const seen = { kinds: host.kinds, device: host.device, lastSeenAt: host.now };
+  await db
+    .insert(hosts)
+    .values({ name: host.name, ...seen })
+    .onConflictDoUpdate({ target: hosts.name, set: seen });
+}
+
+/** When any host that takes this kind of work last asked; null when none ever did. */
+export async function lastHostSeen(db: Database, kind: WorkKind): Promise<number | null> {
+  const [row] = await db
+    .select({ at: sql<number | null>`max(${hosts.lastSeenAt})` })
+    .from(hosts)
+    .where(sql`exists (select 1 from json_each(${hosts.kinds}) where value = ${kind})`);
+  return row?.at ?? null;
+}

@@ -1,0 +1,100 @@
+/** Bodies of `/v1/datasets` and its uploads. */
+import { z } from 'zod';
+import { ErrorDetail } from '../errors.ts';
+import { idPattern } from '../ids.ts';
+import { DatasetStatus } from '../jobs.ts';
+
+export const NAME_MAX_CHARS = 200;
+const Name = z.string().trim().min(1).max(NAME_MAX_CHARS);
+
+/** Which columns or keys hold what; the defaults are `text`, `image` and `label`. */
+export const DatasetColumns = z.record(z.string().min(1).max(64), z.string().min(1).max(200)).meta({ id: 'DatasetColumns' });
+
+export const CreateDatasetRequest = z
+  .union([
+    z.strictObject({
+      name: Name,
+      modality: z.enum(['image', 'text']),
+      task: z.enum(['single_label']).default('single_label'),
+      format: z.enum(['imagefolder', 'jsonl', 'csv']),
+      columns: DatasetColumns.nullable().optional(),
+    }),
+    /** Made from the originals of a classifier's enrolled examples; needs no upload. */
+    z.strictObject({ name: Name, from_classifier: z.string().regex(idPattern('classifier')) }),
+  ])
+  .meta({ id: 'CreateDatasetRequest' });
+export type CreateDatasetRequest = z.infer<typeof CreateDatasetRequest>;
+
+export const Dataset = z
+  .object({
+    object: z.literal('dataset'),
+    id: z.string(),
+    name: z.string(),
+    modality: z.enum(['image', 'text']),
+    task: z.string(),
+    format: z.enum(['imagefolder', 'jsonl', 'csv', 'classifier']),
+    columns: DatasetColumns.nullable(),
+    from_classifier: z.string().nullable(),
+    status: DatasetStatus,
+    /** Null until it is ready. */
+    rows: z.number().int().nullable(),
+    labels: z.array(z.string()).nullable(),
+    /** counts[split][label] */
+    counts: z.record(z.string(), z.record(z.string(), z.number().int())).nullable(),
+    unlabelled: z.number().int().nullable(),
+    digest: z.string().nullable(),
+    /** Rows that were left out and why, and warnings; the first 1,000 of `error_count`. */
+    errors: z.array(ErrorDetail),
+    error_count: z.number().int(),
+    upload_id: z.string().nullable(),
+    created_at: z.string(),
+    ready_at: z.string().nullable(),
+  })
+  .meta({ id: 'Dataset' });
+export type Dataset = z.infer<typeof Dataset>;
+
+export const CreateUploadRequest = z
+  .strictObject({
+    filename: z
+      .string()
+      .min(1)
+      .max(255)
+      // Becomes the last part of an object key: a name, never a path.
+      // oxlint-disable-next-line no-control-regex
+      .regex(/^(?!\.{1,2}$)[^/\\\u0000-\u001f\u007f]+$/u, 'must be a file name without slashes or control characters'),
+    bytes: z.number().int().min(1),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+      .nullable()
+      .optional(),
+  })
+  .meta({ id: 'CreateUploadRequest' });
+export type CreateUploadRequest = z.infer<typeof CreateUploadRequest>;
+
+export const Upload = z
+  .object({
+    object: z.literal('dataset.upload'),
+    upload_id: z.string(),
+    dataset: z.string(),
+    filename: z.string(),
+    bytes: z.number().int(),
+    status: z.enum(['open', 'completed', 'aborted']),
+    /** Every part has this many bytes, but the last one, which has the rest. */
+    part_bytes: z.number().int(),
+    parts: z.array(z.object({ number: z.number().int(), url: z.string() })),
+    expires_at: z.string(),
+    created_at: z.string(),
+  })
+  .meta({ id: 'DatasetUpload' });
+export type Upload = z.infer<typeof Upload>;
+
+export const CompleteUploadRequest = z
+  .strictObject({
+    parts: z
+      .array(z.strictObject({ number: z.number().int().min(1).max(10_000), etag: z.string().min(1).max(200) }))
+      .min(1)
+      .max(10_000),
+  })
+  .meta({ id: 'CompleteUploadRequest' });
+export type CompleteUploadRequest = z.infer<typeof CompleteUploadRequest>;

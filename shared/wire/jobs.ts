@@ -1,0 +1,118 @@
+/** Bodies of `/v1/training/jobs`. */
+import { z } from 'zod';
+import { ArtifactName, MethodOptions, Progress } from '../engine.ts';
+import { idPattern } from '../ids.ts';
+import { JobStatus } from '../jobs.ts';
+import { Comparison, Decision, Evaluation, Metrics, Reason } from './evaluation.ts';
+
+export const SEED_MAX = 2 ** 31 - 1;
+const METADATA_KEYS_MAX = 16;
+
+export const CreateJobRequest = z
+  .strictObject({
+    dataset: z.string().regex(idPattern('dataset')),
+    classifier: z.string().regex(idPattern('classifier')).nullable().optional(),
+    validation_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
+    target_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
+    source_classifier: z.string().regex(idPattern('classifier')).nullable().optional(),
+    backbone: z.string().min(1).max(100).nullable().optional(),
+    method: MethodOptions.optional(),
+    seed: z.number().int().min(0).max(SEED_MAX).nullable().optional(),
+    promote: z.enum(['if_better', 'never']).default('if_better'),
+    metadata: z
+      .record(z.string().min(1).max(64), z.string().max(512))
+      .refine((all) => Object.keys(all).length <= METADATA_KEYS_MAX, `at most ${METADATA_KEYS_MAX} keys`)
+      .nullable()
+      .optional(),
+  })
+  .meta({ id: 'CreateTrainingJobRequest' });
+export type CreateJobRequest = z.infer<typeof CreateJobRequest>;
+
+export const JobArtifact = z.object({ name: ArtifactName, sha256: z.string(), bytes: z.number().int() }).meta({ id: 'TrainingJobArtifact' });
+
+export const JobResult = z
+  .object({
+    decision: Decision,
+    reasons: z.array(Reason),
+    /** All on the same held-out rows. */
+    metrics: z.object({ candidate: Metrics, incumbent: Metrics.nullable(), frozen: Metrics, baseline: Metrics }),
+    held_out: Evaluation.shape.held_out,
+    comparisons: z.array(Comparison),
+    /** The classifier's version that this job made, active or not; null without a classifier. */
+    version: z.number().int().nullable(),
+    method: z.object({ asked: z.string(), used: z.string() }),
+    hyperparameters: z.record(z.string(), z.unknown()),
+    tuned_mix: z.number(),
+    mix_curve: z.array(z.object({ mix: z.number(), accuracy: z.number() })),
+    temperature: z.number(),
+    labels: z.array(z.string()),
+    train_rows: z.number().int(),
+    seconds: z.number(),
+    device: z.string(),
+    losses: z.array(z.number()),
+    notes: z.array(z.string()),
+    artifacts: z.array(JobArtifact),
+  })
+  .meta({ id: 'TrainingJobResult' });
+export type JobResult = z.infer<typeof JobResult>;
+
+export const JobError = z
+  .object({ code: z.string(), detail: z.string(), blame: z.enum(['caller', 'graft']), retryable: z.boolean(), attempts: z.number().int() })
+  .meta({ id: 'TrainingJobError' });
+export type JobError = z.infer<typeof JobError>;
+
+export const Job = z
+  .object({
+    object: z.literal('training.job'),
+    id: z.string(),
+    status: JobStatus,
+    dataset: z.string(),
+    classifier: z.string().nullable(),
+    backbone: z.string(),
+    method: MethodOptions,
+    seed: z.number().int(),
+    promote: z.enum(['if_better', 'never']),
+    metadata: z.record(z.string(), z.string()).nullable(),
+    model: z.string().nullable(),
+    result: JobResult.nullable(),
+    error: JobError.nullable(),
+    progress: Progress.nullable(),
+    hyperparameters: z.record(z.string(), z.unknown()),
+    /** What was asked of the host and has not happened yet. */
+    requested: z.enum(['pause', 'cancel']).nullable(),
+    /** How often a host has taken it, the current time included. */
+    attempts: z.number().int(),
+    /** While queued: how many jobs are before it (1 is next), and when a host last asked for training work; null when none ever did. */
+    queue: z.object({ position: z.number().int(), hosts_seen_seconds_ago: z.number().nullable() }).nullable(),
+    created_at: z.string(),
+    started_at: z.string().nullable(),
+    finished_at: z.string().nullable(),
+  })
+  .meta({ id: 'TrainingJob' });
+export type Job = z.infer<typeof Job>;
+
+export const JobEvent = z
+  .object({
+    object: z.literal('training.job.event'),
+    /** 1, 2, 3 … within the job: what Last-Event-ID names. */
+    id: z.number().int(),
+    job: z.string(),
+    type: z.enum(['status', 'phase', 'progress', 'log', 'checkpoint']),
+    data: z.record(z.string(), z.unknown()),
+    created_at: z.string(),
+  })
+  .meta({ id: 'TrainingJobEvent' });
+export type JobEvent = z.infer<typeof JobEvent>;
+
+export const Checkpoint = z
+  .object({
+    object: z.literal('training.job.checkpoint'),
+    job: z.string(),
+    epoch: z.number().int(),
+    attempt: z.number().int(),
+    sha256: z.string(),
+    bytes: z.number().int(),
+    created_at: z.string(),
+  })
+  .meta({ id: 'TrainingJobCheckpoint' });
+export type Checkpoint = z.infer<typeof Checkpoint>;
