@@ -35,3 +35,12 @@ export function makeDeps(env: Bindings): Deps {
     newId,
   };
 }
+
+const made = new WeakMap<Bindings, Deps>();
+
+/** The same Deps for all requests of an isolate: settings are parsed once, and a missing one fails every request with its name in the log. */
+export function depsFor(env: Bindings): Deps {
+  let deps = made.get(env);
+  if (!deps) made.set(env, (deps = makeDeps(env)));
+  return deps;
+}

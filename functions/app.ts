@@ -1,0 +1,22 @@
+/** HTTP wiring only: what every request passes, then every room's routes. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { depsFor } from './deps.ts';
+import { limitBody } from './http/body-limit.ts';
+import type { HttpEnv } from './http/context.ts';
+import { toProblem } from './http/problems.ts';
+import { requestId } from './http/request-id.ts';
+import { newRouter } from './http/router.ts';
+import { unrouted } from './http/unrouted.ts';
+
+export function makeApp(): OpenAPIHono<HttpEnv> {
+  const app = newRouter();
+  app.onError(toProblem);
+  app.use(requestId);
+  app.use(async (c, next) => {
+    c.set('deps', depsFor(c.env));
+    await next();
+  });
+  app.use(limitBody);
+  app.notFound(unrouted(app));
+  return app;
+}

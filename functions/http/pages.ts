@@ -1,0 +1,43 @@
+/** Cursors of lists. A cursor is opaque to callers: base64url of the last id of the page before. */
+import { GraftError } from '../../shared/errors.ts';
+import type { PageQuery } from '../../shared/wire/page.ts';
+
+export { listOf, PageQuery } from '../../shared/wire/page.ts';
+
+const PREFIX = 'after:';
+
+function encodeCursor(id: string): string {
+  const bytes = new TextEncoder().encode(PREFIX + id);
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+}
+
+function decodeCursor(cursor: string): string {
+  try {
+    const binary = atob(cursor.replaceAll('-', '+').replaceAll('_', '/'));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(binary, (c) => c.charCodeAt(0)));
+    if (text.startsWith(PREFIX)) return text.slice(PREFIX.length);
+  } catch {
+    // Falls through to the one answer for everything that we did not make.
+  }
+  const detail = 'The cursor is not one that this list gave; pass `next_cursor` of the page before as it was.';
+  throw new GraftError('invalid_request', detail, { param: 'cursor' });
+}
+
+/** What stores take: at most `limit` rows after the id `after` (null: from the start). Throws `invalid_request` for a foreign cursor. */
+export function pageOf(query: PageQuery): { limit: number; after: string | null } {
+  return { limit: query.limit, after: query.cursor === undefined ? null : decodeCursor(query.cursor) };
+}
+
+/** The answer from `limit + 1` rows as stores give them: the one too many says that there is a next page. */
+export function toList<Row extends { readonly id: string }, Item>(rows: readonly Row[], limit: number, toItem: (row: Row) => Item) {
+  const shown = rows.slice(0, limit);
+  return listAnswer(shown.map(toItem), rows.length > limit, shown.at(-1)?.id ?? null);
+}
+
+/** The answer from items and the id that the next page starts after. */
+export function listAnswer<Item>(data: Item[], hasMore: boolean, lastId: string | null) {
+  return { object: 'list' as const, data, has_more: hasMore, next_cursor: hasMore && lastId !== null ? encodeCursor(lastId) : null };
+}
