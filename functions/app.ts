@@ -7,6 +7,9 @@ import { toProblem } from './http/problems.ts';
 import { requestId } from './http/request-id.ts';
 import { newRouter } from './http/router.ts';
 import { unrouted } from './http/unrouted.ts';
+import { keysRoutes } from './routes/keys/index.ts';
+import { tenantsRoutes } from './routes/tenants/index.ts';
+import { usageRoutes } from './routes/usage/index.ts';
 
 export function makeApp(): OpenAPIHono<HttpEnv> {
   const app = newRouter();
@@ -17,6 +20,7 @@ export function makeApp(): OpenAPIHono<HttpEnv> {
     await next();
   });
   app.use(limitBody);
+  app.route('/', tenantsRoutes).route('/', keysRoutes).route('/', usageRoutes);
   app.notFound(unrouted(app));
   return app;
 }
