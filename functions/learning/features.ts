@@ -1,0 +1,48 @@
+/** How a raw embedding becomes the feature of a linear head. */
+import type { FeatureTransform } from '../../shared/head.ts';
+
+/**
+ * φ(x) = x/‖x‖ (`l2`) or √max(x,0) / ‖√max(x,0)‖ (`sqrt_l2`: the Hellinger map for ReLU outputs, Arandjelović & Zisserman 2012, RootSIFT), minus `center`.
+ * A zero vector stays zero. Throws RangeError on NaN, infinity or a wrong length.
+ * @param out written from `at` on when given
+ */
+export function transformFeature(
+  raw: ArrayLike<number>,
+  transform: FeatureTransform,
+  center: ArrayLike<number> | null,
+  out = new Float64Array(raw.length),
+  at = 0,
+): Float64Array {
+  const d = raw.length;
+  if (center && center.length !== d) throw new RangeError(`the embedding has ${d} values, expected ${center.length}`);
+  let norm = 0;
+  for (let i = 0; i < d; i++) {
+    const value = raw[i]!;
+    if (!Number.isFinite(value)) throw new RangeError(`value ${i} of the embedding is ${value}`);
+    const v = transform === 'sqrt_l2' ? Math.sqrt(Math.max(value, 0)) : value;
+    out[at + i] = v;
+    norm += v * v;
+  }
+  const scale = norm > 0 ? 1 / Math.sqrt(norm) : 0;
+  for (let i = 0; i < d; i++) out[at + i] = out[at + i]! * scale - (center ? center[i]! : 0);
+  return out;
+}
+
+/** Divides by the Euclidean norm in place; a zero vector stays zero. */
+export function normaliseInPlace(x: Float64Array | Float32Array, at = 0, length = x.length): void {
+  let norm = 0;
+  for (let i = at; i < at + length; i++) norm += x[i]! * x[i]!;
+  if (norm === 0) return;
+  const scale = 1 / Math.sqrt(norm);
+  for (let i = at; i < at + length; i++) x[i]! *= scale;
+}
+
+/** Mean of transformed background rows: the centre that makes cosine similarities mean something in a narrow cone. */
+export function backgroundCenter(rows: readonly Float32Array[], transform: FeatureTransform, dimension: number): Float32Array {
+  const sum = new Float64Array(dimension);
+  for (const row of rows) {
+    const f = transformFeature(row, transform, null);
+    for (let i = 0; i < dimension; i++) sum[i]! += f[i]!;
+  }
+  return Float32Array.from(sum, (v) => (rows.length > 0 ? v / rows.length : 0));
+}

@@ -1,0 +1,96 @@
+/** Dense symmetric mathematics in Float64, row-major. Only what the heads need. */
+
+/** A = L·Lᵀ in place (lower triangle; Golub & Van Loan, 4.2.5). Throws RangeError when A is not positive definite. */
+export function cholesky(a: Float64Array, n: number): void {
+  for (let j = 0; j < n; j++) {
+    for (let i = j; i < n; i++) {
+      let sum = a[i * n + j]!;
+      const ri = i * n;
+      const rj = j * n;
+      for (let k = 0; k < j; k++) sum -= a[ri + k]! * a[rj + k]!;
+      if (i === j) {
+        if (!(sum > 0)) throw new RangeError(`the matrix is not positive definite (pivot ${j} is ${sum})`);
+        a[ri + j] = Math.sqrt(sum);
+      } else a[ri + j] = sum / a[rj + j]!;
+    }
+  }
+}
+
+/** Solves L·Lᵀ·x = b for every column of b [n × columns], in place. */
+export function choleskySolve(l: Float64Array, n: number, b: Float64Array, columns: number): void {
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) {
+      const f = l[i * n + k]!;
+      if (f !== 0) for (let c = 0; c < columns; c++) b[i * columns + c]! -= f * b[k * columns + c]!;
+    }
+    const d = l[i * n + i]!;
+    for (let c = 0; c < columns; c++) b[i * columns + c]! /= d;
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let k = i + 1; k < n; k++) {
+      const f = l[k * n + i]!;
+      if (f !== 0) for (let c = 0; c < columns; c++) b[i * columns + c]! -= f * b[k * columns + c]!;
+    }
+    const d = l[i * n + i]!;
+    for (let c = 0; c < columns; c++) b[i * columns + c]! /= d;
+  }
+}
+
+/** Diagonal of (L·Lᵀ)⁻¹: column sums of squares of L⁻¹. */
+export function inverseDiagonal(l: Float64Array, n: number): Float64Array {
+  const diagonal = new Float64Array(n);
+  const column = new Float64Array(n);
+  for (let j = 0; j < n; j++) {
+    column[j] = 1 / l[j * n + j]!;
+    let total = column[j]! * column[j]!;
+    for (let i = j + 1; i < n; i++) {
+      let sum = 0;
+      const row = i * n;
+      for (let k = j; k < i; k++) sum -= l[row + k]! * column[k]!;
+      const value = sum / l[row + i]!;
+      column[i] = value;
+      total += value * value;
+    }
+    diagonal[j] = total;
+  }
+  return diagonal;
+}
+
+/** X·Xᵀ for X [n × d]; both triangles are filled. */
+export function gram(x: Float64Array, n: number, d: number): Float64Array {
+  const out = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      const ri = i * d;
+      const rj = j * d;
+      for (let k = 0; k < d; k++) sum += x[ri + k]! * x[rj + k]!;
+      out[i * n + j] = sum;
+      out[j * n + i] = sum;
+    }
+  }
+  return out;
+}
+
+/** Xᵀ·X for X [n × d]; both triangles are filled. */
+export function covariance(x: Float64Array, n: number, d: number): Float64Array {
+  const out = new Float64Array(d * d);
+  for (let r = 0; r < n; r++) {
+    const row = r * d;
+    for (let i = 0; i < d; i++) {
+      const v = x[row + i]!;
+      if (v === 0) continue;
+      const to = i * d;
+      for (let j = 0; j <= i; j++) out[to + j]! += v * x[row + j]!;
+    }
+  }
+  for (let i = 0; i < d; i++) for (let j = 0; j < i; j++) out[j * d + i] = out[i * d + j]!;
+  return out;
+}
+
+/** Inner product of two equally long vectors. */
+export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}

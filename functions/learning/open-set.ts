@@ -1,0 +1,40 @@
+/**
+ * Known or unknown: u(x) = best score + similarity to the nearest enrolled example (centred by the background). The threshold is the asked
+ * false-reject quantile of u over left-out known rows; while those are few it leans on where the background lies.
+ */
+import type { OpenSetRule } from '../../shared/head.ts';
+
+/** The left-out evidence counts fully only well beyond this many rows: w = n / (n + this). */
+const EVIDENCE_HALF_ROWS = 10;
+/** With no evidence from the tenant's own rows, this part of the background is to be called unknown. */
+const BACKGROUND_REJECTED = 0.95;
+
+/** Empirical quantile with linear interpolation (type 7 of Hyndman & Fan 1996). */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  if (sorted.length === 0) return Number.NaN;
+  const place = (sorted.length - 1) * q;
+  const low = Math.floor(place);
+  const high = Math.min(low + 1, sorted.length - 1);
+  return sorted[low]! + (sorted[high]! - sorted[low]!) * (place - low);
+}
+
+/**
+ * @param known u of left-out rows of the tenant (only rows whose class has another example)
+ * @param background u of background rows
+ */
+export function fitOpenSet(known: readonly number[], background: readonly number[], falseRejectRate: number): OpenSetRule {
+  const weight = known.length / (known.length + EVIDENCE_HALF_ROWS);
+  const fromKnown = known.length > 0 ? quantile(known, falseRejectRate) : Number.NaN;
+  const fromBackground = background.length > 0 ? quantile(background, BACKGROUND_REJECTED) : Number.NaN;
+  let threshold = -Infinity;
+  if (known.length > 0 && background.length > 0) {
+    // The promise is about known rows: the background may lower the bar while evidence is thin, never raise it above what known rows reach.
+    const mixed = weight * fromKnown + (1 - weight) * fromBackground;
+    threshold = Math.min(mixed, quantile(known, 0.5));
+  } else if (known.length > 0) threshold = fromKnown;
+  else if (background.length > 0) threshold = fromBackground;
+  // JSON has no infinity; u is a sum of bounded terms, so this accepts everything.
+  if (!Number.isFinite(threshold)) threshold = -1e9;
+  return { threshold, falseRejectRate, bestWeight: 1, nearestWeight: 1 };
+}

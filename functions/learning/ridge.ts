@@ -1,0 +1,163 @@
+/**
+ * One-against-rest ridge regression on ±1 targets with class-balanced weights and exact leave-one-out predictions.
+ *
+ * With rows scaled by √sᵢ and a constant feature for the bias, A = X·Xᵀ + λI (dual) or XᵀX + λI (primal):
+ *   dual    α = A⁻¹Y,  W = Xᵀα,  left-out residual eᵢ = αᵢ / (A⁻¹)ᵢᵢ
+ *   primal  W = A⁻¹XᵀY,          eᵢ = (yᵢ − xᵢW) / (1 − xᵢA⁻¹xᵢᵀ)
+ * (Rifkin & Lippert 2007, Notes on regularized least squares; Allen 1974, PRESS.) Both are exact; the dual is cheaper while n < d.
+ */
+import { cholesky, choleskySolve, covariance, gram, inverseDiagonal } from './linear-algebra.ts';
+
+export type RidgeFit = {
+  /** Row-major [labels × dimension]. */
+  readonly weight: Float64Array;
+  readonly bias: Float64Array;
+  readonly lambda: number;
+  /** Row-major [rows × labels]: what a head that never saw the row says about it. */
+  readonly leftOut: Float64Array;
+};
+
+export const LAMBDAS = [0.01, 0.03, 0.1, 0.3, 1, 3] as const;
+/** The penalty is searched on at most this many rows (cubic cost); the final solve uses all of them. */
+const SEARCH_ROWS_MAX = 256;
+
+export type RidgeInput = {
+  /** Row-major [n × d] features (transformed and centred). */
+  readonly x: Float64Array;
+  readonly n: number;
+  readonly d: number;
+  readonly labels: number;
+  /** labelsOf[i]: indices of the labels of row i. */
+  readonly labelsOf: readonly (readonly number[])[];
+};
+
+/** sᵢ = n / (K · count of the row's class), so that every class weighs the same; several labels: the mean of theirs. */
+export function balancedWeights(labelsOf: readonly (readonly number[])[], labels: number): Float64Array {
+  const counts = new Float64Array(labels);
+  for (const row of labelsOf) for (const c of row) counts[c]! += 1;
+  let present = 0;
+  for (const c of counts) if (c > 0) present += 1;
+  return Float64Array.from(labelsOf, (row) => {
+    let weight = 0;
+    for (const c of row) weight += labelsOf.length / (present * counts[c]!);
+    return row.length > 0 ? weight / row.length : 1;
+  });
+}
+
+type Prepared = { readonly xs: Float64Array; readonly ys: Float64Array; readonly root: Float64Array; readonly n: number; readonly d1: number; readonly k: number };
+
+function prepare({ x, n, d, labels, labelsOf }: RidgeInput): Prepared {
+  const d1 = d + 1;
+  const root = balancedWeights(labelsOf, labels).map(Math.sqrt);
+  const xs = new Float64Array(n * d1);
+  const ys = new Float64Array(n * labels);
+  for (let i = 0; i < n; i++) {
+    const s = root[i]!;
+    for (let j = 0; j < d; j++) xs[i * d1 + j] = x[i * d + j]! * s;
+    xs[i * d1 + d] = s;
+    ys.fill(-s, i * labels, (i + 1) * labels);
+    for (const c of labelsOf[i]!) ys[i * labels + c] = s;
+  }
+  return { xs, ys, root, n, d1, k: labels };
+}
+
+/** Fits with one penalty. @throws RangeError when λ ≤ 0 or a feature is not finite */
+export function fitRidge(input: RidgeInput, lambda: number): RidgeFit {
+  if (!(lambda > 0)) throw new RangeError(`the penalty must be positive, got ${lambda}`);
+  const p = prepare(input);
+  return p.n <= p.d1 ? fitDual(p, lambda, gram(p.xs, p.n, p.d1)) : fitPrimal(p, lambda, covariance(p.xs, p.n, p.d1));
+}
+
+/** Fits with the penalty whose left-out squared error is least. */
+export function fitRidgeLeaveOneOut(input: RidgeInput, lambdas: readonly number[] = LAMBDAS): RidgeFit {
+  const lambda = lambdas.length === 1 ? lambdas[0]! : chooseLambda(thin(input), lambdas);
+  return fitRidge(input, lambda);
+}
+
+function chooseLambda(input: RidgeInput, lambdas: readonly number[]): number {
+  const p = prepare(input);
+  const matrix = p.n <= p.d1 ? gram(p.xs, p.n, p.d1) : covariance(p.xs, p.n, p.d1);
+  let best = lambdas[0]!;
+  let least = Infinity;
+  for (const lambda of lambdas) {
+    const { leftOut } = p.n <= p.d1 ? fitDual(p, lambda, matrix) : fitPrimal(p, lambda, matrix);
+    let error = 0;
+    for (let i = 0; i < p.n; i++)
+      for (let c = 0; c < p.k; c++) error += (p.ys[i * p.k + c]! - p.root[i]! * leftOut[i * p.k + c]!) ** 2;
+    if (error < least) [least, best] = [error, lambda];
+  }
+  return best;
+}
+
+/** At most SEARCH_ROWS_MAX rows, classes taken in turn so that the small ones stay whole. */
+function thin(input: RidgeInput): RidgeInput {
+  if (input.n <= SEARCH_ROWS_MAX) return input;
+  const seen = new Float64Array(input.labels);
+  const turn = input.labelsOf.map((row) => {
+    const c = row[0] ?? 0;
+    seen[c]! += 1;
+    return seen[c]!;
+  });
+  const order = [...turn.keys()].toSorted((a, b) => turn[a]! - turn[b]! || a - b).slice(0, SEARCH_ROWS_MAX);
+  const x = new Float64Array(order.length * input.d);
+  for (const [to, from] of order.entries()) x.set(input.x.subarray(from * input.d, (from + 1) * input.d), to * input.d);
+  return { ...input, x, n: order.length, labelsOf: order.map((i) => input.labelsOf[i]!) };
+}
+
+function fitDual(p: Prepared, lambda: number, kernel: Float64Array): RidgeFit {
+  const { xs, ys, root, n, d1, k } = p;
+  const a = kernel.slice();
+  for (let i = 0; i < n; i++) a[i * n + i]! += lambda;
+  cholesky(a, n);
+  const alpha = ys.slice();
+  choleskySolve(a, n, alpha, k);
+  const diagonal = inverseDiagonal(a, n);
+  const leftOut = new Float64Array(n * k);
+  for (let i = 0; i < n; i++) for (let c = 0; c < k; c++) leftOut[i * k + c] = (ys[i * k + c]! - alpha[i * k + c]! / diagonal[i]!) / root[i]!;
+  const weight = new Float64Array(k * (d1 - 1));
+  const bias = new Float64Array(k);
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < k; c++) {
+      const f = alpha[i * k + c]!;
+      const to = c * (d1 - 1);
+      for (let j = 0; j < d1 - 1; j++) weight[to + j]! += f * xs[i * d1 + j]!;
+      bias[c]! += f * xs[i * d1 + d1 - 1]!;
+    }
+  }
+  return { weight, bias, lambda, leftOut };
+}
+
+function fitPrimal(p: Prepared, lambda: number, scatter: Float64Array): RidgeFit {
+  const { xs, ys, root, n, d1, k } = p;
+  const a = scatter.slice();
+  for (let i = 0; i < d1; i++) a[i * d1 + i]! += lambda;
+  cholesky(a, d1);
+  const w = new Float64Array(d1 * k);
+  for (let i = 0; i < n; i++) for (let j = 0; j < d1; j++) for (let c = 0; c < k; c++) w[j * k + c]! += xs[i * d1 + j]! * ys[i * k + c]!;
+  choleskySolve(a, d1, w, k);
+  const leftOut = new Float64Array(n * k);
+  const half = new Float64Array(d1);
+  for (let i = 0; i < n; i++) {
+    // xᵢA⁻¹xᵢᵀ = ‖L⁻¹xᵢ‖².
+    let leverage = 0;
+    for (let r = 0; r < d1; r++) {
+      let sum = xs[i * d1 + r]!;
+      for (let q = 0; q < r; q++) sum -= a[r * d1 + q]! * half[q]!;
+      half[r] = sum / a[r * d1 + r]!;
+      leverage += half[r]! * half[r]!;
+    }
+    for (let c = 0; c < k; c++) {
+      let fitted = 0;
+      for (let j = 0; j < d1; j++) fitted += xs[i * d1 + j]! * w[j * k + c]!;
+      const y = ys[i * k + c]!;
+      leftOut[i * k + c] = (y - (y - fitted) / Math.max(1 - leverage, 1e-12)) / root[i]!;
+    }
+  }
+  const weight = new Float64Array(k * (d1 - 1));
+  const bias = new Float64Array(k);
+  for (let c = 0; c < k; c++) {
+    for (let j = 0; j < d1 - 1; j++) weight[c * (d1 - 1) + j] = w[j * k + c]!;
+    bias[c] = w[(d1 - 1) * k + c]!;
+  }
+  return { weight, bias, lambda, leftOut };
+}
