@@ -36,8 +36,8 @@ export function startValidation(db: Database, id: string, upload: string) {
     .where(and(eq(datasets.id, id), eq(datasets.status, 'awaiting_upload'), isNull(datasets.deletedAt)));
 }
 
-/** A statement: what the validating host found, once. */
-export function finishValidation(
+/** A statement: what the validating host found, once, and only if the statement directly before (the end of its lease) changed a row. */
+export function finishValidationIfChanged(
   db: Database,
   id: string,
   found: { status: 'ready' | 'invalid'; manifest: unknown; fence: number | null; errors: unknown; errorCount: number; now: number },
@@ -52,7 +52,7 @@ export function finishValidation(
       errorCount: found.errorCount,
       readyAt: found.status === 'ready' ? found.now : null,
     })
-    .where(and(eq(datasets.id, id), eq(datasets.status, 'validating'), isNull(datasets.deletedAt)));
+    .where(and(sql`changes() > 0`, eq(datasets.id, id), eq(datasets.status, 'validating'), isNull(datasets.deletedAt)));
 }
 
 /** Marks it deleted unless a job that is not finished needs it. True when this call did it. */

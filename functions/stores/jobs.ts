@@ -47,12 +47,22 @@ export function moveJob(
     .where(and(eq(jobs.id, id), inArray(jobs.status, sourcesOf(to))));
 }
 
-/** `moveJob` inside a batch whose statement directly before changed a row (the lease that allows this move). */
-export function moveJobIfChanged(db: Database, id: string, to: JobStatus, more: Parameters<typeof moveJob>[3] = {}) {
+/**
+ * `moveJob` inside a batch whose statement directly before changed a row (the lease that allows this move). `from` narrows the sources that the
+ * machine allows.
+ */
+export function moveJobIfChanged(
+  db: Database,
+  id: string,
+  to: JobStatus,
+  more: Parameters<typeof moveJob>[3] = {},
+  from: readonly JobStatus[] = sourcesOf(to),
+) {
+  const sources = sourcesOf(to).filter((status) => from.includes(status));
   return db
     .update(jobs)
     .set({ status: to, ...more })
-    .where(and(eq(jobs.id, id), inArray(jobs.status, sourcesOf(to)), sql`changes() > 0`));
+    .where(and(sql`changes() > 0`, eq(jobs.id, id), inArray(jobs.status, sources)));
 }
 
 /** A statement: cancels unless it is over, or its completion is being carried out already. */

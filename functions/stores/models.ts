@@ -1,14 +1,21 @@
 /** Fine-tuned models: a manifest and where its files are. */
-import { and, desc, eq, isNull, lt } from 'drizzle-orm';
+import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
 import { models } from '../db/schema.ts';
 
 export type ModelRow = typeof models.$inferSelect;
 
-/** A statement. One job makes one model: an earlier row of a completion that came to nothing is replaced. */
-export function upsertModel(db: Database, row: typeof models.$inferInsert) {
-  const { id, manifest, files, createdAt } = row;
-  return db.insert(models).values(row).onConflictDoUpdate({ target: models.jobId, set: { id, manifest, files, createdAt } });
+/**
+ * A statement that runs only if the one directly before it in the batch changed a row. One job makes one model: an earlier row of a completion that
+ * came to nothing is replaced.
+ */
+export function upsertModelIfChanged(db: Database, row: Omit<ModelRow, 'deletedAt'>) {
+  return db.run(
+    sql`insert into ${models} (id, tenant_id, job_id, classifier_id, backbone, manifest, files, created_at)
+        select ${row.id}, ${row.tenantId}, ${row.jobId}, ${row.classifierId}, ${row.backbone}, ${JSON.stringify(row.manifest)},
+               ${JSON.stringify(row.files)}, ${row.createdAt} where changes() > 0
+        on conflict (job_id) do update set id = excluded.id, manifest = excluded.manifest, files = excluded.files, created_at = excluded.created_at`,
+  );
 }
 
 export async function getModel(db: Database, tenant: string, id: string): Promise<ModelRow | null> {

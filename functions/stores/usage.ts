@@ -36,3 +36,12 @@ export async function storedBytes(db: Database, tenant: string, until: string): 
     .where(and(eq(usage.tenantId, tenant), eq(usage.metric, 'stored_bytes'), lte(usage.day, until)));
   return Math.max(0, Number(row?.bytes ?? 0));
 }
+
+/** `addUsage` that counts only if the statement directly before it in the batch changed a row. */
+export function addUsageIfChanged(db: Database, of: { tenant: string; metric: UsageMetric; amount: number; now: number }) {
+  return db.run(
+    sql`insert into ${usage} (tenant_id, day, metric, amount)
+        select ${of.tenant}, ${dayOf(of.now)}, ${of.metric}, ${Math.round(of.amount)} where changes() > 0
+        on conflict (tenant_id, day, metric) do update set amount = amount + excluded.amount`,
+  );
+}

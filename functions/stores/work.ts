@@ -2,10 +2,10 @@
  * Leases: who may work on what. Every statement of a lease holder carries the hash of its token, and a token dies when another host gets the work,
  * so a host that was away too long can change nothing. The fence (a number that grows with every lease) is part of every object key it writes.
  */
-import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
+import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
 import type { WorkKind } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
-import { hosts, work } from '../db/schema.ts';
+import { hosts, jobs, work } from '../db/schema.ts';
 
 export type WorkRow = typeof work.$inferSelect;
 
@@ -21,18 +21,18 @@ export function insertWork(db: Database, row: { id: string; kind: WorkKind; tena
   return db.insert(work).values({ id: row.id, kind: row.kind, tenantId: row.tenant, status: 'queued', availableAt: row.now, createdAt: row.now });
 }
 
-/** Gives the oldest waiting piece of work to one host: one statement, so that of two hosts exactly one gets it. */
-export async function leaseWork(
-  db: Database,
-  lease: { kinds: readonly WorkKind[]; host: string; tokenHash: string; now: number; expiresAt: number },
-): Promise<WorkRow | null> {
+/**
+ * Two statements for one batch that give the oldest waiting piece of work to one host and move its job to `validating`. The first is one conditional
+ * statement, so of two hosts exactly one gets the work; together no job is ever leased and queued at the same time.
+ */
+export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; host: string; tokenHash: string; now: number; expiresAt: number }) {
   const next = db
     .select({ id: work.id })
     .from(work)
     .where(and(eq(work.status, 'queued'), inArray(work.kind, [...lease.kinds]), lte(work.availableAt, lease.now)))
     .orderBy(asc(work.availableAt), asc(work.id))
     .limit(1);
-  const [row] = await db
+  const claim = db
     .update(work)
     .set({
       status: 'leased',
@@ -45,7 +45,13 @@ export async function leaseWork(
     })
     .where(and(eq(work.id, next), eq(work.status, 'queued')))
     .returning();
-  return row ?? null;
+  const mine = db.select({ id: work.id }).from(work).where(eq(work.tokenHash, lease.tokenHash));
+  const move = db
+    .update(jobs)
+    .set({ status: 'validating', startedAt: sql`coalesce(${jobs.startedAt}, ${lease.now})` })
+    .where(and(sql`changes() > 0`, eq(jobs.id, mine), eq(jobs.status, 'queued')))
+    .returning();
+  return [claim, move] as const;
 }
 
 /** The work that this token holds now, or null when the lease has passed on. */
@@ -68,13 +74,13 @@ export async function findCompleted(db: Database, tokenHash: string): Promise<Wo
 
 const held = (id: string, tokenHash: string) => and(eq(work.id, id), eq(work.tokenHash, tokenHash), eq(work.status, 'leased'));
 
-export async function renewLease(db: Database, tokenHash: string, expiresAt: number): Promise<WorkRow | null> {
-  const [row] = await db
+/** A statement. It also heads batches of a lease holder: what follows "if changed" happens only while the lease is held. */
+export function renewLease(db: Database, tokenHash: string, expiresAt: number) {
+  return db
     .update(work)
     .set({ expiresAt })
     .where(and(eq(work.tokenHash, tokenHash), eq(work.status, 'leased')))
     .returning();
-  return row ?? null;
 }
 
 /** Remembers what the host was given. */
@@ -100,7 +106,7 @@ export function beginCompletion(db: Database, id: string, tokenHash: string, pen
   return db
     .update(work)
     .set({ pending, completionTokenHash: tokenHash, completionDigest: digest })
-    .where(and(held(id, tokenHash), isNull(work.pending), eq(work.command, 'continue')));
+    .where(and(held(id, tokenHash), isNull(work.pending), ne(work.command, 'cancel')));
 }
 
 /** A statement: the work is done and its answer kept for whoever asks again. */

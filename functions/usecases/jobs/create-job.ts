@@ -1,0 +1,101 @@
+/** Queues a training job after checking everything that can be known now, so that a host never starts what cannot end. */
+import { BackboneManifest, SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
+import { DatasetManifest } from '../../../shared/dataset.ts';
+import { MethodOptions } from '../../../shared/engine.ts';
+import { GraftError } from '../../../shared/errors.ts';
+import { objectKeys } from '../../../shared/object-keys.ts';
+import { SEED_MAX, type CreateJobRequest, type Job } from '../../../shared/wire/jobs.ts';
+import type { Deps } from '../../deps.ts';
+import { getTrainable, insertJob, type JobRow } from '../../stores/jobs.ts';
+import type { DatasetRow } from '../../stores/datasets.ts';
+import { insertWorkIfChanged } from '../../stores/work.ts';
+import { needDataset } from '../datasets/get-dataset.ts';
+import { wakeOutbox } from '../events/record-event.ts';
+import { tellMove } from './job-moves.ts';
+import { presentJob } from './present-job.ts';
+
+type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
+
+/** Fields of the published request that no engine here can honour yet: refused by name rather than ignored. */
+const NOT_YET = ['validation_dataset', 'target_dataset', 'source_classifier'] as const;
+
+export async function createJob(deps: Needs, input: { tenant: string; request: CreateJobRequest }): Promise<Job> {
+  const { tenant, request } = input;
+  for (const param of NOT_YET)
+    if (request[param]) throw new GraftError('unprocessable', `"${param}" is not supported by this version of Graft.`, { param });
+  const dataset = await needDataset(deps, tenant, request.dataset, 'dataset');
+  needTrainable(dataset);
+  const backbone = await chooseBackbone(deps, tenant, request, dataset);
+  const now = deps.now();
+  const row: JobRow = {
+    id: deps.newId('job'),
+    tenantId: tenant,
+    datasetId: dataset.id,
+    classifierId: request.classifier ?? null,
+    backbone,
+    method: request.method ?? MethodOptions.parse({}),
+    // Drawn here and recorded, never left to the engine: every job can be repeated.
+    seed: request.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) % SEED_MAX,
+    promote: request.promote,
+    metadata: request.metadata ?? null,
+    status: 'queued',
+    progress: null,
+    result: null,
+    error: null,
+    modelId: null,
+    createdAt: now,
+    startedAt: null,
+    finishedAt: null,
+  };
+  await deps.db.batch([
+    insertJob(deps.db, row),
+    ...tellMove(deps, row, 'queued'),
+    insertWorkIfChanged(deps.db, { id: row.id, kind: 'train', tenant, now }),
+  ]);
+  await wakeOutbox(deps);
+  return await presentJob(deps, row);
+}
+
+function needTrainable(dataset: DatasetRow): void {
+  if (dataset.status !== 'ready') {
+    const hint = { awaiting_upload: 'Upload its file first.', validating: 'Wait until it is ready.', invalid: 'Its errors say why.', ready: '' };
+    throw new GraftError('dataset_not_ready', `The dataset is ${dataset.status}. ${hint[dataset.status]}`, { param: 'dataset' });
+  }
+  const manifest = DatasetManifest.parse(dataset.manifest);
+  const withTraining = manifest.labels.filter((label) => (manifest.counts.train?.[label] ?? 0) > 0);
+  if (withTraining.length < 2)
+    throw new GraftError('unprocessable', `Training needs at least two labels with training rows; this dataset has ${withTraining.length}.`, {
+      param: 'dataset',
+    });
+}
+
+async function chooseBackbone(deps: Needs, tenant: string, request: CreateJobRequest, dataset: DatasetRow): Promise<string> {
+  let wanted: string | null = request.backbone ?? null;
+  if (request.classifier) {
+    const classifier = await getTrainable(deps.db, tenant, request.classifier);
+    if (!classifier) throw new GraftError('not_found', `There is no classifier "${request.classifier}".`, { param: 'classifier' });
+    if (classifier.modality !== dataset.modality) {
+      const detail = `The classifier is over ${classifier.modality}, the dataset over ${dataset.modality}.`;
+      throw new GraftError('unprocessable', detail, { param: 'classifier' });
+    }
+    if (classifier.task !== 'single_label')
+      throw new GraftError('unprocessable', 'Training for multi-label classifiers is not supported by this version of Graft.', {
+        param: 'classifier',
+      });
+    if (wanted !== null && wanted !== classifier.backbone) {
+      const detail = `The classifier runs on "${classifier.backbone}"; a job for it cannot use "${wanted}".`;
+      throw new GraftError('unprocessable', detail, { param: 'backbone' });
+    }
+    wanted = classifier.backbone;
+  }
+  const id = wanted ?? SHIPPED_BACKBONES[dataset.modality];
+  // Ids become part of an object key: only those of the catalogue's form are looked up.
+  const bytes = /^[a-z0-9][a-z0-9._-]{0,99}$/.test(id) ? await deps.objects.get(objectKeys.backboneManifest(id)) : null;
+  if (!bytes) throw new GraftError('unknown_backbone', `There is no backbone "${id}" to train on.`, { param: 'backbone' });
+  const manifest = BackboneManifest.parse(JSON.parse(new TextDecoder().decode(bytes)));
+  if (manifest.modality !== dataset.modality) {
+    const detail = `The backbone "${id}" is for ${manifest.modality}, the dataset is ${dataset.modality}.`;
+    throw new GraftError('unprocessable', detail, { param: 'backbone' });
+  }
+  return id;
+}

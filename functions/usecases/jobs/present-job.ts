@@ -1,0 +1,72 @@
+/** Rows of jobs, their log and their checkpoints as callers see them. */
+import { z } from 'zod';
+import { MethodOptions, Progress } from '../../../shared/engine.ts';
+import { JobError, JobEvent, JobResult, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
+import type { Deps } from '../../deps.ts';
+import type { CheckpointRow, JobEventRow, JobRow } from '../../stores/jobs.ts';
+import { getWork, lastHostSeen, queuePosition } from '../../stores/work.ts';
+import { iso, isoOrNull } from '../datasets/present-dataset.ts';
+
+const Metadata = z.record(z.string(), z.string()).nullable();
+
+/** Reads the work row too, so that a queued job says where it stands and whether any host is there. */
+export async function presentJob(deps: Pick<Deps, 'db' | 'now'>, row: JobRow): Promise<Job> {
+  const work = await getWork(deps.db, row.id);
+  const result = row.result === null ? null : JobResult.parse(row.result);
+  const method = MethodOptions.parse(row.method);
+  const { type: _, ...asked } = method;
+  let queue: Job['queue'] = null;
+  if (row.status === 'queued' && work) {
+    const seen = await lastHostSeen(deps.db, 'train');
+    queue = {
+      position: await queuePosition(deps.db, work),
+      hosts_seen_seconds_ago: seen === null ? null : Math.max(0, Math.round((deps.now() - seen) / 1_000)),
+    };
+  }
+  return {
+    object: 'training.job',
+    id: row.id,
+    status: row.status,
+    dataset: row.datasetId,
+    classifier: row.classifierId,
+    backbone: row.backbone,
+    method,
+    seed: row.seed,
+    promote: row.promote,
+    metadata: Metadata.parse(row.metadata),
+    model: row.modelId,
+    result,
+    error: row.error === null ? null : JobError.parse(row.error),
+    progress: row.progress === null ? null : Progress.parse(row.progress),
+    hyperparameters: result?.hyperparameters ?? asked,
+    requested: work?.status === 'leased' && work.command !== 'continue' ? work.command : null,
+    attempts: work?.attempts ?? 0,
+    queue,
+    created_at: iso(row.createdAt),
+    started_at: isoOrNull(row.startedAt),
+    finished_at: isoOrNull(row.finishedAt),
+  };
+}
+
+export function presentJobEvent(row: JobEventRow): JobEvent {
+  return JobEvent.parse({
+    object: 'training.job.event',
+    id: row.sequence,
+    job: row.jobId,
+    type: row.type,
+    data: row.data,
+    created_at: iso(row.createdAt),
+  });
+}
+
+export function presentCheckpoint(row: CheckpointRow): Checkpoint {
+  return {
+    object: 'training.job.checkpoint',
+    job: row.jobId,
+    epoch: row.epoch,
+    attempt: row.fence,
+    sha256: row.sha256,
+    bytes: row.bytes,
+    created_at: iso(row.createdAt),
+  };
+}

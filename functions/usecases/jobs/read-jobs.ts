@@ -1,0 +1,46 @@
+/** Jobs, their log and their checkpoints, read for their tenant. */
+import { GraftError } from '../../../shared/errors.ts';
+import type { JobStatus } from '../../../shared/jobs.ts';
+import type { Checkpoint, Job } from '../../../shared/wire/jobs.ts';
+import type { Deps } from '../../deps.ts';
+import {
+  getJob as readJob,
+  listCheckpoints as readCheckpoints,
+  listJobEvents,
+  listJobs as readJobs,
+  type JobEventRow,
+  type JobRow,
+} from '../../stores/jobs.ts';
+import { presentCheckpoint, presentJob } from './present-job.ts';
+
+export async function needJob(deps: Pick<Deps, 'db'>, tenant: string, id: string): Promise<JobRow> {
+  const row = await readJob(deps.db, tenant, id);
+  if (!row) throw new GraftError('not_found', `There is no training job "${id}".`);
+  return row;
+}
+
+export async function getJob(deps: Pick<Deps, 'db' | 'now'>, input: { tenant: string; id: string }): Promise<Job> {
+  return await presentJob(deps, await needJob(deps, input.tenant, input.id));
+}
+
+/** Jobs of one page, newest first, one more than the page holds when there is another page. */
+export async function listJobs(
+  deps: Pick<Deps, 'db' | 'now'>,
+  input: { tenant: string; page: { limit: number; after: string | null }; status: JobStatus | null },
+): Promise<Job[]> {
+  const rows = await readJobs(deps.db, input.tenant, { ...input.page, status: input.status });
+  return await Promise.all(rows.map(async (row) => await presentJob(deps, row)));
+}
+
+export async function jobEventsAfter(
+  deps: Pick<Deps, 'db'>,
+  input: { tenant: string; id: string; after: number; limit: number },
+): Promise<JobEventRow[]> {
+  const job = await needJob(deps, input.tenant, input.id);
+  return await listJobEvents(deps.db, job.id, input.after, input.limit);
+}
+
+export async function listCheckpoints(deps: Pick<Deps, 'db'>, input: { tenant: string; id: string }): Promise<Checkpoint[]> {
+  const job = await needJob(deps, input.tenant, input.id);
+  return (await readCheckpoints(deps.db, job.id)).map(presentCheckpoint);
+}

@@ -1,0 +1,46 @@
+/** Cancel, pause and resume: the pure machine decides, conditional statements carry it out, and a lost race is decided again. */
+import { GraftError } from '../../../shared/errors.ts';
+import type { Job } from '../../../shared/wire/jobs.ts';
+import { decideWish, type OwnerWish } from '../../domain/job-machine.ts';
+import type { Deps } from '../../deps.ts';
+import { cancelJob, moveJob, type JobRow } from '../../stores/jobs.ts';
+import { cancelWorkIfChanged, commandHolder, getWork, moveWaitingWorkIfChanged } from '../../stores/work.ts';
+import { wakeOutbox } from '../events/record-event.ts';
+import { tellMove } from './job-moves.ts';
+import { presentJob } from './present-job.ts';
+import { needJob } from './read-jobs.ts';
+
+type Needs = Pick<Deps, 'db' | 'deliveries' | 'newId' | 'now'>;
+
+/** A job changes hands rarely; three looks are enough to meet it between two changes. */
+const TRIES = 3;
+
+export async function steerJob(deps: Needs, input: { tenant: string; id: string; wish: OwnerWish }): Promise<Job> {
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const job = await needJob(deps, input.tenant, input.id);
+    const outcome = decideWish(input.wish, job.status);
+    if (outcome.kind === 'refused') throw new GraftError('conflict', outcome.detail);
+    if (outcome.kind === 'nothing') return await presentJob(deps, job);
+    const done = outcome.kind === 'ask_host' ? await commandHolder(deps.db, job.id, outcome.command) : await move(deps, job, outcome.to);
+    if (done) return await presentJob(deps, await needJob(deps, input.tenant, input.id));
+    if ((await getWork(deps.db, job.id))?.pending)
+      throw new GraftError('conflict', 'The job has just ended; its result is being recorded.', { retryAfterSeconds: 1 });
+  }
+  throw new GraftError('unavailable', 'The job changed hands while this was decided. Try again.', { retryAfterSeconds: 1 });
+}
+
+async function move(deps: Needs, job: JobRow, to: JobRow['status']): Promise<boolean> {
+  const now = deps.now();
+  // The public event is last of the chain: each statement runs only if the one before changed a row.
+  const results =
+    to === 'cancelled'
+      ? await deps.db.batch([cancelJob(deps.db, job.tenantId, job.id, now), cancelWorkIfChanged(deps.db, job.id), ...tellMove(deps, job, to)])
+      : await deps.db.batch([
+          moveJob(deps.db, job.id, to),
+          moveWaitingWorkIfChanged(deps.db, job.id, to === 'paused' ? 'held' : 'queued', now),
+          ...tellMove(deps, job, to),
+        ]);
+  const changed = (results[0] as D1Result).meta.changes > 0;
+  if (changed) await wakeOutbox(deps);
+  return changed;
+}

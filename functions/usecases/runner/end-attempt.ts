@@ -1,0 +1,74 @@
+/** Ends a lease without a completion: the host failed, gave the work back, or was not heard of any more. */
+import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
+import type { JobError } from '../../../shared/wire/jobs.ts';
+import { afterFailure } from '../../domain/job-machine.ts';
+import type { Deps } from '../../deps.ts';
+import { finishValidationIfChanged } from '../../stores/datasets.ts';
+import { getJob, moveJobIfChanged } from '../../stores/jobs.ts';
+import { endLease, type WorkRow } from '../../stores/work.ts';
+import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
+import { tellMove, type Statement } from '../jobs/job-moves.ts';
+
+export type Cause =
+  | { readonly kind: 'released' }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'failed'; readonly error: Omit<JobError, 'attempts'> };
+
+type Needs = Pick<Deps, 'db' | 'deliveries' | 'newId' | 'now'>;
+type Next = Parameters<typeof endLease>[3];
+
+/** True when this call ended the lease; false when it had passed on already. */
+export async function endAttempt(deps: Needs, work: WorkRow, cause: Cause): Promise<boolean> {
+  if (work.tokenHash === null) return false;
+  const next = decide(work, cause, deps.now());
+  const end = endLease(deps.db, work.id, work.tokenHash, next);
+  const follow = work.kind === 'train' ? await jobFollows(deps, work, cause, next) : datasetFollows(deps, work, cause, next);
+  const results: unknown[] = await deps.db.batch([end, ...follow]);
+  const ended = (results[0] as D1Result).meta.changes > 0;
+  if (ended) await wakeOutbox(deps);
+  return ended;
+}
+
+function decide(work: WorkRow, cause: Cause, now: number): Next {
+  const base = { availableAt: now, attempts: work.attempts, command: 'continue' as const };
+  if (work.command === 'cancel') return { ...base, status: 'dead', command: 'cancel' };
+  // Giving back is no failed attempt.
+  if (cause.kind === 'released') return { ...base, status: work.command === 'pause' ? 'held' : 'queued', attempts: Math.max(0, work.attempts - 1) };
+  const after = afterFailure(work.attempts, cause.kind === 'expired' || cause.error.retryable, now);
+  if (after.kind === 'dead') return { ...base, status: 'dead' };
+  if (work.command === 'pause') return { ...base, status: 'held' };
+  // A host that vanished says nothing against the work: the next host may have it at once.
+  return { ...base, status: 'queued', availableAt: cause.kind === 'expired' ? now : after.availableAt };
+}
+
+function errorOf(work: WorkRow, cause: Cause): JobError {
+  if (cause.kind === 'failed') return { ...cause.error, attempts: work.attempts };
+  const detail = `The trainer host "${work.host}" was not heard of for ${LEASE_TTL_SECONDS} s, ${work.attempts} times in all.`;
+  return { code: 'host_lost', detail, blame: 'graft', retryable: true, attempts: work.attempts };
+}
+
+async function jobFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next): Promise<Statement[]> {
+  const job = await getJob(deps.db, work.tenantId, work.id);
+  // A cancelled job has been told of already; only its work ends here.
+  if (!job || next.command === 'cancel') return [];
+  const reason =
+    cause.kind === 'failed' ? cause.error.detail : cause.kind === 'expired' ? 'The trainer host was not heard of any more.' : 'Given back.';
+  if (next.status === 'queued') return [moveJobIfChanged(deps.db, job.id, 'queued'), ...tellMove(deps, job, 'queued', { reason })];
+  if (next.status === 'held') return [moveJobIfChanged(deps.db, job.id, 'paused'), ...tellMove(deps, job, 'paused', { reason })];
+  const error = errorOf(work, cause);
+  return [moveJobIfChanged(deps.db, job.id, 'failed', { error, finishedAt: deps.now() }), ...tellMove(deps, job, 'failed', { error })];
+}
+
+function datasetFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next): Statement[] {
+  if (next.status !== 'dead') return [];
+  const error = errorOf(work, cause);
+  const errors = [{ code: error.code, detail: error.detail }];
+  return [
+    finishValidationIfChanged(deps.db, work.id, { status: 'invalid', manifest: null, fence: null, errors, errorCount: 1, now: deps.now() }),
+    eventStatementIfChanged(deps, {
+      tenant: work.tenantId,
+      type: 'dataset.invalid',
+      data: { object: 'dataset', id: work.id, status: 'invalid', error_count: 1, errors },
+    }),
+  ];
+}

@@ -1,0 +1,82 @@
+/**
+ * Carries a verified completion to its end: the durable object takes the version (idempotent by job), then one batch writes job, work, usage and
+ * events. Whoever comes first does it: the host's own call, its repetition, or the sweep after a crash.
+ */
+import { CompleteResponse } from '../../../shared/runner.ts';
+import type { Reason } from '../../../shared/wire/evaluation.ts';
+import type { JobResult } from '../../../shared/wire/jobs.ts';
+import type { Deps } from '../../deps.ts';
+import { getJob, moveJobIfChanged, type JobRow } from '../../stores/jobs.ts';
+import { addUsageIfChanged } from '../../stores/usage.ts';
+import { findCompleted, finishWork, type WorkRow } from '../../stores/work.ts';
+import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
+import { tellMove, type Statement } from '../jobs/job-moves.ts';
+import { staleLease } from './lease-token.ts';
+import { PendingCompletion } from './pending-completion.ts';
+
+type Needs = Pick<Deps, 'db' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
+
+export async function finishPending(deps: Needs, work: WorkRow): Promise<CompleteResponse> {
+  const { tokenHash, completionDigest } = work;
+  const job = await getJob(deps.db, work.tenantId, work.id);
+  if (!job || tokenHash === null || completionDigest === null) throw staleLease();
+  const pending = PendingCompletion.parse(work.pending);
+  const { result, activated } = await take(deps, job, pending);
+  const answer: CompleteResponse = { status: 'succeeded', decision: result.decision };
+  const now = deps.now();
+  const told = { decision: result.decision, model: pending.model };
+  const results: unknown[] = await deps.db.batch([
+    finishWork(deps.db, work.id, tokenHash, completionDigest, answer),
+    moveJobIfChanged(deps.db, job.id, 'succeeded', { result, modelId: pending.model, finishedAt: now }),
+    ...tellMove(deps, job, 'succeeded', told),
+    ...versionEvent(deps, job, pending.model, result, activated),
+    addUsageIfChanged(deps.db, { tenant: job.tenantId, metric: 'training_seconds', amount: Math.ceil(result.seconds), now }),
+  ]);
+  if ((results[0] as D1Result).meta.changes === 0) {
+    // Another call of the same completion was faster; its answer is the answer.
+    const done = await findCompleted(deps.db, tokenHash);
+    if (!done) throw staleLease();
+    return CompleteResponse.parse(done.completionAnswer);
+  }
+  await wakeOutbox(deps);
+  return answer;
+}
+
+async function take(deps: Needs, job: JobRow, pending: PendingCompletion): Promise<{ result: JobResult; activated: boolean }> {
+  const { result, take: wanted } = pending;
+  if (!wanted) return { result, activated: false };
+  const { classifier, ...rest } = wanted;
+  const activate = result.decision === 'promoted';
+  const outcome = await deps.classifier(classifier).takeTrained({
+    ...rest,
+    job: job.id,
+    model: pending.model,
+    activate,
+    evidence: { job: job.id, decision: result.decision, reasons: result.reasons, metrics: result.metrics },
+  });
+  if (!outcome.ok) {
+    const code = outcome.code === 'not_found' ? 'classifier_gone' : 'not_taken';
+    return { result: refuse(result, code, `The classifier did not take the version: ${outcome.detail}`, { code: outcome.code }), activated: false };
+  }
+  const { version, activated, activeVersion, reason } = outcome.value;
+  if (activate && !activated) {
+    const detail = reason ?? `Version ${activeVersion} is served now, not version ${wanted.comparedWith} that the candidate was compared with.`;
+    const evidence = { compared_with: wanted.comparedWith, active_version: activeVersion };
+    return { result: { ...refuse(result, 'incumbent_changed', detail, evidence), version }, activated: false };
+  }
+  return { result: { ...result, version }, activated };
+}
+
+/** A promotion that could not happen is a refusal with one more reason; what was not asked for stays that. */
+function refuse(result: JobResult, code: Reason['code'], detail: string, evidence: Reason['evidence']): JobResult {
+  const decision = result.decision === 'not_requested' ? 'not_requested' : 'refused';
+  return { ...result, decision, reasons: [...result.reasons, { code, blocks: true, detail, evidence }] };
+}
+
+function versionEvent(deps: Needs, job: JobRow, model: string, result: JobResult, activated: boolean): Statement[] {
+  if (job.classifierId === null || (!activated && result.decision !== 'refused')) return [];
+  const type = activated ? 'classifier.version.activated' : 'classifier.version.refused';
+  const reasons = result.reasons.filter((reason) => activated || reason.blocks).map(({ code, detail }) => ({ code, detail }));
+  const data = { object: 'classifier.version', classifier: job.classifierId, version: result.version, job: job.id, model, reasons };
+  return [eventStatementIfChanged(deps, { tenant: job.tenantId, type, data })];
+}

@@ -1,0 +1,69 @@
+/** Gives a host its next piece of work, waiting for one up to `wait_seconds`. */
+import { GraftError } from '../../../shared/errors.ts';
+import { LEASE_TTL_SECONDS, LEASE_WAIT_MAX_SECONDS } from '../../../shared/limits.ts';
+import type { Lease, LeaseRequest, Work } from '../../../shared/runner.ts';
+import type { Deps } from '../../deps.ts';
+import { appendJobEvent } from '../../stores/jobs.ts';
+import { leaseWork as leaseStatements, sawHost, setInputs, type WorkRow } from '../../stores/work.ts';
+import { iso } from '../datasets/present-dataset.ts';
+import { endAttempt } from './end-attempt.ts';
+import { expireLeases } from './expire-leases.ts';
+import { newLeaseToken } from './lease-token.ts';
+import { presentTraining, presentValidation } from './present-work.ts';
+
+type Needs = Pick<Deps, 'db' | 'objects' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
+
+const POLL_MS = 500;
+/** Three heartbeats fit into a lease, so one that is lost costs nothing. */
+const HEARTBEAT_SECONDS = LEASE_TTL_SECONDS / 3;
+
+/** Null when nothing came up. `signal` ends the wait of a host that hung up. */
+export async function leaseWork(deps: Needs, input: { request: LeaseRequest; signal?: AbortSignal }): Promise<Lease | null> {
+  const { host, capacity, wait_seconds } = input.request;
+  const until = deps.now() + Math.min(wait_seconds, LEASE_WAIT_MAX_SECONDS) * 1_000;
+  await sawHost(deps.db, { name: host, kinds: capacity.kinds, device: capacity.device, now: deps.now() });
+  if (capacity.kinds.length === 0) return null;
+  await expireLeases(deps);
+  while (!input.signal?.aborted) {
+    const lease = await tryLease(deps, input.request);
+    if (lease) return lease;
+    if (deps.now() + POLL_MS > until) return null;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return null;
+}
+
+async function tryLease(deps: Needs, request: LeaseRequest): Promise<Lease | null> {
+  const { token, hash } = await newLeaseToken();
+  const now = deps.now();
+  const expiresAt = now + LEASE_TTL_SECONDS * 1_000;
+  const [leased, moved] = await deps.db.batch(
+    leaseStatements(deps.db, { kinds: request.capacity.kinds, host: request.host, tokenHash: hash, now, expiresAt }),
+  );
+  const row = leased[0];
+  if (!row) return null;
+  if (moved.length > 0) {
+    const data = { status: 'validating', host: request.host, attempt: row.attempts };
+    await appendJobEvent(deps.db, { job: row.id, type: 'status', data, now });
+  }
+  const work = await present(deps, row, hash);
+  if (!work) return await tryLease(deps, request);
+  return { token, fence: row.fence, attempt: row.attempts, expires_at: iso(expiresAt), heartbeat_seconds: HEARTBEAT_SECONDS, work };
+}
+
+/** Null when the inputs cannot be given: the attempt ends here with the reason, instead of at a host that cannot do anything about it. */
+async function present(deps: Needs, row: WorkRow, hash: string): Promise<Work | null> {
+  try {
+    if (row.kind === 'validate') return await presentValidation(deps, row);
+    const { work, inputs } = await presentTraining(deps, row);
+    return (await setInputs(deps.db, row.id, hash, inputs)) ? work : null;
+  } catch (error) {
+    const known = error instanceof GraftError ? error : null;
+    if (!known) console.error(JSON.stringify({ message: 'the inputs of a lease cannot be given', work: row.id, error: String(error) }));
+    const code = known ? `inputs_${known.code}` : 'inputs_unavailable';
+    const detail = known?.message ?? 'The inputs of this work could not be read.';
+    const retryable = known?.retryable ?? true;
+    await endAttempt(deps, row, { kind: 'failed', error: { code, detail, retryable, blame: retryable ? 'graft' : 'caller' } });
+    return null;
+  }
+}

@@ -1,0 +1,10 @@
+/** What was served when a job was leased: the gate compares with that, and the durable object activates only if it is still so. */
+import { z } from 'zod';
+
+export const LeasedInputs = z.object({
+  /** The classifier's active version; null without a classifier. */
+  version: z.number().int().nullable(),
+  /** Labels of the head that it served; null when it served none. */
+  labels: z.array(z.string()).nullable(),
+});
+export type LeasedInputs = z.infer<typeof LeasedInputs>;

@@ -1,0 +1,161 @@
+/** What a host gets to do its work: presigned downloads of exactly the files that this piece of work needs. */
+import { BackboneManifest, SHIPPED_BACKBONES, type BlobFile } from '../../../shared/catalogue.ts';
+import { DatasetManifest } from '../../../shared/dataset.ts';
+import { MethodOptions } from '../../../shared/engine.ts';
+import { GraftError } from '../../../shared/errors.ts';
+import { decodeHead } from '../../../shared/head-file.ts';
+import { objectKeys } from '../../../shared/object-keys.ts';
+import type { Download, TrainWork, ValidateWork } from '../../../shared/runner.ts';
+import { sha256Hex } from '../../domain/digests.ts';
+import type { Deps } from '../../deps.ts';
+import { getDataset, getUpload } from '../../stores/datasets.ts';
+import { getJob, getTrainable, listCheckpoints } from '../../stores/jobs.ts';
+import { getModel } from '../../stores/models.ts';
+import type { WorkRow } from '../../stores/work.ts';
+import type { LeasedInputs } from './leased-inputs.ts';
+
+type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
+
+/** Long enough for a slow link and a big archive; a host that needs longer has lost its lease anyway. */
+const DOWNLOAD_TTL_SECONDS = 6 * 3600;
+
+export async function presentValidation(deps: Needs, work: WorkRow): Promise<ValidateWork> {
+  const row = await getDataset(deps.db, work.tenantId, work.id);
+  if (!row) throw new GraftError('not_found', 'The dataset was deleted.');
+  const upload = row.uploadId === null ? null : await getUpload(deps.db, work.tenantId, row.id, row.uploadId);
+  const archive = upload && {
+    ...(await download(deps, upload.objectKey, { bytes: upload.bytes, sha256: upload.sha256 })),
+    filename: upload.filename,
+  };
+  return {
+    kind: 'validate',
+    dataset: row.id,
+    name: row.name,
+    modality: row.modality,
+    format: row.format,
+    columns: row.columns ?? null,
+    // From the id, so that validating again after a crash divides the rows in the same way.
+    split_seed: Number.parseInt((await sha256Hex(row.id)).slice(0, 7), 16),
+    archive,
+    examples: row.format === 'classifier' ? await classifierExamples(deps, work.tenantId, row.fromClassifier) : null,
+    vocabulary: row.modality === 'text' ? await vocabulary(deps) : null,
+  };
+}
+
+async function classifierExamples(deps: Needs, tenant: string, id: string | null): Promise<ValidateWork['examples']> {
+  if (id === null || !(await getTrainable(deps.db, tenant, id))) throw new GraftError('not_found', 'The classifier of this dataset was deleted.');
+  return await originals(deps, (await deps.classifier(id).exportForTraining()).examples);
+}
+
+type Exported = Awaited<ReturnType<ReturnType<Deps['classifier']>['exportForTraining']>>;
+
+/** Examples with one label and an original; those that came from a dataset are in that dataset. */
+async function originals(deps: Needs, examples: Exported['examples']) {
+  const usable = examples.filter((example) => example.source === 'enrolled' && example.labels.length === 1);
+  return await Promise.all(
+    usable.flatMap(({ id, labels, contentType, sha256, objectKey }) =>
+      objectKey === null || labels[0] === undefined
+        ? []
+        : [
+            download(deps, objectKey, { bytes: null, sha256 }).then((file) => ({
+              id,
+              label: labels[0] ?? '',
+              content_type: contentType ?? 'application/octet-stream',
+              sha256,
+              download: file,
+            })),
+          ],
+    ),
+  );
+}
+
+async function vocabulary(deps: Needs): Promise<Download> {
+  const manifest = await backboneManifest(deps, SHIPPED_BACKBONES.text);
+  if (!manifest.vocabulary) throw new GraftError('unavailable', `The backbone "${manifest.id}" has no vocabulary.`);
+  return await blob(deps, manifest.vocabulary);
+}
+
+export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ work: TrainWork; inputs: LeasedInputs }> {
+  const job = await getJob(deps.db, work.tenantId, work.id);
+  const dataset = job && (await getDataset(deps.db, work.tenantId, job.datasetId));
+  if (!job || !dataset || dataset.frozenFence === null) throw new GraftError('not_found', "The job's dataset was deleted.");
+  const fence = dataset.frozenFence;
+  const manifest = DatasetManifest.parse(dataset.manifest);
+  const backbone = await backboneManifest(deps, job.backbone);
+  const blobs = [
+    backbone.trunk.model,
+    backbone.trunk.data,
+    backbone.tail.model,
+    backbone.tail.data,
+    backbone.weights,
+    backbone.vocabulary,
+    backbone.background,
+  ];
+  const classifier = job.classifierId === null ? null : await exported(deps, work, job.classifierId);
+  const [checkpoint] = await listCheckpoints(deps.db, job.id);
+  return {
+    inputs: classifier?.inputs ?? { version: null, labels: null },
+    work: {
+      kind: 'train',
+      job: job.id,
+      seed: job.seed,
+      method: MethodOptions.parse(job.method),
+      dataset: {
+        id: dataset.id,
+        manifest,
+        files: await record(manifest.files, (file) => download(deps, objectKeys.frozen(work.tenantId, dataset.id, fence, file.name), file)),
+      },
+      backbone: {
+        manifest: backbone,
+        files: await record(
+          blobs.filter((file) => file !== null),
+          (file) => blob(deps, file),
+        ),
+      },
+      enrolled: classifier?.enrolled ?? [],
+      incumbent: classifier?.incumbent ?? null,
+      checkpoint: checkpoint ? { ...(await download(deps, checkpoint.objectKey, checkpoint)), epoch: checkpoint.epoch } : null,
+      false_reject_rate: classifier?.falseRejectRate ?? null,
+    },
+  };
+}
+
+/** The head that is served now goes to object storage beside the job, so that host and gate mean the same version. */
+async function exported(deps: Needs, work: WorkRow, id: string) {
+  if (!(await getTrainable(deps.db, work.tenantId, id))) throw new GraftError('not_found', 'The classifier of this job was deleted.');
+  const now = await deps.classifier(id).exportForTraining();
+  const enrolled = await originals(deps, now.examples);
+  const inputs: LeasedInputs = { version: now.version, labels: now.head === null ? null : [...decodeHead(now.head).labels] };
+  let incumbent: TrainWork['incumbent'] = null;
+  if (now.head !== null) {
+    const key = objectKeys.incumbent(work.tenantId, work.id, work.fence, 'head.safetensors');
+    await deps.objects.put(key, now.head);
+    const head = await download(deps, key, { bytes: now.head.length, sha256: await sha256Hex(now.head) });
+    incumbent = { version: now.version, head, tail: now.model === null ? null : await tailOf(deps, work.tenantId, now.model) };
+  }
+  return { enrolled, inputs, incumbent, falseRejectRate: now.falseRejectRate };
+}
+
+async function tailOf(deps: Needs, tenant: string, model: string): Promise<Download | null> {
+  const row = await getModel(deps.db, tenant, model);
+  const key = row?.files['tail.onnx'];
+  return key === undefined ? null : await download(deps, key, { bytes: null, sha256: null });
+}
+
+async function backboneManifest(deps: Needs, id: string): Promise<BackboneManifest> {
+  const bytes = await deps.objects.get(objectKeys.backboneManifest(id));
+  if (!bytes) throw new GraftError('unavailable', `The backbone "${id}" is not in object storage. Run the set-up.`);
+  return BackboneManifest.parse(JSON.parse(new TextDecoder().decode(bytes)));
+}
+
+async function blob(deps: Needs, file: BlobFile): Promise<Download> {
+  return await download(deps, objectKeys.blob(file.sha256), file);
+}
+
+async function download(deps: Needs, key: string, of: { bytes: number | null; sha256: string | null }): Promise<Download> {
+  return { url: await deps.objects.presignGet(key, { ttlSeconds: DOWNLOAD_TTL_SECONDS }), bytes: of.bytes, sha256: of.sha256 };
+}
+
+async function record<T extends { name: string }>(files: readonly T[], make: (file: T) => Promise<Download>): Promise<Record<string, Download>> {
+  return Object.fromEntries(await Promise.all(files.map(async (file) => [file.name, await make(file)] as const)));
+}

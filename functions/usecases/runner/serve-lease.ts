@@ -1,0 +1,126 @@
+/** What a lease holder does while it works: heartbeat, events, artifacts, checkpoints, failing and giving back. */
+import { ArtifactName, Progress } from '../../../shared/engine.ts';
+import { GraftError } from '../../../shared/errors.ts';
+import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
+import { objectKeys } from '../../../shared/object-keys.ts';
+import type { HeartbeatResponse, HostEvent, UploadTarget } from '../../../shared/runner.ts';
+import { sha256Hex } from '../../domain/digests.ts';
+import type { Deps } from '../../deps.ts';
+import { appendJobEventIfChanged, getJob, insertCheckpoint, moveJobIfChanged, setProgress } from '../../stores/jobs.ts';
+import { renewLease, type WorkRow } from '../../stores/work.ts';
+import { iso } from '../datasets/present-dataset.ts';
+import { wakeOutbox } from '../events/record-event.ts';
+import { tellMove } from '../jobs/job-moves.ts';
+import { endAttempt } from './end-attempt.ts';
+import { needLease, staleLease } from './lease-token.ts';
+import { verifyFiles, type NamedFile } from './verify-artifacts.ts';
+
+type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
+
+/** A presigned PUT outlives many leases, but its key carries the fence, so a late one overwrites nobody's file. */
+const UPLOAD_TTL_SECONDS = 3 * 3600;
+const FROZEN_FILES: readonly string[] = ['dataset.safetensors', 'rows.jsonl'];
+
+const untilOf = (deps: Pick<Deps, 'now'>) => deps.now() + LEASE_TTL_SECONDS * 1_000;
+
+export async function heartbeat(deps: Needs, input: { token: string; progress: Progress | null }): Promise<HeartbeatResponse> {
+  const expiresAt = untilOf(deps);
+  const [work] = await renewLease(deps.db, await sha256Hex(input.token), expiresAt);
+  if (!work) throw staleLease();
+  if (input.progress && work.kind === 'train') await recordProgress(deps, work, input.progress);
+  return { expires_at: iso(expiresAt), command: work.command };
+}
+
+export async function takeHostEvents(deps: Needs, input: { token: string; events: readonly HostEvent[] }): Promise<void> {
+  const { work, hash } = await needLease(deps, input.token);
+  const job = work.kind === 'train' ? await getJob(deps.db, work.tenantId, work.id) : null;
+  for (const event of input.events) {
+    const renew = renewLease(deps.db, hash, untilOf(deps));
+    if (!job) {
+      if ((await renew).length === 0) throw staleLease();
+      continue;
+    }
+    if (event.type === 'progress') {
+      if ((await renew).length === 0) throw staleLease();
+      await recordProgress(deps, work, event.progress);
+      continue;
+    }
+    const { type, ...data } = event;
+    const [renewed] = await deps.db.batch([renew, appendJobEventIfChanged(deps.db, { job: job.id, type, data, now: deps.now() })]);
+    if (renewed.length === 0) throw staleLease();
+    if (event.type === 'phase' && event.phase === 'training') await startRunning(deps, hash, job);
+  }
+}
+
+async function startRunning(deps: Needs, hash: string, job: NonNullable<Awaited<ReturnType<typeof getJob>>>): Promise<void> {
+  await deps.db.batch([
+    renewLease(deps.db, hash, untilOf(deps)),
+    moveJobIfChanged(deps.db, job.id, 'running', {}, ['validating']),
+    ...tellMove(deps, job, 'running'),
+  ]);
+  await wakeOutbox(deps);
+}
+
+/** The newest progress is on the job; only the first of each epoch goes to its log, or the log would grow with the batches. */
+async function recordProgress(deps: Needs, work: WorkRow, progress: Progress): Promise<void> {
+  const job = await getJob(deps.db, work.tenantId, work.id);
+  const before = job?.progress == null ? null : Progress.parse(job.progress);
+  await setProgress(deps.db, work.id, progress);
+  if (before?.epoch !== progress.epoch && work.tokenHash !== null)
+    await deps.db.batch([
+      renewLease(deps.db, work.tokenHash, untilOf(deps)),
+      appendJobEventIfChanged(deps.db, { job: work.id, type: 'progress', data: progress, now: deps.now() }),
+    ]);
+}
+
+export async function presignArtifacts(deps: Needs, input: { token: string; files: readonly NamedFile[] }): Promise<Record<string, UploadTarget>> {
+  const { work } = await needLease(deps, input.token);
+  const allowed: readonly string[] = work.kind === 'train' ? ArtifactName.options : FROZEN_FILES;
+  const strange = input.files.find((file) => !allowed.includes(file.name));
+  if (strange) throw new GraftError('unprocessable', `"${strange.name}" is not a file of this work; it may be ${allowed.join(', ')}.`);
+  const keyOf = (name: string) =>
+    work.kind === 'train'
+      ? objectKeys.artifact(work.tenantId, work.id, work.fence, name)
+      : objectKeys.frozen(work.tenantId, work.id, work.fence, name);
+  const targets = input.files.map(
+    async ({ name, sha256, bytes }) => [name, await deps.objects.presignPut(keyOf(name), { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS })] as const,
+  );
+  return Object.fromEntries(await Promise.all(targets));
+}
+
+export async function saveCheckpoint(
+  deps: Needs,
+  input: { token: string; epoch: number; sha256: string; bytes: number; stored: boolean },
+): Promise<UploadTarget | null> {
+  const { work, hash } = await needLease(deps, input.token);
+  if (work.kind !== 'train') throw new GraftError('unprocessable', 'Only training has checkpoints.');
+  const { epoch, sha256, bytes } = input;
+  const key = objectKeys.checkpoint(work.tenantId, work.id, work.fence, epoch);
+  if (!input.stored) return await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS });
+  await verifyFiles(deps, [{ name: `checkpoint of epoch ${epoch}`, sha256, bytes }], () => key);
+  const now = deps.now();
+  const [renewed] = await deps.db.batch([
+    renewLease(deps.db, hash, untilOf(deps)),
+    appendJobEventIfChanged(deps.db, { job: work.id, type: 'checkpoint', data: { epoch, bytes }, now }),
+    insertCheckpoint(deps.db, { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now }),
+  ]);
+  if (renewed.length === 0) throw staleLease();
+  return null;
+}
+
+export async function failWork(
+  deps: Needs,
+  input: { token: string; code: string; detail: string; retryable: boolean; blame: 'caller' | 'graft' },
+): Promise<void> {
+  const { work } = await needLease(deps, input.token);
+  const { token: _, ...error } = input;
+  if (work.pending !== null) throw new GraftError('conflict', 'This lease was completed already; its result is being recorded.');
+  if (!(await endAttempt(deps, work, { kind: 'failed', error }))) throw staleLease();
+}
+
+/** The host's reason is a courtesy; what its owner asked for decides whether the job waits again, is paused or stays cancelled. */
+export async function releaseWork(deps: Needs, input: { token: string }): Promise<void> {
+  const { work } = await needLease(deps, input.token);
+  if (work.pending !== null) throw new GraftError('conflict', 'This lease was completed already; its result is being recorded.');
+  if (!(await endAttempt(deps, work, { kind: 'released' }))) throw staleLease();
+}
