@@ -6,7 +6,10 @@ import * as schema from './db/schema.ts';
 import type { ClassifierObject } from './domain/classifier-object.ts';
 import type { QueueMessage } from './domain/queue-message.ts';
 import { parseSettings, type Bindings, type Settings } from './env.ts';
+import { makeCatalogue, type Catalogue } from './inference/catalogue.ts';
+import { makeEncoder, type Encoder } from './inference/encoder.ts';
 import { makeObjects, type Objects } from './objects/objects.ts';
+import { findModelTail } from './stores/model-tail.ts';
 
 export type { Database };
 
@@ -16,6 +19,8 @@ export type Deps = {
   /** The raw binding, for conditional statements that drizzle cannot say. */
   readonly d1: D1Database;
   readonly objects: Objects;
+  readonly catalogue: Catalogue;
+  readonly encoder: Encoder;
   readonly classifier: (id: string) => ClassifierObject;
   readonly deliveries: Queue<QueueMessage>;
   readonly now: () => number;
@@ -24,11 +29,17 @@ export type Deps = {
 
 export function makeDeps(env: Bindings): Deps {
   const settings = parseSettings(env);
+  const db = drizzle(env.DB, { schema });
+  const objects = makeObjects(settings.s3);
+  const read = async (key: string) => await objects.get(key);
+  const catalogue = makeCatalogue(read);
   return {
     settings,
-    db: drizzle(env.DB, { schema }),
+    db,
     d1: env.DB,
-    objects: makeObjects(settings.s3),
+    objects,
+    catalogue,
+    encoder: makeEncoder({ catalogue, read, findTail: async (model) => await findModelTail(db, model) }),
     classifier: (id) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject,
     deliveries: env.DELIVERIES,
     now: () => Date.now(),

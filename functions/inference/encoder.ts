@@ -1,0 +1,124 @@
+/**
+ * From bytes or text to embeddings: decode → trunk → base tail → tuned tail. This is the one place where a network runs. Whatever is needed is
+ * buffered before the first await, and input tensors belong to one request: state shared across awaits breaks under concurrency.
+ */
+import imgdecWasm from '../../shared/preprocess/imgdec.wasm';
+import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
+import { GraftError } from '../../shared/errors.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
+import { makeDecoder } from '../../shared/preprocess/decoder.ts';
+import { toNetworkInput } from '../../shared/preprocess/pixels.ts';
+import { makeTokenizer, type Tokenizer } from '../../shared/preprocess/wordpiece.ts';
+import { graphSource, type Catalogue } from './catalogue.ts';
+import { Graph, readGraph, type Read } from './graph.ts';
+import { ort, ortMemoryBytes } from './ort.ts';
+import { RunQueue } from './run-queue.ts';
+import { Tails, type FindTail } from './tails.ts';
+
+export type EncoderInput = { readonly kind: 'image'; readonly bytes: Uint8Array } | { readonly kind: 'text'; readonly text: string };
+export type EncodeOn = {
+  /** Id in the catalogue. */
+  readonly backbone: string;
+  /** `mdl_…` whose tail gives the tuned embedding; null for none. */
+  readonly model: string | null;
+};
+/** Raw embeddings (no transform), float32 [dimension]; times in milliseconds. `queue` is the wait for other runs. */
+export type Encoded = {
+  readonly base: Float32Array;
+  readonly tuned: Float32Array | null;
+  readonly timings: { readonly decode: number; readonly embed: number; readonly queue: number };
+};
+
+export interface Encoder {
+  /** Throws GraftError: those of the decoder, `unknown_backbone`, `unavailable` when files are missing or damaged, `text_invalid`. */
+  encode(input: EncoderInput, on: EncodeOn): Promise<Encoded>;
+  memory(): { readonly runtimeBytes: number; readonly decoderBytes: number; readonly tails: readonly string[] };
+}
+
+type Opened = { readonly manifest: BackboneManifest; readonly trunk: Graph; readonly tail: Graph; readonly tokenize: Tokenizer | null };
+
+export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail: FindTail; tailsMaxBytes?: number }): Encoder {
+  const { catalogue, read } = parts;
+  const queue = new RunQueue();
+  const decoder = makeDecoder(imgdecWasm);
+  const tails = new Tails(read, parts.findTail, queue, parts.tailsMaxBytes);
+  const opened = new Map<string, Promise<Opened>>();
+
+  async function open(id: string): Promise<Opened> {
+    const manifest = await catalogue.get(id);
+    if (!manifest) throw new GraftError('unknown_backbone', `There is no backbone "${id}".`, { param: 'backbone' });
+    // The picture backbone first: opened second it finds the memory torn and needs more of it.
+    if (id !== SHIPPED_BACKBONES.image && (await catalogue.get(SHIPPED_BACKBONES.image))) await backbone(SHIPPED_BACKBONES.image);
+    const trunk = await openGraph(manifest.trunk);
+    const tail = await openGraph(manifest.tail);
+    return { manifest, trunk, tail, tokenize: manifest.vocabulary ? await tokenizer(manifest.vocabulary) : null };
+  }
+
+  async function openGraph(graph: BackboneManifest['trunk']): Promise<Graph> {
+    const files = await readGraph(read, graphSource(graph));
+    return await queue.run(async () => await Graph.open(files));
+  }
+
+  async function tokenizer(file: NonNullable<BackboneManifest['vocabulary']>): Promise<Tokenizer> {
+    const bytes = await read(objectKeys.blob(file.sha256));
+    if (!bytes) throw new GraftError('unavailable', 'The vocabulary of a backbone is not in the object storage. Publish the backbones again.');
+    return makeTokenizer(new TextDecoder().decode(bytes));
+  }
+
+  function backbone(id: string): Promise<Opened> {
+    let opening = opened.get(id);
+    if (!opening) {
+      opening = open(id);
+      opened.set(id, opening);
+      // A failed opening is tried again by the next request.
+      opening.catch(() => opened.delete(id));
+    }
+    return opening;
+  }
+
+  /** `[input of the trunk, milliseconds of decoding]`. */
+  function prepare(input: EncoderInput, manifest: BackboneManifest, tokenize: Tokenizer | null): ort.Tensor {
+    const { preprocessing } = manifest;
+    if (input.kind === 'image' && preprocessing.kind === 'image') {
+      const side = preprocessing.input_px;
+      return new ort.Tensor('float32', toNetworkInput(decoder.decodeSquare(input.bytes).pixels, preprocessing), [1, 3, side, side]);
+    }
+    if (input.kind === 'text' && preprocessing.kind === 'text' && tokenize) {
+      const ids = tokenize(input.text, preprocessing.max_tokens);
+      return new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length]);
+    }
+    throw new GraftError('unprocessable', `The backbone "${manifest.id}" reads ${preprocessing.kind}, not ${input.kind}.`);
+  }
+
+  async function encode(input: EncoderInput, on: EncodeOn): Promise<Encoded> {
+    const { manifest, trunk, tail, tokenize } = await backbone(on.backbone);
+    const before = performance.now();
+    const tensor = prepare(input, manifest, tokenize);
+    const decoded = performance.now();
+    const pass = async (tuned: Graph | null): Promise<Encoded> =>
+      await queue.run(async () => {
+        const started = performance.now();
+        const features = await trunk.run(tensor);
+        const base = toVector(await tail.run(features), manifest.dimension);
+        const own = tuned ? toVector(await tuned.run(features), manifest.dimension) : null;
+        const timings = { decode: decoded - before, queue: started - decoded, embed: performance.now() - started };
+        return { base, tuned: own, timings };
+      });
+    if (on.model === null) return await pass(null);
+    const encoded = await tails.with(on.model, pass);
+    if (!encoded) throw new GraftError('unavailable', `The tail of the model "${on.model}" cannot be found.`);
+    return encoded;
+  }
+
+  return {
+    encode,
+    memory: () => ({ runtimeBytes: ortMemoryBytes(), decoderBytes: decoder.memoryBytes(), tails: tails.models }),
+  };
+}
+
+function toVector(tensor: ort.Tensor, dimension: number): Float32Array {
+  const data = tensor.data;
+  if (!(data instanceof Float32Array) || data.length !== dimension) throw new Error(`the graph gave ${data.length} values, expected ${dimension}`);
+  if (!data.every(Number.isFinite)) throw new GraftError('unprocessable', 'The network gave no finite embedding for this input.');
+  return Float32Array.from(data);
+}
