@@ -44,8 +44,7 @@ export function fitTemperature(
   labels: number,
   prior: number = PRIOR_TEMPERATURE,
 ): { temperature: number; loss: number } {
-  const objective = (log: number): number =>
-    logLoss(scores, truth, labels, Math.exp(log)) + (PRIOR_STRENGTH / 2) * (log - Math.log(prior)) ** 2;
+  const objective = (log: number): number => logLoss(scores, truth, labels, Math.exp(log)) + (PRIOR_STRENGTH / 2) * (log - Math.log(prior)) ** 2;
   let [a, b] = [...LOG_RANGE] as [number, number];
   let c = b - GOLDEN * (b - a);
   let d = a + GOLDEN * (b - a);

@@ -44,7 +44,14 @@ export function balancedWeights(labelsOf: readonly (readonly number[])[], labels
   });
 }
 
-type Prepared = { readonly xs: Float64Array; readonly ys: Float64Array; readonly root: Float64Array; readonly n: number; readonly d1: number; readonly k: number };
+type Prepared = {
+  readonly xs: Float64Array;
+  readonly ys: Float64Array;
+  readonly root: Float64Array;
+  readonly n: number;
+  readonly d1: number;
+  readonly k: number;
+};
 
 function prepare({ x, n, d, labels, labelsOf }: RidgeInput): Prepared {
   const d1 = d + 1;
@@ -82,8 +89,7 @@ function chooseLambda(input: RidgeInput, lambdas: readonly number[]): number {
   for (const lambda of lambdas) {
     const { leftOut } = p.n <= p.d1 ? fitDual(p, lambda, matrix) : fitPrimal(p, lambda, matrix);
     let error = 0;
-    for (let i = 0; i < p.n; i++)
-      for (let c = 0; c < p.k; c++) error += (p.ys[i * p.k + c]! - p.root[i]! * leftOut[i * p.k + c]!) ** 2;
+    for (let i = 0; i < p.n; i++) for (let c = 0; c < p.k; c++) error += (p.ys[i * p.k + c]! - p.root[i]! * leftOut[i * p.k + c]!) ** 2;
     if (error < least) [least, best] = [error, lambda];
   }
   return best;

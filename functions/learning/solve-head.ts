@@ -1,0 +1,172 @@
+/**
+ * The head of a version, solved from all enrolled examples at once: order-free, and exact under deletion because nothing is remembered but them.
+ * Ridge on the base embedding; ridge on the tuned one beside it when the version carries a tail; the label-name prior for text.
+ */
+import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts';
+import { PRIOR_TEMPERATURE, fitTemperature } from './calibration.ts';
+import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { mixNames, nameComponent, nameScores } from './label-names.ts';
+import { fitOpenSet } from './open-set.ts';
+import { fitRidgeLeaveOneOut, type RidgeFit } from './ridge.ts';
+import { nearestSupport, rawScores, type Embeddings } from './score-head.ts';
+import { chooseSupport, leftOutSimilarity } from './support.ts';
+
+export type LearnExample = {
+  readonly id: string;
+  readonly labelsOf: readonly number[];
+  readonly base: Float32Array;
+  readonly tuned: Float32Array | null;
+};
+export type Background = { readonly base: readonly Float32Array[]; readonly tuned: readonly Float32Array[] };
+export type SolveInput = {
+  readonly labels: readonly string[];
+  readonly task: 'single_label' | 'multi_label';
+  readonly transform: FeatureTransform;
+  readonly dimension: number;
+  readonly examples: readonly LearnExample[];
+  /** Embedded label name or description, per label; null where there is none. Text only. */
+  readonly names: readonly (Float32Array | null)[];
+  readonly background: Background;
+  /** Weight of the tuned component, 0…1; 0 without a tail. */
+  readonly tunedMix: number;
+  /** Temperature that the trainer measured out of fold: left-out scores on a tail that saw the rows are too good to calibrate with. */
+  readonly trainedTemperature: number | null;
+  readonly falseRejectRate: number | null;
+};
+
+export type LeftOut = {
+  readonly ids: readonly string[];
+  readonly truth: readonly number[];
+  /** Row-major [rows × labels], before the temperature. */
+  readonly scores: Float64Array;
+};
+export type Evidence = {
+  readonly examples: number;
+  readonly method: string;
+  readonly lambda: number | null;
+  readonly tuned_lambda: number | null;
+  readonly names_mix: number;
+  readonly tuned_mix: number;
+  readonly temperature: number;
+  /** Rows whose class keeps an example when they are left out; the accuracy is over these. */
+  readonly left_out_rows: number;
+  readonly left_out_accuracy: number | null;
+  readonly threshold: number | null;
+};
+
+/**
+ * Solves a head; null when there is nothing to answer with (no examples, no label names).
+ * Cost: O(n²d + n³) for n examples below the dimension d, O(nd² + d³) above.
+ * @throws RangeError when an embedding is not finite or of the wrong length
+ */
+export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; leftOut: LeftOut } | null {
+  const { labels, examples, dimension } = input;
+  const hasNames = input.names.some((n) => n !== null);
+  if (labels.length === 0 || (examples.length === 0 && !hasNames)) return null;
+  const k = labels.length;
+  const center = backgroundCenter(input.background.base, input.transform, dimension);
+  const components: HeadComponent[] = [];
+  const scores = new Float64Array(examples.length * k);
+
+  const tunedRows = input.tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
+  const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
+  const base = examples.length > 0 && tunedMix < 1 ? fit(examples, (e) => e.base, input, center) : null;
+  if (base) {
+    components.push(ridgeComponent('base', base, input.transform, center, 1 - tunedMix));
+    for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * base.leftOut[i]!;
+  }
+  const tunedCenter = tunedMix > 0 ? backgroundCenter(input.background.tuned, input.transform, dimension) : null;
+  const tuned = tunedCenter ? fit(tunedRows, (e) => e.tuned!, input, tunedCenter) : null;
+  if (tuned && tunedCenter) {
+    components.push(ridgeComponent('tuned', tuned, input.transform, tunedCenter, tunedMix));
+    const at = new Map(examples.map((e, i) => [e.id, i]));
+    for (const [r, e] of tunedRows.entries()) for (let c = 0; c < k; c++) scores[at.get(e.id)! * k + c]! += tunedMix * tuned.leftOut[r * k + c]!;
+  }
+
+  const counted = countLabels(examples, k);
+  // Without another example of its class a left-out row says nothing about the head: it could not have been right.
+  const fair = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1 && counted[examples[i]!.labelsOf[0]!]! > 1);
+  const truth = fair.map((i) => examples[i]!.labelsOf[0]!);
+  let namesMix = 0;
+  if (hasNames) {
+    const said = nameScores(examples, input.names, center, input.transform);
+    namesMix = mixNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, examples: examples.length });
+    components.push(nameComponent(input.names, center, input.transform, dimension, namesMix));
+    for (let i = 0; i < scores.length; i++) scores[i]! += namesMix * said[i]!;
+  }
+
+  const leftOut = { ids: fair.map((i) => examples[i]!.id), truth, scores: take(scores, fair, k) };
+  const temperature =
+    input.task === 'multi_label' ? PRIOR_TEMPERATURE : (input.trainedTemperature ?? fitTemperature(leftOut.scores, truth, k).temperature);
+  const support = chooseSupport(examples, input.transform, center, dimension);
+  const head: Head = { labels, task: input.task, components, temperature, openSet: null, support };
+  const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, center);
+  const right = truth.filter((c, i) => argmax(leftOut.scores.subarray(i * k, (i + 1) * k)) === c).length;
+  const evidence: Evidence = {
+    examples: examples.length,
+    method: components.map((c) => c.name).join(' + '),
+    lambda: base?.lambda ?? null,
+    tuned_lambda: tuned?.lambda ?? null,
+    names_mix: namesMix,
+    tuned_mix: tunedMix,
+    temperature,
+    left_out_rows: truth.length,
+    left_out_accuracy: truth.length > 0 ? right / truth.length : null,
+    threshold: openSet?.threshold ?? null,
+  };
+  return { head: { ...head, openSet }, evidence, leftOut };
+}
+
+function fit(rows: readonly LearnExample[], get: (e: LearnExample) => Float32Array, input: SolveInput, center: Float32Array): RidgeFit {
+  const d = input.dimension;
+  const x = new Float64Array(rows.length * d);
+  for (const [i, row] of rows.entries()) transformFeature(get(row), input.transform, center, x, i * d);
+  return fitRidgeLeaveOneOut({ x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf) });
+}
+
+function ridgeComponent(embedding: 'base' | 'tuned', f: RidgeFit, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
+  const dimension = center.length;
+  return { embedding, name: 'ridge', transform, dimension, center, weight: Float32Array.from(f.weight), bias: Float32Array.from(f.bias), mix };
+}
+
+function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Float32Array): Head['openSet'] {
+  const k = input.labels.length;
+  const similarity = leftOutSimilarity(input.examples, input.transform, center);
+  const place = new Map(input.examples.map((e, i) => [e.id, i]));
+  const known = leftOut.ids.map((id, i) => Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + (similarity[place.get(id)!] ?? 0));
+  const tail = head.components.some((c) => c.embedding === 'tuned');
+  const background: number[] = [];
+  for (const [i, base] of input.background.base.entries()) {
+    const tuned = input.background.tuned[i] ?? null;
+    if (tail && !tuned) continue;
+    const e: Embeddings = { base, tuned };
+    background.push(Math.max(...rawScores(head.components, k, e)) + (nearestSupport(head, e)?.similarity ?? 0));
+  }
+  return fitOpenSet(known, background, input.falseRejectRate ?? 0);
+}
+
+function countLabels(examples: readonly LearnExample[], labels: number): Float64Array {
+  const counts = new Float64Array(labels);
+  for (const e of examples) for (const c of e.labelsOf) counts[c]! += 1;
+  return counts;
+}
+
+function take(scores: Float64Array, rows: readonly number[], k: number): Float64Array {
+  const out = new Float64Array(rows.length * k);
+  for (const [to, from] of rows.entries()) out.set(scores.subarray(from * k, (from + 1) * k), to * k);
+  return out;
+}
+
+/** Index of the largest value; the first of equals. */
+export function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+/** Unit, centred copy of one raw embedding, for similarities outside heads. */
+export function unitFeature(raw: Float32Array, transform: FeatureTransform, center: Float32Array): Float64Array {
+  const x = transformFeature(raw, transform, center);
+  normaliseInPlace(x);
+  return x;
+}
