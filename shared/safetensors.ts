@@ -89,7 +89,8 @@ export function decodeSafetensors(bytes: Uint8Array): TensorFile {
     const type = DTYPES[dtype];
     if (end < start || 8 + length + end > bytes.length || end - start !== elements(shape) * type.BYTES_PER_ELEMENT)
       throw new RangeError(`the offsets of tensor "${name}" do not fit its shape or the file`);
-    const copy = bytes.slice(8 + length + start, 8 + length + end);
+    // Not bytes.slice: a Node Buffer's slice is a view on its pool.
+    const copy = new Uint8Array(bytes.subarray(8 + length + start, 8 + length + end));
     tensors[name] = { dtype, shape, data: new type(copy.buffer as ArrayBuffer) };
   }
   return { tensors, metadata };
