@@ -95,10 +95,13 @@ export function endLease(
   tokenHash: string,
   next: { status: 'queued' | 'held' | 'dead'; availableAt: number; attempts: number; command: 'continue' | 'cancel' },
 ) {
-  return db
-    .update(work)
-    .set({ ...next, tokenHash: null, host: null, expiresAt: null, pending: null })
-    .where(held(id, tokenHash));
+  return (
+    db
+      .update(work)
+      .set({ ...next, tokenHash: null, host: null, expiresAt: null })
+      // A completion that was verified meanwhile has the right of way.
+      .where(and(held(id, tokenHash), isNull(work.pending)))
+  );
 }
 
 /** A statement: a verified completion is about to be carried out. From here on the work can only be finished. */

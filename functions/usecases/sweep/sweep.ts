@@ -1,0 +1,44 @@
+/**
+ * What time alone makes necessary, once a minute: hosts that vanished, completions half carried out, events and deliveries that no queue message
+ * announces any more, and uploads that nobody finished. Each part is safe to repeat; a failure of one does not stop the others.
+ */
+import type { Deps } from '../../deps.ts';
+import { closeUpload, staleUploads } from '../../stores/datasets.ts';
+import { dueDeliveries } from '../../stores/webhooks.ts';
+import { expireLeases } from '../runner/expire-leases.ts';
+import { announceDeliveries } from '../webhooks/announce-deliveries.ts';
+import { fanOut } from '../webhooks/fan-out.ts';
+
+type Needs = Pick<Deps, 'db' | 'objects' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
+
+const DELIVERIES = 500;
+const UPLOADS = 20;
+/** A client may still complete an upload for this long after its URLs ran out. */
+const UPLOAD_GRACE_MS = 24 * 3_600_000;
+
+export async function sweep(deps: Needs): Promise<void> {
+  const parts: Record<string, () => Promise<unknown>> = {
+    leases: () => expireLeases(deps),
+    outbox: () => fanOut(deps),
+    deliveries: async () =>
+      await announceDeliveries(
+        deps,
+        (await dueDeliveries(deps.db, deps.now(), DELIVERIES)).map((row) => row.id),
+      ),
+    uploads: () => abortStaleUploads(deps),
+  };
+  for (const [part, run] of Object.entries(parts)) {
+    try {
+      await run();
+    } catch (error) {
+      console.error(JSON.stringify({ message: 'a part of the sweep failed; the next one tries again', part, error: String(error) }));
+    }
+  }
+}
+
+async function abortStaleUploads(deps: Needs): Promise<void> {
+  for (const upload of await staleUploads(deps.db, deps.now() - UPLOAD_GRACE_MS, UPLOADS)) {
+    await deps.objects.abortMultipart(upload.objectKey, upload.multipartId);
+    await closeUpload(deps.db, upload.id, 'aborted');
+  }
+}
