@@ -5,9 +5,9 @@
 import type { OpenSetRule } from '../../shared/head.ts';
 
 /** The left-out evidence counts fully only well beyond this many rows: w = n / (n + this). */
-const EVIDENCE_HALF_ROWS = 10;
+const EVIDENCE_HALF_ROWS = 4;
 /** With no evidence from the tenant's own rows, this part of the background is to be called unknown. */
-const BACKGROUND_REJECTED = 0.95;
+const BACKGROUND_REJECTED = 0.6;
 
 /** Empirical quantile with linear interpolation (type 7 of Hyndman & Fan 1996). */
 export function quantile(values: readonly number[], q: number): number {
@@ -29,9 +29,10 @@ export function fitOpenSet(known: readonly number[], background: readonly number
   const fromBackground = background.length > 0 ? quantile(background, BACKGROUND_REJECTED) : Number.NaN;
   let threshold = -Infinity;
   if (known.length > 0 && background.length > 0) {
-    // The promise is about known rows: the background may lower the bar while evidence is thin, never raise it above what known rows reach.
+    // The promise is about known rows: the background may move the bar while evidence is thin, but not far above
+    // what left-out known rows reach (which is low already: each was judged with one example fewer).
     const mixed = weight * fromKnown + (1 - weight) * fromBackground;
-    threshold = Math.min(mixed, quantile(known, 0.5));
+    threshold = Math.min(mixed, quantile(known, Math.max(2 * falseRejectRate, 0.1)));
   } else if (known.length > 0) threshold = fromKnown;
   else if (background.length > 0) threshold = fromBackground;
   // JSON has no infinity; u is a sum of bounded terms, so this accepts everything.
