@@ -1,17 +1,10 @@
 /** Jobs, their log and their checkpoints, read for their tenant. */
 import { GraftError } from '../../../shared/errors.ts';
 import type { JobStatus } from '../../../shared/jobs.ts';
-import type { Checkpoint, Job } from '../../../shared/wire/jobs.ts';
+import type { Checkpoint, Job, JobEvent } from '../../../shared/wire/jobs.ts';
 import type { Deps } from '../../deps.ts';
-import {
-  getJob as readJob,
-  listCheckpoints as readCheckpoints,
-  listJobEvents,
-  listJobs as readJobs,
-  type JobEventRow,
-  type JobRow,
-} from '../../stores/jobs.ts';
-import { presentCheckpoint, presentJob } from './present-job.ts';
+import { getJob as readJob, listCheckpoints as readCheckpoints, listJobEvents, listJobs as readJobs, type JobRow } from '../../stores/jobs.ts';
+import { presentCheckpoint, presentJob, presentJobEvent } from './present-job.ts';
 
 export async function needJob(deps: Pick<Deps, 'db'>, tenant: string, id: string): Promise<JobRow> {
   const row = await readJob(deps.db, tenant, id);
@@ -32,12 +25,13 @@ export async function listJobs(
   return await Promise.all(rows.map(async (row) => await presentJob(deps, row)));
 }
 
+/** The log after a sequence number, in order, and one more when there is more than `limit`. */
 export async function jobEventsAfter(
   deps: Pick<Deps, 'db'>,
   input: { tenant: string; id: string; after: number; limit: number },
-): Promise<JobEventRow[]> {
+): Promise<JobEvent[]> {
   const job = await needJob(deps, input.tenant, input.id);
-  return await listJobEvents(deps.db, job.id, input.after, input.limit);
+  return (await listJobEvents(deps.db, job.id, input.after, input.limit)).map(presentJobEvent);
 }
 
 export async function listCheckpoints(deps: Pick<Deps, 'db'>, input: { tenant: string; id: string }): Promise<Checkpoint[]> {
