@@ -1,0 +1,207 @@
+/** Reads and writes of examples, labels and versions: one function, one statement or transition. All synchronous, inside the object. */
+import type { ClassifierConfig, ExampleInfo, LabelInfo, NewExample, VersionInfo } from '../domain/classifier-object.ts';
+import { readMeta, toBuffer, writeMeta } from './tables.ts';
+
+/** How a version's head is solved: on which tail, with which weight. `null` model: the plain base backbone. */
+export type Recipe = {
+  readonly model: string | null;
+  readonly tunedMix: number;
+  readonly temperature: number | null;
+  /** Trained, but its training rows are not among the examples (it was refused): where they are. */
+  readonly pending: { readonly embeddingsKey: string; readonly datasetId: string; readonly enrolledIds: readonly string[] } | null;
+};
+export const PLAIN: Recipe = { model: null, tunedMix: 0, temperature: null, pending: null };
+
+export type Member = {
+  readonly id: string;
+  readonly labels: readonly string[];
+  readonly base: Float32Array;
+  readonly tuned: Float32Array | null;
+  readonly sha256: string;
+};
+
+type ExampleRow = {
+  id: string;
+  labels: string;
+  source: 'enrolled' | 'dataset';
+  sha256: string;
+  content_type: string | null;
+  object_key: string | null;
+  external_id: string | null;
+  created_at: number;
+};
+type VersionRow = {
+  n: number;
+  kind: VersionInfo['kind'];
+  labels: string;
+  recipe: string;
+  evidence: string;
+  parent: number | null;
+  created_at: number;
+};
+
+const LATEST = 'SELECT example_id, max(since) AS since FROM memberships WHERE since <= ? GROUP BY example_id';
+const EVERY_VERSION = Number.MAX_SAFE_INTEGER;
+const EXAMPLE_COLUMNS = 'e.id, m.labels, e.source, e.sha256, e.content_type, e.object_key, e.external_id, e.created_at';
+
+export const readConfig = (sql: SqlStorage): ClassifierConfig | null => {
+  const text = readMeta(sql, 'config');
+  return text === null ? null : (JSON.parse(text) as ClassifierConfig);
+};
+export const writeConfig = (sql: SqlStorage, config: ClassifierConfig): void => writeMeta(sql, 'config', JSON.stringify(config));
+export const activeVersion = (sql: SqlStorage): number => Number(readMeta(sql, 'active') ?? 0);
+export const latestVersion = (sql: SqlStorage): number => sql.exec<{ n: number | null }>('SELECT max(n) AS n FROM versions').one().n ?? 0;
+
+function toInfo(r: ExampleRow): ExampleInfo {
+  return {
+    id: r.id,
+    labels: JSON.parse(r.labels) as string[],
+    source: r.source,
+    sha256: r.sha256,
+    contentType: r.content_type,
+    objectKey: r.object_key,
+    externalId: r.external_id,
+    createdAt: r.created_at,
+  };
+}
+
+export function selectExamples(sql: SqlStorage, page: { limit: number; after: string | null; label: string | null }): ExampleInfo[] {
+  return sql
+    .exec<ExampleRow>(
+      `SELECT ${EXAMPLE_COLUMNS} FROM examples e JOIN memberships m ON m.example_id = e.id
+       WHERE m.since = (SELECT max(since) FROM memberships WHERE example_id = e.id) AND e.id > ?
+         AND (? IS NULL OR EXISTS (SELECT 1 FROM json_each(m.labels) WHERE value = ?)) ORDER BY e.id LIMIT ?`,
+      page.after ?? '',
+      page.label,
+      page.label,
+      page.limit,
+    )
+    .toArray()
+    .map(toInfo);
+}
+
+export function selectExample(sql: SqlStorage, id: string): ExampleInfo | null {
+  const [row] = sql
+    .exec<ExampleRow>(
+      `SELECT ${EXAMPLE_COLUMNS} FROM examples e JOIN memberships m ON m.example_id = e.id WHERE e.id = ? ORDER BY m.since DESC LIMIT 1`,
+      id,
+    )
+    .toArray();
+  return row ? toInfo(row) : null;
+}
+
+/** Every example as version `n` saw it (all versions: the current state), ordered by id so that solving is reproducible. */
+export function membersAt(sql: SqlStorage, n: number | null, model: string | null): Member[] {
+  type Row = { id: string; labels: string; base: ArrayBuffer; tuned: ArrayBuffer | null; tuned_model: string | null; sha256: string };
+  return sql
+    .exec<Row>(
+      `SELECT e.id, m.labels, e.base, e.tuned, e.tuned_model, e.sha256 FROM (${LATEST}) l
+       JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since JOIN examples e ON e.id = l.example_id ORDER BY e.id`,
+      n ?? EVERY_VERSION,
+    )
+    .toArray()
+    .map((r) => ({
+      id: r.id,
+      labels: JSON.parse(r.labels) as string[],
+      base: new Float32Array(r.base),
+      tuned: model !== null && r.tuned_model === model && r.tuned ? new Float32Array(r.tuned) : null,
+      sha256: r.sha256,
+    }));
+}
+
+/** False when the id is there already: enrolling twice is enrolling once. */
+export function insertExample(sql: SqlStorage, e: NewExample, since: number, source: 'enrolled' | 'dataset', now: number): boolean {
+  const done = sql.exec(
+    `INSERT INTO examples (id, base, tuned, tuned_model, source, sha256, content_type, object_key, external_id, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    e.id,
+    toBuffer(e.base),
+    e.tuned ? toBuffer(e.tuned.embedding) : null,
+    e.tuned?.model ?? null,
+    source,
+    e.sha256,
+    e.contentType,
+    e.objectKey,
+    e.externalId,
+    now,
+  );
+  if (done.rowsWritten === 0) return false;
+  assignLabels(sql, e.id, e.labels, since);
+  return true;
+}
+
+export function assignLabels(sql: SqlStorage, id: string, labels: readonly string[], since: number): void {
+  sql.exec('INSERT OR REPLACE INTO memberships (example_id, since, labels) VALUES (?, ?, ?)', id, since, JSON.stringify(labels));
+}
+
+export function setTuned(sql: SqlStorage, id: string, model: string, tuned: Float32Array): void {
+  sql.exec('UPDATE examples SET tuned = ?, tuned_model = ? WHERE id = ?', toBuffer(tuned), model, id);
+}
+
+/** Removes the example and every head that ever saw it; those versions are solved again, without it, when somebody asks for them. */
+export function forgetExample(sql: SqlStorage, id: string): void {
+  const first = sql.exec<{ n: number | null }>('SELECT min(since) AS n FROM memberships WHERE example_id = ?', id).one().n;
+  sql.exec('DELETE FROM examples WHERE id = ?', id);
+  sql.exec('DELETE FROM memberships WHERE example_id = ?', id);
+  if (first === null) return;
+  const seen = sql.exec<{ n: number }>('SELECT n FROM versions WHERE n >= ?', first).toArray();
+  for (const { n } of seen) sql.exec('DELETE FROM blobs WHERE key = ?', `head:${n}`);
+}
+
+export function selectLabels(sql: SqlStorage): LabelInfo[] {
+  const counts = new Map<string, number>();
+  const rows = sql
+    .exec<{ labels: string; n: number }>(
+      `SELECT m.labels, count(*) AS n FROM (${LATEST}) l JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since GROUP BY m.labels`,
+      EVERY_VERSION,
+    )
+    .toArray();
+  for (const r of rows) for (const name of JSON.parse(r.labels) as string[]) counts.set(name, (counts.get(name) ?? 0) + r.n);
+  return sql
+    .exec<{ name: string; description: string | null }>('SELECT name, description FROM labels ORDER BY position')
+    .toArray()
+    .map((l) => ({ ...l, examples: counts.get(l.name) ?? 0 }));
+}
+
+/** Adds the label when it is new; sets its vector when one is given. */
+export function addLabel(sql: SqlStorage, label: { name: string; description?: string | null; embedding: Float32Array | null }): void {
+  sql.exec(
+    'INSERT INTO labels (name, description, position) VALUES (?, ?, (SELECT coalesce(max(position), 0) + 1 FROM labels)) ON CONFLICT (name) DO NOTHING',
+    label.name,
+    label.description ?? null,
+  );
+  if (label.embedding) sql.exec('INSERT OR REPLACE INTO label_vectors (name, embedding) VALUES (?, ?)', label.name, toBuffer(label.embedding));
+}
+
+export function labelVectors(sql: SqlStorage): Map<string, Float32Array> {
+  const rows = sql.exec<{ name: string; embedding: ArrayBuffer }>('SELECT name, embedding FROM label_vectors').toArray();
+  return new Map(rows.map((r) => [r.name, new Float32Array(r.embedding)]));
+}
+
+export function selectVersions(sql: SqlStorage, backbone: string | null): VersionInfo[] {
+  const active = activeVersion(sql);
+  return sql
+    .exec<VersionRow>('SELECT n, kind, labels, recipe, evidence, parent, created_at FROM versions ORDER BY n DESC')
+    .toArray()
+    .map((r) => toVersion(r, active, backbone));
+}
+
+export function selectVersion(sql: SqlStorage, n: number, backbone: string | null): (VersionInfo & { recipe: Recipe }) | null {
+  const [row] = sql.exec<VersionRow>('SELECT n, kind, labels, recipe, evidence, parent, created_at FROM versions WHERE n = ?', n).toArray();
+  return row ? { ...toVersion(row, activeVersion(sql), backbone), recipe: JSON.parse(row.recipe) as Recipe } : null;
+}
+
+function toVersion(r: VersionRow, active: number, backbone: string | null): VersionInfo {
+  const recipe = JSON.parse(r.recipe) as Recipe;
+  return {
+    n: r.n,
+    kind: r.kind,
+    backbone,
+    model: recipe.model,
+    labels: JSON.parse(r.labels) as string[],
+    evidence: JSON.parse(r.evidence) as unknown,
+    parent: r.parent,
+    active: r.n === active,
+    createdAt: r.created_at,
+  };
+}
