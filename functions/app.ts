@@ -7,6 +7,13 @@ import { toProblem } from './http/problems.ts';
 import { requestId } from './http/request-id.ts';
 import { newRouter } from './http/router.ts';
 import { unrouted } from './http/unrouted.ts';
+import { datasetsRoutes } from './routes/datasets/index.ts';
+import { eventsRoutes } from './routes/events/index.ts';
+import { jobsRoutes } from './routes/jobs/index.ts';
+import { modelsRoutes } from './routes/models/index.ts';
+import { runnerRoutes } from './routes/runner/index.ts';
+import { uploadsRoutes } from './routes/uploads/index.ts';
+import { webhooksRoutes } from './routes/webhooks/index.ts';
 import { keysRoutes } from './routes/keys/index.ts';
 import { tenantsRoutes } from './routes/tenants/index.ts';
 import { usageRoutes } from './routes/usage/index.ts';
@@ -21,6 +28,8 @@ export function makeApp(): OpenAPIHono<HttpEnv> {
   });
   app.use(limitBody);
   app.route('/', tenantsRoutes).route('/', keysRoutes).route('/', usageRoutes);
+  app.route('/', datasetsRoutes).route('/', uploadsRoutes).route('/', jobsRoutes).route('/', modelsRoutes);
+  app.route('/', eventsRoutes).route('/', webhooksRoutes).route('/', runnerRoutes);
   app.notFound(unrouted(app));
   return app;
 }
