@@ -8,6 +8,7 @@ import type { QueueMessage } from './domain/queue-message.ts';
 import { parseSettings, type Bindings, type Settings } from './env.ts';
 import { makeCatalogue, type Catalogue } from './inference/catalogue.ts';
 import { makeEncoder, type Encoder } from './inference/encoder.ts';
+import { Heads } from './inference/heads.ts';
 import { makeObjects, type Objects } from './objects/objects.ts';
 import { findModelTail } from './stores/model-tail.ts';
 
@@ -21,6 +22,7 @@ export type Deps = {
   readonly objects: Objects;
   readonly catalogue: Catalogue;
   readonly encoder: Encoder;
+  readonly heads: Heads;
   readonly classifier: (id: string) => ClassifierObject;
   readonly deliveries: Queue<QueueMessage>;
   readonly now: () => number;
@@ -33,6 +35,8 @@ export function makeDeps(env: Bindings): Deps {
   const objects = makeObjects(settings.s3);
   const read = async (key: string) => await objects.get(key);
   const catalogue = makeCatalogue(read);
+  const classifier = (id: string) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject;
+  const now = () => Date.now();
   return {
     settings,
     db,
@@ -40,9 +44,10 @@ export function makeDeps(env: Bindings): Deps {
     objects,
     catalogue,
     encoder: makeEncoder({ catalogue, read, findTail: async (model) => await findModelTail(db, model) }),
-    classifier: (id) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject,
+    heads: new Heads(async (id, known) => await classifier(id).servedHead(known), now),
+    classifier,
     deliveries: env.DELIVERIES,
-    now: () => Date.now(),
+    now,
     newId,
   };
 }

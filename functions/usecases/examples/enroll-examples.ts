@@ -1,0 +1,114 @@
+/**
+ * Enrolls examples, all or none: everything is read, decoded and embedded before anything is stored; originals go to object storage before the
+ * Durable Object knows of them, so an example never points at nothing.
+ */
+import { GraftError } from '../../../shared/errors.ts';
+import { LABELS_MAX } from '../../../shared/limits.ts';
+import { objectKeys } from '../../../shared/object-keys.ts';
+import { sniffPicture } from '../../../shared/preprocess/sniff.ts';
+import type { EnrollAnswer } from '../../../shared/wire/examples.ts';
+import type { Deps } from '../../deps.ts';
+import type { NewExample } from '../../domain/classifier-object.ts';
+import { sha256Hex } from '../../domain/digests.ts';
+import type { Input } from '../../domain/read-input.ts';
+import type { StoredClassifier } from '../../stores/classifiers.ts';
+import { addUsage } from '../../stores/usage.ts';
+import { embedLabels } from '../classifiers/embed-labels.ts';
+import { describeClassifier } from '../classifiers/load-classifier.ts';
+import { unwrap } from '../classifiers/unwrap.ts';
+import { eachInput } from '../predict/each-input.ts';
+import { embedInput } from '../predict/embed-input.ts';
+import { keepOriginals, type Original } from './originals.ts';
+
+type Needs = Pick<Deps, 'db' | 'newId' | 'now' | 'classifier' | 'objects' | 'encoder' | 'heads'>;
+
+export type ToEnroll = {
+  readonly labels: readonly string[];
+  readonly externalId: string | null;
+  /** Reads the input; may throw a GraftError whose `param` is the field. */
+  readonly read: () => Input;
+};
+
+/** @param at JSON pointer of an item */
+export async function enrollExamples(
+  deps: Needs,
+  classifier: StoredClassifier,
+  items: readonly ToEnroll[],
+  at: (index: number) => string,
+): Promise<EnrollAnswer> {
+  const { labels: existing, model } = await describeClassifier(deps, classifier);
+  const known = new Set(existing.map((label) => label.name));
+  const newNames = [...new Set(items.flatMap((item) => item.labels))].filter((name) => !known.has(name));
+  if (known.size + newNames.length > LABELS_MAX)
+    throw new GraftError('unprocessable', `A classifier has at most ${LABELS_MAX} labels; this would make ${known.size + newNames.length}.`);
+
+  const read = await eachInput(items, at, async (item) => await prepare(deps, classifier, model, item));
+  const newLabels = await embedLabels(
+    deps,
+    classifier,
+    newNames.map((name) => ({ name, description: null })),
+  );
+
+  const originals = read.flatMap(({ original }) => (original ? [original] : []));
+  await keepOriginals(deps, originals);
+  const examples = read.map(({ example }) => example);
+  let taken: { version: number; warnings: { code: string; example_id?: string; detail: string }[][] };
+  try {
+    taken = unwrap(await deps.classifier(classifier.id).enroll(examples, newLabels));
+  } catch (error) {
+    // A refusal stored nothing. Any other failure may have happened after the append: then the originals must stay.
+    if (error instanceof GraftError) await deps.objects.delete(originals.map((o) => o.key));
+    throw error;
+  } finally {
+    deps.heads.forget(classifier.id);
+  }
+  await count(deps, classifier.tenant, examples.length, originals);
+  return {
+    object: 'list',
+    version: taken.version,
+    data: examples.map((example, i) => ({
+      object: 'example',
+      id: example.id,
+      label: example.labels[0] ?? '',
+      labels: [...example.labels],
+      external_id: example.externalId,
+      warnings: taken.warnings[i] ?? [],
+    })),
+  };
+}
+
+async function prepare(
+  deps: Needs,
+  classifier: StoredClassifier,
+  model: string | null,
+  item: ToEnroll,
+): Promise<{ example: NewExample; original: Original | null }> {
+  if (classifier.task === 'single_label' && item.labels.length !== 1)
+    throw new GraftError('unprocessable', 'The classifier gives one label to each input; give one label.', { param: 'labels' });
+  const input = item.read();
+  const id = deps.newId('example');
+  const embedded = await embedInput(deps, input, { backbone: classifier.backbone, model });
+  const bytes = input.kind === 'vector' ? new Uint8Array(input.vector.buffer) : input.bytes;
+  const contentType =
+    input.kind === 'image' ? (sniffPicture(bytes)?.contentType ?? null) : input.kind === 'text' ? 'text/plain; charset=utf-8' : null;
+  const key = contentType === null ? null : objectKeys.example(classifier.tenant, classifier.id, id);
+  return {
+    example: {
+      id,
+      labels: [...new Set(item.labels)],
+      base: embedded.base,
+      tuned: model !== null && embedded.tuned ? { model, embedding: embedded.tuned } : null,
+      sha256: await sha256Hex(bytes),
+      contentType,
+      objectKey: key,
+      externalId: item.externalId,
+    },
+    original: key !== null && contentType !== null ? { key, bytes, contentType } : null,
+  };
+}
+
+async function count(deps: Needs, tenant: string, examples: number, originals: readonly Original[]): Promise<void> {
+  const bytes = originals.reduce((sum, o) => sum + o.bytes.byteLength, 0);
+  const now = deps.now();
+  await deps.db.batch([addUsage(deps.db, tenant, 'enrollments', examples, now), addUsage(deps.db, tenant, 'stored_bytes', bytes, now)]);
+}

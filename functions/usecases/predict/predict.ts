@@ -1,0 +1,72 @@
+/** Answers what a classifier takes its inputs for. Touches the Durable Object only when the held head is old, and D1 not at all. */
+import { GraftError } from '../../../shared/errors.ts';
+import type { Prediction } from '../../../shared/wire/predictions.ts';
+import type { Deps } from '../../deps.ts';
+import type { Input } from '../../domain/read-input.ts';
+import type { HeldHead } from '../../inference/heads.ts';
+import { scoreHead } from '../../learning/score-head.ts';
+import type { StoredClassifier } from '../../stores/classifiers.ts';
+import { eachInput } from './each-input.ts';
+import { embedInput, type Embedded } from './embed-input.ts';
+
+export type Timings = { decode: number; embed: number; queue: number; score: number };
+export type PredictOptions = {
+  readonly topK: number | undefined;
+  readonly minVersion: number;
+  /** JSON pointer of an input. */
+  readonly at: (index: number) => string;
+};
+
+/** `read` makes each input; its faults and the decoder's are told together, at their pointers. */
+export async function predict<T>(
+  deps: Pick<Deps, 'encoder' | 'heads'>,
+  classifier: StoredClassifier,
+  inputs: readonly T[],
+  read: (input: T) => Input,
+  options: PredictOptions,
+): Promise<{ predictions: Prediction[]; timings: Timings }> {
+  const held = await servedHead(deps, classifier.id, options.minVersion);
+  const timings: Timings = { decode: 0, embed: 0, queue: 0, score: 0 };
+  const on = { backbone: classifier.backbone, model: held.model };
+  const predictions = await eachInput(inputs, options.at, async (input) => {
+    const embedded = await embedInput(deps, read(input), on);
+    const started = performance.now();
+    const prediction = toPrediction(classifier, held, embedded, options.topK);
+    for (const part of ['decode', 'embed', 'queue'] as const) timings[part] += embedded.timings[part];
+    timings.score += performance.now() - started;
+    return prediction;
+  });
+  return { predictions, timings };
+}
+
+/** Throws `nothing_to_predict` while there is no head. */
+export async function servedHead(deps: Pick<Deps, 'heads'>, classifier: string, minVersion: number): Promise<HeldHead & { head: object }> {
+  const held = await deps.heads.get(classifier, minVersion);
+  if (!held.head)
+    throw new GraftError(
+      'nothing_to_predict',
+      `The classifier "${classifier}" has nothing to answer with yet. Enroll an example of each label first.`,
+    );
+  return held as HeldHead & { head: object };
+}
+
+export function toPrediction(
+  classifier: StoredClassifier,
+  held: HeldHead,
+  embedded: Pick<Embedded, 'base' | 'tuned'>,
+  topK: number | undefined,
+): Prediction {
+  if (!held.head) throw new Error('toPrediction needs a head');
+  const answer = scoreHead(held.head, embedded);
+  return {
+    object: 'prediction',
+    classifier: classifier.id,
+    version: held.version,
+    label: answer.unknown ? null : answer.label,
+    ...(classifier.task === 'multi_label' ? { labels: answer.labels } : {}),
+    unknown: answer.unknown,
+    confidence: answer.confidence,
+    scores: answer.scores.slice(0, topK),
+    nearest: answer.nearest,
+  };
+}
