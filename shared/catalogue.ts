@@ -50,6 +50,8 @@ export const BackboneManifest = z
     vocabulary: BlobFile.nullable(),
     /** safetensors `embeddings` F32 [n, dimension] of background examples (raw embeddings, no transform). */
     background: BlobFile,
+    /** What the engine needs to send the background through a tuned tail: pictures `features` F32 (trunk output); texts `input_ids`, `lengths` I32. */
+    background_inputs: BlobFile,
     parity: z.object({ samples: z.number().int(), max_abs_difference: z.number(), min_cosine: z.number() }),
   })
   .meta({ id: 'BackboneManifest' });

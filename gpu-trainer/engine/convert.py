@@ -102,8 +102,10 @@ def convert_image(weights: dict[str, Tensor], background: dict[str, NDArray[Any]
     sessions = open_session(trunk_files[0]), open_session(tail_files[0])
     inputs = normalise(torch.from_numpy(centre_crop(background["pixels"])))
     served: list[NDArray[np.float32]] = []
+    features: list[NDArray[np.float32]] = []
     for i in range(len(inputs)):
-        served.append(run_session(sessions[1], run_session(sessions[0], inputs[i : i + 1].numpy())))
+        features.append(run_session(sessions[0], inputs[i : i + 1].numpy()))
+        served.append(run_session(sessions[1], features[-1]))
         if i % 16 == 15 or i + 1 == len(inputs):
             say(type="progress", done=i + 1, total=len(inputs))
     embeddings = np.concatenate(served)
@@ -111,6 +113,7 @@ def convert_image(weights: dict[str, Tensor], background: dict[str, NDArray[Any]
         expected = tail(trunk(inputs[:SAMPLES])).numpy()
     parity = check_parity(embeddings[:SAMPLES], expected, IMAGE_MIN_COSINE, IMAGE_TOLERANCE)
     save_arrays({"embeddings": embeddings}, out / "background.safetensors")
+    save_arrays({"features": np.concatenate(features)}, out / "background-inputs.safetensors")
     kept = {k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
     parts = {"trunk": graph(trunk_files, "pixels", "features"), "tail": graph(tail_files, "features", "embedding"), "parity": parity}
     return {**parts, "vocabulary": None}, kept
@@ -133,6 +136,7 @@ def convert_text(
         expected = np.concatenate([tail(trunk(torch.from_numpy(r))).numpy() for r in rows[:SAMPLES]])
     parity = check_parity(embeddings[:SAMPLES], expected, TEXT_MIN_COSINE, None)
     save_arrays({"embeddings": embeddings}, out / "background.safetensors")
+    save_arrays({k: background[k] for k in ("input_ids", "lengths")}, out / "background-inputs.safetensors")
     shutil.copyfile(source / "vocab.txt", out / "vocab.txt")
     parts = {"trunk": graph(trunk_files, "input_ids", "hidden"), "tail": graph(tail_files, "hidden", "embedding"), "parity": parity}
     return {**parts, "vocabulary": blob(out / "vocab.txt")}, {k: v for k, v in weights.items() if k.startswith(("embeddings.", "encoder."))}
@@ -171,6 +175,7 @@ def main() -> None:
         **parts,
         "weights": blob(args.out / "weights.safetensors"),
         "background": blob(args.out / "background.safetensors"),
+        "background_inputs": blob(args.out / "background-inputs.safetensors"),
     }
     staged = args.out / "manifest.json.part"
     staged.write_text(json.dumps(manifest, indent=2) + "\n")

@@ -1,0 +1,112 @@
+"""Arrays of a frozen dataset, and their embeddings through the graphs that the edge serves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from .efficientnet import normalise
+from .export import Floats, open_session, run_session
+from .heads import Ints
+from .wire import EngineError
+
+SQUARE, INPUT = 256, 224
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Rows:
+    """`inputs`: U8 squares [n, 256, 256, 3], or a list of int64 token rows. `row`: number in the frozen dataset, −1 for enrolled examples."""
+
+    inputs: Any
+    labels: Ints
+    split: Ints
+    row: Ints
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, keep: Ints) -> "Rows":
+        inputs = self.inputs[keep] if isinstance(self.inputs, np.ndarray) else [self.inputs[i] for i in keep.tolist()]
+        return Rows(inputs, self.labels[keep], self.split[keep], self.row[keep])
+
+
+def load_rows(path: Path, modality: str, labels: int, *, enrolled: bool = False) -> Rows:
+    arrays = load_file(path)
+    wanted = {"pixels"} if modality == "image" else {"input_ids", "lengths"}
+    missing = (wanted | {"labels"}) - arrays.keys()
+    if missing:
+        raise EngineError("dataset_invalid", f"{path.name} lacks {', '.join(sorted(missing))}", blame="graft")
+    y = arrays["labels"].astype(np.int64)
+    if len(y) and (y.max() >= labels or y.min() < -1):
+        raise EngineError("dataset_invalid", f"{path.name} has a label outside 0…{labels - 1}", blame="graft")
+    if modality == "image":
+        inputs: Any = arrays["pixels"]
+        if inputs.shape[1:] != (SQUARE, SQUARE, 3):
+            raise EngineError("dataset_invalid", f"{path.name}: pixels are {list(inputs.shape)}, expected [n, 256, 256, 3]", blame="graft")
+    else:
+        inputs = [r[:n].astype(np.int64) for r, n in zip(arrays["input_ids"], arrays["lengths"], strict=True)]
+    split = np.zeros(len(y), dtype=np.int64) if enrolled else arrays["split"].astype(np.int64)
+    row = np.full(len(y), -1, dtype=np.int64) if enrolled else np.arange(len(y), dtype=np.int64)
+    return Rows(inputs, y, split, row)
+
+
+def join(a: Rows, b: Rows) -> Rows:
+    inputs = np.concatenate([a.inputs, b.inputs]) if isinstance(a.inputs, np.ndarray) else [*a.inputs, *b.inputs]
+    parts = [np.concatenate([getattr(a, k), getattr(b, k)]) for k in ("labels", "split", "row")]
+    return Rows(inputs, *parts)
+
+
+def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    skip = (SQUARE - INPUT) // 2
+    return pixels[skip : skip + INPUT, skip : skip + INPUT]
+
+
+def augment(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """A random resized crop (area 0.5 to 1) of the stored square, mirrored half of the time, with a little brightness and contrast."""
+    side = int(round(SQUARE * float(np.sqrt(random.uniform(0.5, 1.0)))))
+    y, x = (int(random.integers(0, SQUARE - side + 1)) for _ in range(2))
+    crop = torch.from_numpy(pixels[y : y + side, x : x + side].copy()).permute(2, 0, 1)[None].float()
+    view = torch.nn.functional.interpolate(crop, size=(INPUT, INPUT), mode="bilinear", align_corners=False, antialias=True)
+    view = (view - 127) * float(random.uniform(0.85, 1.15)) + 127 + float(random.uniform(-16, 16))
+    out = view[0].permute(1, 2, 0).clamp(0, 255).round().to(torch.uint8).numpy()
+    return out[:, ::-1].copy() if random.random() < 0.5 else out
+
+
+class Backbone:
+    """Trunk and base tail through onnxruntime, exactly as served."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], threads: int) -> None:
+        self.folder, self.manifest, self.threads = folder, manifest, threads
+        self.image = manifest["modality"] == "image"
+        self.trunk = open_session(folder / manifest["trunk"]["model"]["name"], threads)
+        self.tail = open_session(folder / manifest["tail"]["model"]["name"], threads)
+        self.kind: str = manifest["transform"]
+        self.dimension: int = manifest["dimension"]
+
+    def features_of(self, value: Any) -> Floats:
+        """Trunk output of one input: a 224-pixel picture [224, 224, 3] U8, or one token row."""
+        if self.image:
+            return run_session(self.trunk, normalise(torch.from_numpy(np.ascontiguousarray(value))[None]).numpy())
+        return run_session(self.trunk, value[None])
+
+    def background(self) -> tuple[Floats, list[Floats]]:
+        """Base embeddings [m, d] and trunk features of the background."""
+        base = load_file(self.folder / self.manifest["background"]["name"])["embeddings"]
+        arrays = load_file(self.folder / self.manifest["background_inputs"]["name"])
+        if self.image:
+            return base, [f[None] for f in arrays["features"]]
+        rows = zip(arrays["input_ids"], arrays["lengths"], strict=True)
+        return base, [self.features_of(r[:n].astype(np.int64)) for r, n in rows]
+
+
+def embed(tail: onnxruntime.InferenceSession, features: list[Floats]) -> Floats:
+    """Embeddings [n, d] of cached trunk features, one row a run (dynamic int8 changes with the batch)."""
+    if not features:
+        return np.zeros((0, 0), dtype=np.float32)
+    return np.concatenate([run_session(tail, f) for f in features])

@@ -1,0 +1,144 @@
+"""Closed-form heads, the same formulas as functions/learning (parity is shown by golden vectors). All mathematics in float64.
+
+score_c(x) = sum_k mix_k (W_k phi_k(x) + b_k)_c; one-against-rest ridge on +-1 targets with class-balanced weights and exact leave-one-out
+(Rifkin & Lippert 2007; Allen 1974).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+Ints = NDArray[np.int64]
+LAMBDAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+SEARCH_ROWS_MAX = 256
+SUPPORT_ROWS_MAX = 512
+PRIOR_TEMPERATURE = 0.25
+PRIOR_STRENGTH = 8.0
+EVIDENCE_HALF_ROWS = 4
+BACKGROUND_REJECTED = 0.6
+
+
+@dataclass(frozen=True)
+class Ridge:
+    weight: Matrix  # [labels, d]
+    bias: Matrix  # [labels]
+    lam: float
+    left_out: Matrix  # [n, labels]
+
+    def scores(self, x: Matrix) -> Matrix:
+        return x @ self.weight.T + self.bias
+
+
+def transform(raw: NDArray[np.float32], kind: str, center: Matrix | None = None) -> Matrix:
+    """`l2` or `sqrt_l2` features of raw embeddings [n, d], minus the centre."""
+    x = raw.astype(np.float64)
+    if kind == "sqrt_l2":
+        x = np.sqrt(np.maximum(x, 0))
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    x = np.divide(x, norm, out=np.zeros_like(x), where=norm > 0)
+    return x if center is None else x - center
+
+
+def center_of(background: NDArray[np.float32], kind: str) -> Matrix:
+    return transform(background, kind).mean(axis=0).astype(np.float32).astype(np.float64)
+
+
+def unit(x: Matrix) -> Matrix:
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.divide(x, norm, out=np.zeros_like(x), where=norm > 0)
+
+
+def balanced_weights(y: Ints, labels: int) -> Matrix:
+    counts = np.bincount(y, minlength=labels).astype(np.float64)
+    return len(y) / ((counts > 0).sum() * counts[y])
+
+
+def turns(y: Ints) -> Ints:
+    """1 for the first row of each class, 2 for the second, and so on."""
+    seen: dict[int, int] = {}
+    out = np.empty(len(y), dtype=np.int64)
+    for i, c in enumerate(y.tolist()):
+        seen[c] = seen.get(c, 0) + 1
+        out[i] = seen[c]
+    return out
+
+
+def by_turns(y: Ints, limit: int) -> Ints:
+    """At most `limit` row indices; classes take turns, so the small ones stay whole."""
+    return np.lexsort((np.arange(len(y)), turns(y)))[:limit]
+
+
+def fit_once(x: Matrix, y: Ints, labels: int, lam: float) -> Ridge:
+    n, d = x.shape
+    root = np.sqrt(balanced_weights(y, labels))[:, None]
+    xs = np.hstack([x, np.ones((n, 1))]) * root
+    ys = np.where(np.arange(labels)[None, :] == y[:, None], root, -root)
+    if n <= d + 1:
+        inverse = np.linalg.inv(xs @ xs.T + lam * np.eye(n))
+        alpha = inverse @ ys
+        left_out = (ys - alpha / np.diag(inverse)[:, None]) / root
+        w = xs.T @ alpha
+    else:
+        inverse = np.linalg.inv(xs.T @ xs + lam * np.eye(d + 1))
+        w = inverse @ (xs.T @ ys)
+        leverage = np.einsum("ij,jk,ik->i", xs, inverse, xs)[:, None]
+        left_out = (ys - (ys - xs @ w) / np.maximum(1 - leverage, 1e-12)) / root
+    return Ridge(weight=w[:-1].T.copy(), bias=w[-1].copy(), lam=lam, left_out=left_out)
+
+
+def fit_ridge(x: Matrix, y: Ints, labels: int) -> Ridge:
+    """The penalty with the least left-out squared error (searched on at most 256 rows), then one fit on all rows."""
+    keep = by_turns(y, SEARCH_ROWS_MAX)
+    xs, ys = x[keep], y[keep]
+    root = balanced_weights(ys, labels)[:, None]
+    target = np.where(np.arange(labels)[None, :] == ys[:, None], 1.0, -1.0)
+    errors = [float((root * (target - fit_once(xs, ys, labels, lam).left_out) ** 2).sum()) for lam in LAMBDAS]
+    return fit_once(x, y, labels, LAMBDAS[int(np.argmin(errors))])
+
+
+def softmax(scores: Matrix, temperature: float) -> Matrix:
+    z = scores / temperature
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return z / z.sum(axis=1, keepdims=True)
+
+
+def log_loss(scores: Matrix, y: Ints, temperature: float) -> float:
+    z = scores / temperature
+    z = z - z.max(axis=1, keepdims=True)
+    return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]).sum())
+
+
+def fit_temperature(scores: Matrix, y: Ints) -> float:
+    """Temperature scaling (Guo et al. 2017), shrunk to a prior; golden-section search as in functions/learning/calibration.ts."""
+
+    def objective(log: float) -> float:
+        loss = log_loss(scores, y, float(np.exp(log))) if len(y) else 0.0
+        return loss + PRIOR_STRENGTH / 2 * (log - np.log(PRIOR_TEMPERATURE)) ** 2
+
+    golden = (np.sqrt(5) - 1) / 2
+    a, b = float(np.log(0.01)), float(np.log(5))
+    c, d = b - golden * (b - a), a + golden * (b - a)
+    fc, fd = objective(c), objective(d)
+    while b - a > 1e-4:
+        if fc < fd:
+            b, d, fd = d, c, fc
+            c = b - golden * (b - a)
+            fc = objective(c)
+        else:
+            a, c, fc = c, d, fd
+            d = a + golden * (b - a)
+            fd = objective(d)
+    return float(np.exp((a + b) / 2))
+
+
+def open_set_threshold(known: Matrix, background: Matrix, rate: float) -> float:
+    """As functions/learning/open-set.ts."""
+    if len(known) and len(background):
+        w = len(known) / (len(known) + EVIDENCE_HALF_ROWS)
+        mixed = w * np.quantile(known, rate) + (1 - w) * np.quantile(background, BACKGROUND_REJECTED)
+        return float(min(mixed, np.quantile(known, max(2 * rate, 0.1))))
+    if len(known):
+        return float(np.quantile(known, rate))
+    return float(np.quantile(background, BACKGROUND_REJECTED)) if len(background) else -1e9

@@ -1,0 +1,72 @@
+"""Lines to the host: one JSON object a line on stdout, nothing else. Errors carry whose fault they are."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+class EngineError(Exception):
+    def __init__(self, code: str, detail: str, *, retryable: bool = False, blame: str = "caller", exit_code: int = 2) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.retryable, self.blame, self.exit_code = code, detail, retryable, blame, exit_code
+
+
+class Stopped(Exception):
+    """SIGTERM arrived and the checkpoint is written."""
+
+
+_out = os.fdopen(os.dup(1), "w")
+# Libraries that print go to stderr: stdout belongs to the protocol.
+os.dup2(2, 1)
+
+
+def send(**line: Any) -> None:
+    _out.write(json.dumps(line) + "\n")
+    _out.flush()
+
+
+def phase(name: str) -> None:
+    send(type="phase", phase=name)
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as f:
+        digest = hashlib.file_digest(f, "sha256").hexdigest()
+    return {"file": str(path), "sha256": digest, "bytes": path.stat().st_size}
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class Meter:
+    """Progress with an estimate of the time left: at most one line in `every` seconds, and always the last."""
+
+    def __init__(self, epochs: int, every: float = 1.0) -> None:
+        self.epochs, self.every = epochs, every
+        self.started = time.monotonic()
+        self.last = 0.0
+        self.examples = 0
+
+    def tick(self, epoch: int, step: int, examples: int, done: float, loss: float | None = None) -> None:
+        """`done`: part of all work finished, 0 to 1."""
+        self.examples += examples
+        now = time.monotonic()
+        if now - self.last < self.every and done < 1:
+            return
+        self.last = now
+        spent = max(now - self.started, 1e-6)
+        eta = spent * (1 - done) / done if done > 0 else None
+        progress = {
+            "epoch": epoch,
+            "epochs": self.epochs,
+            "step": step,
+            "examples_per_second": self.examples / spent,
+            "eta_seconds": eta,
+            "loss": loss,
+        }
+        send(type="progress", progress=progress)
