@@ -14,6 +14,13 @@ import { modelsRoutes } from './routes/models/index.ts';
 import { runnerRoutes } from './routes/runner/index.ts';
 import { uploadsRoutes } from './routes/uploads/index.ts';
 import { webhooksRoutes } from './routes/webhooks/index.ts';
+import { backbonesRoutes } from './routes/backbones/index.ts';
+import { classifiersRoutes } from './routes/classifiers/index.ts';
+import { examplesRoutes } from './routes/examples/index.ts';
+import { labelsRoutes } from './routes/labels/index.ts';
+import { predictRoutes } from './routes/predict/index.ts';
+import { versionsRoutes } from './routes/versions/index.ts';
+import { metaRoutes } from './routes/meta/index.ts';
 import { keysRoutes } from './routes/keys/index.ts';
 import { tenantsRoutes } from './routes/tenants/index.ts';
 import { usageRoutes } from './routes/usage/index.ts';
@@ -28,8 +35,11 @@ export function makeApp(): OpenAPIHono<HttpEnv> {
   });
   app.use(limitBody);
   app.route('/', tenantsRoutes).route('/', keysRoutes).route('/', usageRoutes);
+  app.route('/', backbonesRoutes).route('/', classifiersRoutes).route('/', examplesRoutes).route('/', labelsRoutes);
+  app.route('/', versionsRoutes).route('/', predictRoutes);
   app.route('/', datasetsRoutes).route('/', uploadsRoutes).route('/', jobsRoutes).route('/', modelsRoutes);
   app.route('/', eventsRoutes).route('/', webhooksRoutes).route('/', runnerRoutes);
+  app.route('/', metaRoutes(app));
   app.notFound(unrouted(app));
   return app;
 }

@@ -9,6 +9,7 @@ import { sha256Hex } from '../domain/digests.ts';
 import { seal, unseal } from '../domain/seal.ts';
 import { claimIdempotencyKey, findIdempotencyKey, keepFirstAnswer, releaseIdempotencyKey, type FirstAnswer } from '../stores/idempotency.ts';
 import type { HttpEnv } from './context.ts';
+import { formOf } from './forms.ts';
 
 /** Longer than any request takes; a crashed one blocks its repetition no longer than this. */
 const LOCK_SECONDS = 120;
@@ -79,12 +80,4 @@ async function requestDigest(c: Context<HttpEnv>): Promise<string> {
     lines.push(c.req.header('content-type') ?? '', await sha256Hex(new Uint8Array(await c.req.arrayBuffer())));
   }
   return await sha256Hex(lines.join('\n'));
-}
-
-async function formOf(c: Context<HttpEnv>): Promise<FormData> {
-  try {
-    return await c.req.formData();
-  } catch (error) {
-    throw new GraftError('invalid_request', 'The body is not well-formed multipart/form-data.', { cause: error });
-  }
 }

@@ -1,6 +1,8 @@
 /** Small parts that route definitions share. */
 import type { z } from 'zod';
-import type { ErrorCode } from '../../shared/errors.ts';
+import type { Context, MiddlewareHandler } from 'hono';
+import { GraftError, type ErrorCode } from '../../shared/errors.ts';
+import type { HttpEnv } from './context.ts';
 import { problemResponses } from './problems.ts';
 
 /** A required JSON body. */
@@ -24,4 +26,28 @@ export function creationProblems(...codes: readonly ErrorCode[]) {
     'idempotency_in_flight',
     ...codes,
   );
+}
+
+/** A body that only some media types may have: any other is refused with the list. Goes after `requireScope`. */
+export function accepts(...types: readonly string[]): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    const given = c.req.header('content-type');
+    const type = given?.split(';')[0]?.trim().toLowerCase();
+    if (type === undefined || type === '') {
+      if (c.req.raw.body === null) throw new GraftError('empty_body', `The body is empty; send ${types.join(', ')}.`);
+      throw new GraftError('unsupported_media_type', `The Content-Type header is missing; send ${types.join(', ')}.`, { param: 'content-type' });
+    }
+    if (!types.includes(type))
+      throw new GraftError('unsupported_media_type', `The content type "${type.slice(0, 100)}" is not supported here; send ${types.join(', ')}.`, {
+        param: 'content-type',
+      });
+    await next();
+  };
+}
+
+export const PICTURE_TYPES = ['image/jpeg', 'image/png', 'image/webp'] as const;
+
+/** The validated JSON body of a route that takes other media types too: there the framework's types know of no JSON. */
+export function jsonBody<Schema extends z.ZodType>(c: Context<HttpEnv>, _schema: Schema): z.infer<Schema> {
+  return c.req.valid('json' as never) as z.infer<Schema>;
 }

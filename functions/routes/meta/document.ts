@@ -1,0 +1,37 @@
+/** The OpenAPI 3.1 document, made from the routes that are really mounted. */
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { HttpEnv } from '../../http/context.ts';
+
+type Document = ReturnType<OpenAPIHono<HttpEnv>['getOpenAPI31Document']>;
+
+const DESCRIPTION = `Teach it your classes in a second, serve them at the edge, retrain on a GPU when it pays, and never ship a worse model.
+
+Every call but health and documentation needs \`Authorization: Bearer graft_…\`. Ids are prefixed and sort by time; times are ISO 8601 UTC; lists are
+\`{object: "list", data, has_more, next_cursor}\` with \`?limit=&cursor=\`. Errors are RFC 9457 \`application/problem+json\` with a stable \`code\`.
+Send \`Idempotency-Key\` with any POST that creates, and repeat it safely for 24 hours. \`X-Request-Id\` comes back in every answer.`;
+
+const made = new WeakMap<object, Document>();
+
+export function documentOf(app: OpenAPIHono<HttpEnv>, origin: string): Document & { servers: { url: string }[] } {
+  let document = made.get(app);
+  if (!document) {
+    app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', description: 'A key: `graft_…`.' });
+    document = app.getOpenAPI31Document(
+      {
+        openapi: '3.1.0',
+        info: {
+          title: 'Graft',
+          version: '1',
+          description: DESCRIPTION,
+          license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+        },
+        security: [{ bearer: [] }],
+      },
+      { unionPreferredType: 'oneOf' },
+    );
+    // Trainer hosts have their own tokens and protocol; it is not part of the public document.
+    for (const path of Object.keys(document.paths ?? {})) if (path.startsWith('/runner/')) delete document.paths?.[path];
+    made.set(app, document);
+  }
+  return { ...document, servers: [{ url: origin }] };
+}

@@ -1,0 +1,60 @@
+/** Calls without a key: health, readiness, the OpenAPI document, its reference, the error pages and the front page. */
+import { createRoute } from '@hono/zod-openapi';
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { GraftError, ERRORS, type ErrorCode } from '../../../shared/errors.ts';
+import { Health, Readiness } from '../../../shared/wire/meta.ts';
+import type { HttpEnv } from '../../http/context.ts';
+import { publicProblemResponses } from '../../http/problems.ts';
+import { jsonAnswer } from '../../http/route-parts.ts';
+import { newRouter } from '../../http/router.ts';
+import { checkReadiness } from '../../usecases/meta/check-readiness.ts';
+import { documentOf } from './document.ts';
+import { errorPage, frontPage } from './pages.ts';
+import { referencePage } from './reference.ts';
+
+const health = createRoute({
+  method: 'get',
+  path: '/healthz',
+  operationId: 'getHealth',
+  tags: ['Operations'],
+  summary: 'Is it alive?',
+  security: [],
+  responses: { 200: jsonAnswer(Health, 'It is.'), ...publicProblemResponses() },
+});
+
+const readiness = createRoute({
+  method: 'get',
+  path: '/readyz',
+  operationId: 'getReadiness',
+  tags: ['Operations'],
+  summary: 'Can it serve?',
+  security: [],
+  responses: { 200: jsonAnswer(Readiness, 'It can.'), 503: jsonAnswer(Readiness, 'A part is missing.'), ...publicProblemResponses() },
+});
+
+/** Pages may load nothing from elsewhere and be framed by nobody. */
+const PAGE_HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+};
+
+/** @param app the whole application: the document is made from its routes, so call this last */
+export function metaRoutes(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
+  const router = newRouter()
+    .openapi(health, (c) => c.json({ ok: true as const }, 200))
+    .openapi(readiness, async (c) => {
+      const state = await checkReadiness(c.get('deps'));
+      return state.ready ? c.json(state, 200) : c.json(state, 503);
+    });
+  router.get('/openapi.json', (c) => c.json(documentOf(app, new URL(c.req.url).origin)));
+  router.get('/docs', (c) => c.html(referencePage(documentOf(app, new URL(c.req.url).origin)), 200, PAGE_HEADERS));
+  router.get('/errors/:code', (c) => {
+    const code = c.req.param('code');
+    if (!Object.hasOwn(ERRORS, code)) throw new GraftError('not_found', `There is no error code "${code.slice(0, 100)}".`);
+    return c.html(errorPage(code as ErrorCode), 200, PAGE_HEADERS);
+  });
+  router.get('/', (c) => c.html(frontPage(), 200, PAGE_HEADERS));
+  return router as unknown as OpenAPIHono<HttpEnv>;
+}

@@ -1,0 +1,40 @@
+/** `POST /v1/classifiers/{id}/predict` and `POST /v1/predict`. */
+import type { Context } from 'hono';
+import { PredictRequest } from '../../../shared/wire/predictions.ts';
+import { tenantOf } from '../../http/auth.ts';
+import type { HttpEnv } from '../../http/context.ts';
+import { listAnswer } from '../../http/pages.ts';
+import { jsonBody } from '../../http/route-parts.ts';
+import { newRouter } from '../../http/router.ts';
+import { loadForPrediction } from '../../usecases/classifiers/load-classifier.ts';
+import { predictMany } from '../../usecases/predict/predict-many.ts';
+import { predict, type Timings } from '../../usecases/predict/predict.ts';
+import { recordPredictions } from '../../usecases/usage/record-predictions.ts';
+import { predictManyRoute, predictRoute } from './definition.ts';
+import { fromJson, fromRaw } from './read-prediction.ts';
+
+/** Counts the predictions and says where the time went (Server-Timing, milliseconds). */
+function account(c: Context<HttpEnv>, count: number, timings: Timings): void {
+  recordPredictions(c.get('deps'), tenantOf(c), count, (work) => c.executionCtx.waitUntil(work));
+  const parts = (['decode', 'queue', 'embed', 'score'] as const).map((part) => `${part};dur=${timings[part].toFixed(2)}`);
+  c.header('Server-Timing', parts.join(', '));
+}
+
+export const predictRoutes = newRouter()
+  .openapi(predictRoute, async (c) => {
+    const classifier = await loadForPrediction(c.get('deps'), tenantOf(c), c.req.valid('param').id);
+    const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase() ?? '';
+    const query = c.req.valid('query');
+    const asked = type === 'application/json' ? fromJson(jsonBody(c, PredictRequest), query) : await fromRaw(c, type, query);
+    const { predictions, timings } = await predict(c.get('deps'), classifier, asked.inputs, (read) => read(classifier), asked.options);
+    account(c, predictions.length, timings);
+    const [first] = predictions;
+    return !asked.isList && first
+      ? c.json(first, 200)
+      : c.json({ ...listAnswer(predictions, false, null), has_more: false as const, next_cursor: null }, 200);
+  })
+  .openapi(predictManyRoute, async (c) => {
+    const { predictions, timings } = await predictMany(c.get('deps'), tenantOf(c), c.req.valid('json'));
+    account(c, predictions.length, timings);
+    return c.json({ object: 'list' as const, data: predictions, has_more: false as const, next_cursor: null }, 200);
+  });

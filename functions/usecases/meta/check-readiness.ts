@@ -1,0 +1,37 @@
+/** Whether this deployment can serve: database, object storage and the published backbones, each tried for real. */
+import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
+import type { Readiness } from '../../../shared/wire/meta.ts';
+import type { Deps } from '../../deps.ts';
+
+type Part = Readiness['parts'][number];
+
+async function tried(name: string, work: () => Promise<string | null>): Promise<Part> {
+  try {
+    const trouble = await work();
+    return { name, ready: trouble === null, detail: trouble };
+  } catch (error) {
+    console.warn(JSON.stringify({ message: 'a part is not ready', part: name, error: String(error) }));
+    return { name, ready: false, detail: 'does not answer' };
+  }
+}
+
+export async function checkReadiness(deps: Pick<Deps, 'd1' | 'objects' | 'catalogue'>): Promise<Readiness> {
+  const parts = await Promise.all([
+    tried('database', async () => {
+      const row = await deps.d1
+        .prepare("select count(*) as tables from sqlite_master where type = 'table' and name = 'tenants'")
+        .first<{ tables: number }>();
+      return row?.tables === 1 ? null : 'the migrations were not applied';
+    }),
+    tried('object_storage', async () => {
+      await deps.objects.head('health/ready');
+      return null;
+    }),
+    tried('backbones', async () => {
+      const published = new Set((await deps.catalogue.list()).map((backbone) => backbone.id));
+      const absent = Object.values(SHIPPED_BACKBONES).filter((id) => !published.has(id));
+      return absent.length === 0 ? null : `not published: ${absent.join(', ')}`;
+    }),
+  ]);
+  return { ready: parts.every((part) => part.ready), parts };
+}
