@@ -1,0 +1,49 @@
+"""`python -m engine`: EngineSpec on stdin, lines on stdout. Exit codes: 0 result, 2 bad spec or data, 3 stopped after a checkpoint, 4 out of memory."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import torch
+
+from .run import run
+from .wire import EngineError, Stopped, say, send
+
+
+def fail(error: EngineError) -> int:
+    send(type="error", code=error.code, detail=error.detail, retryable=error.retryable, blame=error.blame)
+    return error.exit_code
+
+
+def read_spec() -> dict[str, Any]:
+    schema = json.loads((Path(__file__).parent / "schema" / "engine-spec.json").read_text())
+    try:
+        spec: dict[str, Any] = json.load(sys.stdin)
+        jsonschema.validate(spec, schema)
+    except (json.JSONDecodeError, jsonschema.ValidationError) as e:
+        where = "/".join(map(str, e.absolute_path)) if isinstance(e, jsonschema.ValidationError) else ""
+        text = e.message if isinstance(e, jsonschema.ValidationError) else str(e)
+        raise EngineError("spec_invalid", f"/{where}: {text}", blame="graft") from e
+    return spec
+
+
+def main() -> int:
+    stopping: list[bool] = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+    try:
+        run(read_spec(), stopping)
+    except EngineError as e:
+        return fail(e)
+    except Stopped:
+        say("stopped")
+        return 3
+    except (torch.OutOfMemoryError, MemoryError) as e:
+        return fail(EngineError("out_of_memory", str(e) or "out of memory", retryable=True, blame="graft", exit_code=4))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
