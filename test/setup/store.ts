@@ -26,16 +26,23 @@ const BACKBONES = join(import.meta.dirname, '../../.graft/backbones');
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = mkdtempSync(join(tmpdir(), 'graft-test-store-'));
   const store = await startObjectStore({ dir });
-  const backbones =
-    existsSync(join(BACKBONES, 'efficientnet-lite0', 'manifest.json')) && existsSync(join(BACKBONES, 'all-minilm-l6-v2', 'manifest.json'));
-  if (backbones) {
-    const { publishBackbones } = await import('../../infra/publish-backbones.ts');
-    await publishBackbones(store);
-  }
-  const { endpoint, bucket, region, accessKeyId, secretAccessKey } = store;
-  project.provide('store', { endpoint, bucket, region, accessKeyId, secretAccessKey, backbones });
-  return async () => {
+  const stop = async (): Promise<void> => {
     await store.stop();
     rmSync(dir, { recursive: true, force: true });
   };
+  const backbones =
+    existsSync(join(BACKBONES, 'efficientnet-lite0', 'manifest.json')) && existsSync(join(BACKBONES, 'all-minilm-l6-v2', 'manifest.json'));
+  if (backbones) {
+    try {
+      const { publishBackbones } = await import('../../infra/publish-backbones.ts');
+      await publishBackbones(store);
+    } catch (error) {
+      // Nobody calls the teardown of a set-up that failed.
+      await stop();
+      throw error;
+    }
+  }
+  const { endpoint, bucket, region, accessKeyId, secretAccessKey } = store;
+  project.provide('store', { endpoint, bucket, region, accessKeyId, secretAccessKey, backbones });
+  return stop;
 }

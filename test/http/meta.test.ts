@@ -1,0 +1,64 @@
+/** What needs no key: health, readiness, the document and its reference. */
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { ERRORS } from '../../shared/errors.ts';
+import { Health, Readiness } from '../../shared/wire/meta.ts';
+import { answer, bindings, call, problem } from '../setup/harness.ts';
+
+const Document = z.object({
+  openapi: z.literal('3.1.0'),
+  paths: z.record(z.string(), z.record(z.string(), z.looseObject({ operationId: z.string(), responses: z.record(z.string(), z.unknown()) }))),
+  components: z.object({ schemas: z.record(z.string(), z.unknown()), securitySchemes: z.record(z.string(), z.unknown()) }),
+});
+
+describe('meta', () => {
+  it('says what is ready and what is not', async () => {
+    await answer(await call('/healthz'), 200, Health);
+    const state = await answer(await call('/readyz'), bindings.HAS_BACKBONES ? 200 : 503, Readiness);
+    expect(state.parts.map((part) => [part.name, part.ready])).toEqual([
+      ['database', true],
+      ['object_storage', true],
+      ['backbones', bindings.HAS_BACKBONES],
+    ]);
+  });
+
+  it('publishes a document in which every reference resolves and every call names its errors', async () => {
+    const response = await call('/openapi.json');
+    const text = await response.clone().text();
+    const document = await answer(response, 200, Document);
+    const names = new Set(Object.keys(document.components.schemas));
+    const references = [...text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map((m) => m[1] ?? '');
+    expect(references.length).toBeGreaterThan(50);
+    expect(references.filter((name) => !names.has(name))).toEqual([]);
+    for (const name of ['Classifier', 'Prediction', 'EnrollAnswer', 'ClassifierVersion', 'Problem', 'NewKey', 'Usage', 'Backbone', 'Report'])
+      expect(names.has(name), name).toBe(true);
+    const ids: string[] = [];
+    for (const [path, item] of Object.entries(document.paths)) {
+      expect(path.startsWith('/runner/')).toBe(false);
+      for (const operation of Object.values(item)) {
+        ids.push(operation.operationId);
+        if (path.startsWith('/v1/'))
+          expect(Object.keys(operation.responses), operation.operationId).toEqual(expect.arrayContaining(['401', '403', '429', '500']));
+      }
+    }
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('renders the reference without anything from elsewhere', async () => {
+    const response = await call('/docs');
+    const html = await response.text();
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(html).not.toMatch(/(?:src|href)="https?:/);
+    for (const id of ['createClassifier', 'enrollExamples', 'predict', 'schema-Prediction']) expect(html).toContain(`id="${id}"`);
+    const links = [...html.matchAll(/href="#([^"]+)"/g)].map((m) => m[1] ?? '');
+    expect(links.filter((link) => !html.includes(`id="${link}"`))).toEqual([]);
+  });
+
+  it('has a page for every error, where its type points', async () => {
+    const body = await problem(await call('/v1/nothing'), 'not_found');
+    expect(new URL(body.type).pathname).toBe('/errors/not_found');
+    for (const code of Object.keys(ERRORS)) expect((await call(`/errors/${code}`)).status, code).toBe(200);
+    await problem(await call('/errors/constructor'), 'not_found');
+    expect(await (await call('/')).text()).toContain('Graft');
+  });
+});
