@@ -1,0 +1,77 @@
+/** Rows of a frozen dataset, streamed to disk: pictures or token rows go to a temporary file while n is unknown, then into one safetensors file. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { IMAGE_SQUARE_SIDE_PX, TEXT_MAX_TOKENS } from '../../shared/limits.ts';
+import { encodeHeader } from '../../shared/safetensors.ts';
+
+export type Row = { readonly kind: 'image'; readonly pixels: Uint8Array } | { readonly kind: 'text'; readonly ids: Int32Array };
+export type WrittenFile = { readonly name: string; readonly sha256: string; readonly bytes: number };
+
+export class ArrayWriter {
+  readonly #modality: 'image' | 'text';
+  readonly #scratch: string;
+  readonly #handle: FileHandle;
+  readonly #lengths: number[] = [];
+
+  private constructor(modality: 'image' | 'text', scratch: string, handle: FileHandle) {
+    this.#modality = modality;
+    this.#scratch = scratch;
+    this.#handle = handle;
+  }
+
+  static async create(modality: 'image' | 'text', scratch: string): Promise<ArrayWriter> {
+    return new ArrayWriter(modality, scratch, await open(scratch, 'w'));
+  }
+
+  get rows(): number {
+    return this.#lengths.length;
+  }
+
+  async add(row: Row): Promise<void> {
+    if (row.kind === 'image') await this.#handle.write(row.pixels);
+    else {
+      const padded = new Int32Array(TEXT_MAX_TOKENS);
+      padded.set(row.ids);
+      await this.#handle.write(new Uint8Array(padded.buffer));
+    }
+    this.#lengths.push(row.kind === 'text' ? row.ids.length : 0);
+  }
+
+  /** Writes the safetensors file with `labels` and, for datasets, `split`; `order` lists the added rows in their final order. */
+  async finish(file: string, name: string, labels: Int32Array, split: Uint8Array | null): Promise<WrittenFile> {
+    const n = this.rows;
+    const side = IMAGE_SQUARE_SIDE_PX;
+    // Four-byte tensors first: every tensor stays aligned.
+    const small: { name: string; dtype: 'I32' | 'U8'; shape: number[]; bytes: Uint8Array }[] = [
+      { name: 'labels', dtype: 'I32', shape: [n], bytes: new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength) },
+    ];
+    if (this.#modality === 'text') small.push({ name: 'lengths', dtype: 'I32', shape: [n], bytes: new Uint8Array(Int32Array.from(this.#lengths).buffer) });
+    const big =
+      this.#modality === 'image'
+        ? ({ name: 'pixels', dtype: 'U8', shape: [n, side, side, 3] } as const)
+        : ({ name: 'input_ids', dtype: 'I32', shape: [n, TEXT_MAX_TOKENS] } as const);
+    const last = split ? [{ name: 'split', dtype: 'U8' as const, shape: [n] }] : [];
+    const header = encodeHeader([...small, big, ...last]);
+    await this.#handle.close();
+    const out = await open(file, 'w');
+    const hash = createHash('sha256');
+    let bytes = 0;
+    const write = async (chunk: Uint8Array): Promise<void> => {
+      hash.update(chunk);
+      bytes += chunk.length;
+      await out.writeFile(chunk);
+    };
+    try {
+      await write(header);
+      for (const t of small) await write(t.bytes);
+      for await (const chunk of createReadStream(this.#scratch)) await write(chunk as Buffer);
+      if (split) await write(split);
+      await out.sync();
+    } finally {
+      await out.close();
+      await rm(this.#scratch, { force: true });
+    }
+    return { name, sha256: hash.digest('hex'), bytes };
+  }
+}

@@ -1,0 +1,14 @@
+/** The host's environment, parsed once: a missing setting is named. */
+import { z } from 'zod';
+
+export const HostSettings = z.object({
+  GRAFT_URL: z.url(),
+  GRAFT_RUNNER_TOKEN: z.string().min(16),
+  /** Python with the engine's requirements. */
+  GRAFT_PYTHON: z.string().min(1),
+  GRAFT_WORK_DIR: z.string().min(1),
+  GRAFT_THREADS: z.coerce.number().int().min(1).default(2),
+  GRAFT_DEVICE: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
+  GRAFT_HOST_NAME: z.string().min(1).default('host'),
+});
+export type HostSettings = z.infer<typeof HostSettings>;

@@ -1,0 +1,143 @@
+/** Validates an upload and freezes it as arrays: every bad row is named by file and line and left out, the rest becomes the dataset. */
+import { createHash } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { DatasetManifest, FrozenRow } from '../../../shared/dataset.ts';
+import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
+import { DATASET_ERRORS_KEPT, DATASET_MAX_ROWS, LABELS_MAX } from '../../../shared/limits.ts';
+import type { Decoder } from '../../../shared/preprocess/decoder.ts';
+import type { Tokenizer } from '../../../shared/preprocess/wordpiece.ts';
+import { ArrayWriter, type Row, type WrittenFile } from '../array-writer.ts';
+import { sha256OfFile } from '../transfer.ts';
+import { RowError } from './row-error.ts';
+import type { OnError, SourceRow, Split } from './sources.ts';
+import { assignSplits } from './split.ts';
+
+export type Frozen = { readonly manifest: DatasetManifest | null; readonly errors: ErrorDetail[]; readonly errorCount: number; readonly files: readonly string[] };
+type Kept = { file: string; line?: number; label: string | null; split: Split | null; sha256: string };
+const MIN_ROWS_PER_LABEL = 2;
+
+export type FreezeInput = {
+  readonly modality: 'image' | 'text';
+  readonly rows: (onError: OnError) => AsyncIterable<SourceRow>;
+  readonly encode: { readonly decoder: Decoder } | { readonly tokenizer: Tokenizer };
+  readonly folder: string;
+  readonly splitSeed: number;
+  readonly onProgress: (rows: number) => void;
+  readonly signal: AbortSignal;
+};
+
+/** Never throws for what is wrong with the data; `manifest` is null when nothing usable is left, and `errors` says why. */
+export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
+  const errors: ErrorDetail[] = [];
+  let errorCount = 0;
+  const report: OnError = (error) => {
+    errorCount++;
+    if (errors.length < DATASET_ERRORS_KEPT) errors.push(error.toDetail());
+  };
+  const kept: Kept[] = [];
+  const seen = new Map<string, Kept>();
+  const writer = await ArrayWriter.create(input.modality, path.join(input.folder, 'rows.scratch'));
+  try {
+    for await (const source of input.rows(report)) {
+      input.signal.throwIfAborted();
+      try {
+        const sha256 = createHash('sha256').update(source.bytes).digest('hex');
+        checkRepeated(source, seen.get(sha256));
+        if (kept.length >= DATASET_MAX_ROWS) throw new RowError('too_many_rows', `The dataset has more than ${DATASET_MAX_ROWS} rows.`);
+        await writer.add(encode(source, input.encode));
+        const { bytes: _bytes, ...facts } = source;
+        const row = { ...facts, sha256 };
+        kept.push(row);
+        seen.set(sha256, row);
+        input.onProgress(kept.length);
+      } catch (error) {
+        if (!(error instanceof RowError) || error.file === undefined) throw error;
+        report(error);
+      }
+    }
+    checkUsable(kept);
+  } catch (error) {
+    if (!(error instanceof RowError)) throw error;
+    report(error);
+    return { manifest: null, errors: [error.toDetail(), ...errors.filter((e) => e.detail !== error.message)], errorCount, files: [] };
+  }
+  const labels = [...new Set(kept.flatMap((r) => r.label ?? []))].toSorted();
+  const splits = assignSplits(kept, input.splitSeed);
+  const files = await write(input.folder, writer, kept, labels, splits);
+  const manifest: DatasetManifest = {
+    format: 'graft-dataset-1',
+    modality: input.modality,
+    labels,
+    rows: kept.length,
+    counts: countRows(kept, labels, splits),
+    unlabelled: kept.filter((r) => r.label === null).length,
+    digest: createHash('sha256')
+      .update(files.map((f) => f.sha256).join('\n'))
+      .digest('hex'),
+    files: [...files],
+    errors,
+    error_count: errorCount,
+    split_seed: input.splitSeed,
+  };
+  return { manifest, errors, errorCount, files: files.map((f) => path.join(input.folder, f.name)) };
+}
+
+function checkRepeated(source: SourceRow, before: Kept | undefined): void {
+  if (!before) return;
+  const where = before.line === undefined ? before.file : `${before.file} line ${before.line}`;
+  if (before.label === source.label) throw new RowError('duplicate', `The same content as ${where}; the first one is kept.`, source.file, source.line);
+  throw new RowError('label_conflict', `The same content as ${where}, which has the label "${before.label}"; the first one is kept.`, source.file, source.line);
+}
+
+function encode(source: SourceRow, by: FreezeInput['encode']): Row {
+  if ('tokenizer' in by) return { kind: 'text', ids: by.tokenizer(new TextDecoder().decode(source.bytes)) };
+  try {
+    return { kind: 'image', pixels: by.decoder.decodeSquare(source.bytes).pixels };
+  } catch (error) {
+    if (error instanceof GraftError) throw new RowError(error.code, error.message, source.file, source.line);
+    throw error;
+  }
+}
+
+/** What a job could not use as a whole. Throws RowError without a file. */
+function checkUsable(kept: readonly Kept[]): void {
+  if (kept.length === 0) throw new RowError('dataset_empty', 'The upload has no usable row.');
+  const counts = new Map<string, number>();
+  for (const r of kept) if (r.label !== null) counts.set(r.label, (counts.get(r.label) ?? 0) + 1);
+  if (counts.size === 0) return; // a wholly unlabelled target domain
+  if (counts.size === 1) throw new RowError('too_few_labels', `The dataset has one label, "${[...counts.keys()][0]}"; a classifier needs at least two.`);
+  if (counts.size > LABELS_MAX) throw new RowError('too_many_labels', `The dataset has ${counts.size} labels; the limit is ${LABELS_MAX}.`);
+  for (const [label, n] of counts)
+    if (n < MIN_ROWS_PER_LABEL) throw new RowError('too_few_rows', `The label "${label}" has ${n} usable row; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
+}
+
+function countRows(kept: readonly Kept[], labels: readonly string[], splits: readonly Split[]): DatasetManifest['counts'] {
+  const empty = (): Record<string, number> => Object.fromEntries(labels.map((l) => [l, 0]));
+  const counts = { train: empty(), validation: empty(), test: empty() };
+  for (const [i, r] of kept.entries()) if (r.label !== null) counts[splits[i]!][r.label]! += 1;
+  return counts;
+}
+
+async function write(folder: string, writer: ArrayWriter, kept: readonly Kept[], labels: readonly string[], splits: readonly Split[]): Promise<WrittenFile[]> {
+  const place = new Map(labels.map((l, i) => [l, i]));
+  const number = { train: 0, validation: 1, test: 2 };
+  const arrays = await writer.finish(
+    path.join(folder, 'dataset.safetensors'),
+    'dataset.safetensors',
+    Int32Array.from(kept, (r) => (r.label === null ? -1 : place.get(r.label)!)),
+    Uint8Array.from(splits, (s) => number[s]),
+  );
+  const file = path.join(folder, 'rows.jsonl');
+  const out = await open(file, 'w');
+  try {
+    for (const [i, r] of kept.entries()) {
+      const row: FrozenRow = { row: i, file: r.file, label: r.label, split: splits[i]!, sha256: r.sha256, ...(r.line === undefined ? {} : { line: r.line }) };
+      await out.write(`${JSON.stringify(row)}\n`);
+    }
+    await out.sync();
+  } finally {
+    await out.close();
+  }
+  return [arrays, { name: 'rows.jsonl', sha256: await sha256OfFile(file), bytes: (await readFile(file)).length }];
+}

@@ -1,0 +1,23 @@
+/** Something wrong with one row, or with the whole upload when it has no file. Its text is shown to the caller. */
+import type { ErrorDetail } from '../../../shared/errors.ts';
+
+export class RowError extends Error {
+  override readonly name = 'RowError';
+  readonly code: string;
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  constructor(code: string, detail: string, file?: string, line?: number) {
+    super(detail);
+    this.code = code;
+    this.file = file;
+    this.line = line;
+  }
+  toDetail(): ErrorDetail {
+    return {
+      code: this.code,
+      detail: this.message,
+      ...(this.file === undefined ? {} : { file: this.file }),
+      ...(this.line === undefined ? {} : { line: this.line }),
+    };
+  }
+}

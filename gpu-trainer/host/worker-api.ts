@@ -1,0 +1,86 @@
+/** `/runner/v1` from the host's side. Every answer is parsed; 409 means that the lease is somebody else's, and ends the work at once. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import {
+  ArtifactsResponse,
+  CheckpointResponse,
+  CompleteResponse,
+  HeartbeatResponse,
+  Lease,
+  type CompleteRequest,
+  type HostEvent,
+  type LeaseRequest,
+} from '../../shared/runner.ts';
+
+export class StaleLease extends Error {
+  override readonly name = 'StaleLease';
+}
+/** The Worker refused for good: repeating the same request cannot help. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly status: number;
+  constructor(status: number, detail: string) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+const REQUEST_TIMEOUT_MS = 60_000;
+const RETRY_FIRST_MS = 250;
+const RETRY_MAX_MS = 5_000;
+const Refusal = z.object({ detail: z.string() });
+
+export type WorkerApi = ReturnType<typeof makeWorkerApi>;
+
+export function makeWorkerApi(url: string, token: string) {
+  const once = async (path: string, body: unknown, signal?: AbortSignal): Promise<{ status: number; body: unknown }> => {
+    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    const response = await fetch(new URL(path, url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    const text = await response.text();
+    const parsed: unknown = text === '' ? null : JSON.parse(text);
+    if (response.status === 409) throw new StaleLease('the lease has expired or passed to another host');
+    if (response.status >= 500 || response.status === 429) throw new Error(`the Worker answered ${response.status}`);
+    if (!response.ok) throw new Refused(response.status, Refusal.safeParse(parsed).data?.detail ?? `the Worker answered ${response.status}`);
+    return { status: response.status, body: parsed };
+  };
+  /** Network errors and 5xx are repeated with jittered back-off until `untilMs`; refusals and stale leases are not. */
+  const repeat = async (path: string, body: unknown, untilMs: number): Promise<unknown> => {
+    for (let wait = RETRY_FIRST_MS; ; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
+      try {
+        return (await once(path, body)).body;
+      } catch (error) {
+        if (error instanceof StaleLease || error instanceof Refused || Date.now() + wait > untilMs) throw error;
+        await sleep(wait * (0.5 + Math.random()));
+      }
+    }
+  };
+  const PATIENCE_MS = 10 * 60_000;
+  const until = (): number => Date.now() + PATIENCE_MS;
+  const of = (lease: string, verb: string): string => `/runner/v1/leases/${lease}/${verb}`;
+  return {
+    lease: async (request: LeaseRequest, signal: AbortSignal): Promise<Lease | null> => {
+      const answer = await once('/runner/v1/lease', request, signal);
+      return answer.status === 204 ? null : Lease.parse(answer.body);
+    },
+    heartbeat: async (lease: string, body: { progress?: unknown }) => HeartbeatResponse.parse((await once(of(lease, 'heartbeat'), body)).body),
+    events: async (lease: string, events: HostEvent[]): Promise<void> => {
+      await repeat(of(lease, 'events'), { events }, Date.now() + 15_000);
+    },
+    artifacts: async (lease: string, files: { name: string; sha256: string; bytes: number }[]) =>
+      ArtifactsResponse.parse(await repeat(of(lease, 'artifacts'), { files }, until())),
+    checkpoint: async (lease: string, body: { epoch: number; sha256: string; bytes: number; stored: boolean }) =>
+      CheckpointResponse.parse(await repeat(of(lease, 'checkpoint'), body, until())),
+    complete: async (lease: string, body: CompleteRequest) => CompleteResponse.parse(await repeat(of(lease, 'complete'), body, until())),
+    fail: async (lease: string, body: { code: string; detail: string; retryable: boolean; blame: 'caller' | 'graft' }): Promise<void> => {
+      await repeat(of(lease, 'fail'), body, until());
+    },
+    release: async (lease: string, reason: 'shutdown' | 'paused' | 'cancelled'): Promise<void> => {
+      await repeat(of(lease, 'release'), { reason }, Date.now() + 10_000);
+    },
+  };
+}
