@@ -1,0 +1,265 @@
+/** The road of a caller without training: make, teach, ask, correct, forget, roll back. Vectors, so that every number can be reasoned about. */
+import { describe, expect, it } from 'vitest';
+import { listOf } from '../../shared/wire/page.ts';
+import { Classifier, DeletedClassifier, DeletedLabel, UpdatedLabel, Version } from '../../shared/wire/classifiers.ts';
+import { DeletedExample, EnrollAnswer, Example, UpdatedExample } from '../../shared/wire/examples.ts';
+import { Prediction, PredictionList } from '../../shared/wire/predictions.ts';
+import { Report } from '../../shared/wire/report.ts';
+import { Usage } from '../../shared/wire/usage.ts';
+import { answer, call, newTenant, problem } from '../setup/harness.ts';
+
+const NORTH = [1, 0, 0, 0];
+const EAST = [0, 1, 0, 0];
+const near = (v: readonly number[], by: number) => v.map((x, i) => x + by * Math.sin(i + by * 10));
+
+async function make(key: string, more: object = {}): Promise<Classifier> {
+  const json = { name: 'compass', modality: 'vector', dimension: 4, unknown: null, ...more };
+  return await answer(await call('/v1/classifiers', { key, json }), 201, Classifier);
+}
+
+async function enroll(key: string, id: string, examples: object[]): Promise<EnrollAnswer> {
+  return await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+}
+
+async function ask(key: string, id: string, vector: readonly number[], version = 0): Promise<Prediction> {
+  return await answer(await call(`/v1/classifiers/${id}/predict`, { key, json: { vector, min_version: version } }), 200, Prediction);
+}
+
+async function taught(key: string): Promise<{ id: string; version: number; examples: string[] }> {
+  const { id } = await make(key);
+  const examples = [0.05, 0.1, 0.15].flatMap((by) => [
+    { label: 'north', vector: near(NORTH, by) },
+    { label: 'east', vector: near(EAST, by) },
+  ]);
+  const list = await enroll(key, id, examples);
+  return { id, version: list.version, examples: list.data.map((e) => e.id) };
+}
+
+describe('classifiers', () => {
+  it('is made, listed, renamed and deleted', async () => {
+    const { key } = await newTenant();
+    const made = await make(key, { labels: [{ name: ' north ', description: 'up' }, { name: 'east' }] });
+    expect(made).toMatchObject({
+      name: 'compass',
+      modality: 'vector',
+      backbone: null,
+      dimension: 4,
+      task: 'single_label',
+      unknown: null,
+      model: null,
+    });
+    expect(made.labels).toEqual([
+      { name: 'north', description: 'up', examples: 0 },
+      { name: 'east', description: null, examples: 0 },
+    ]);
+    expect(await answer(await call(`/v1/classifiers/${made.id}`, { key }), 200, Classifier)).toEqual(made);
+    const list = await answer(await call('/v1/classifiers', { key }), 200, listOf(Classifier, 'ClassifierList'));
+    expect(list.data).toEqual([made]);
+    const change = { name: 'rose', unknown: { false_reject_rate: 0.1 } };
+    const renamed = await answer(await call(`/v1/classifiers/${made.id}`, { key, method: 'PATCH', json: change }), 200, Classifier);
+    expect(renamed).toMatchObject(change);
+    await answer(await call(`/v1/classifiers/${made.id}`, { key, method: 'DELETE' }), 200, DeletedClassifier);
+    await problem(await call(`/v1/classifiers/${made.id}`, { key }), 'not_found');
+    await problem(await call(`/v1/classifiers/${made.id}/predict`, { key, json: { vector: NORTH } }), 'not_found');
+    await problem(await call(`/v1/classifiers/${made.id}`, { key, method: 'DELETE' }), 'not_found');
+  });
+
+  it('refuses what cannot be made, saying what and where', async () => {
+    const { key } = await newTenant();
+    const tell = async (json: object, code: Parameters<typeof problem>[1]) => await problem(await call('/v1/classifiers', { key, json }), code);
+    expect((await tell({ name: 'x', modality: 'vector' }, 'invalid_request')).param).toBe('dimension');
+    expect((await tell({ name: 'x', modality: 'vector', dimension: 4, backbone: 'b' }, 'invalid_request')).param).toBe('backbone');
+    expect((await tell({ name: 'x', modality: 'vector', dimension: 5_000 }, 'invalid_request')).errors?.[0]?.pointer).toBe('/dimension');
+    await tell({ name: 'x', modality: 'sound' }, 'invalid_request');
+    await tell({ name: 'x', modality: 'text', backbone: '../../keys' }, 'unknown_backbone');
+    const twice = { name: 'x', modality: 'vector', dimension: 4, labels: [{ name: 'a' }, { name: ' a' }] };
+    expect((await tell(twice, 'invalid_request')).errors?.[0]?.pointer).toBe('/labels/1/name');
+  });
+
+  it('learns, answers, and shows a write to its own version at once', async () => {
+    const { key } = await newTenant();
+    const { id } = await make(key);
+    await problem(await call(`/v1/classifiers/${id}/predict`, { key, json: { vector: NORTH } }), 'nothing_to_predict');
+    const one = await enroll(key, id, [
+      { label: 'north', vector: NORTH, external_id: 'n-1' },
+      { label: 'east', vector: EAST },
+    ]);
+    expect(one.data[0]).toMatchObject({ label: 'north', external_id: 'n-1' });
+    const first = await ask(key, id, near(NORTH, 0.1), one.version);
+    expect(first.label).toBe('north');
+    expect(first.version).toBe(one.version);
+    expect(first.labels).toBeUndefined();
+    expect(first.scores.map((s) => s.label)).toEqual(['north', 'east']);
+    expect(first.scores.reduce((sum, s) => sum + s.score, 0)).toBeCloseTo(1, 6);
+    for (const label of ['south', 'west', 'up']) {
+      const more = await enroll(key, id, [{ label, vector: { south: [0, 0, 1, 0], west: [0, 0, 0, 1], up: [-1, -1, 0, 0] }[label] }]);
+      const seen = await ask(key, id, NORTH, more.version);
+      expect(seen.version).toBeGreaterThanOrEqual(more.version);
+      expect(seen.scores.map((s) => s.label)).toContain(label);
+    }
+    const top = await call(`/v1/classifiers/${id}/predict`, { key, json: { inputs: [{ vector: NORTH }, { vector: EAST }], top_k: 1 } });
+    expect(top.headers.get('server-timing')).toMatch(/decode;dur=.*embed;dur=.*score;dur=/);
+    const list = await answer(top, 200, PredictionList);
+    expect(list.data.map((p) => [p.label, p.scores.length])).toEqual([
+      ['north', 1],
+      ['east', 1],
+    ]);
+  });
+
+  it('answers several labels when asked to', async () => {
+    const { key } = await newTenant();
+    const { id } = await make(key, { task: 'multi_label' });
+    const both = [0.7, 0.7, 0, 0];
+    const { version } = await enroll(key, id, [
+      ...[0, 0.02, 0.04].map((by) => ({ labels: ['north', 'east'], vector: near(both, by) })),
+      ...[0, 0.02, 0.04].map((by) => ({ labels: ['north'], vector: near(NORTH, by) })),
+      ...[0, 0.02, 0.04].map((by) => ({ labels: ['east'], vector: near(EAST, by) })),
+    ]);
+    expect((await ask(key, id, both, version)).labels?.toSorted()).toEqual(['east', 'north']);
+  });
+
+  it('refuses an enrollment whole, with every fault at its pointer', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const path = `/v1/classifiers/${id}/examples`;
+    const faults = [
+      { label: 'north', vector: NORTH },
+      { label: 'north', vector: [1, 2] },
+      { label: 'east', text: 'hello' },
+    ];
+    const body = await problem(await call(path, { key, json: { examples: faults } }), 'dimension_mismatch');
+    expect(body.errors?.map((e) => [e.pointer, e.code])).toEqual([
+      ['/examples/1/vector', 'dimension_mismatch'],
+      ['/examples/2/text', 'unprocessable'],
+    ]);
+    const shape = await problem(
+      await call(path, { key, json: { examples: [{ label: 'a', labels: ['b'], vector: NORTH }, { label: 'a' }] } }),
+      'invalid_request',
+    );
+    expect(shape.errors?.map((e) => e.pointer)).toEqual(['/examples/0', '/examples/1']);
+    await problem(await call(path, { key, json: { examples: [] } }), 'invalid_request');
+    await problem(
+      await call(path, { key, json: { examples: Array.from({ length: 65 }, () => ({ label: 'a', vector: NORTH })) } }),
+      'invalid_request',
+    );
+    await problem(await call(path, { key, json: { examples: [{ label: 'a', vector: [1e39, 0, 0, 0] }] } }), 'unprocessable');
+    await problem(await call(path, { key, json: { examples: [{ labels: ['a', 'b'], vector: NORTH }] } }), 'unprocessable');
+    await problem(await call(path, { key, json: { examples: [{ label: 'line\u0007', vector: NORTH }] } }), 'invalid_request');
+    const after = await answer(await call(`/v1/classifiers/${id}`, { key }), 200, Classifier);
+    expect([after.version, after.labels.map((l) => l.examples)]).toEqual([version, [3, 3]]);
+  });
+
+  it('deletes an example as if it had never been there', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const before = await ask(key, id, near(NORTH, 0.3), version);
+    const wrong = await enroll(key, id, [{ label: 'east', vector: near(NORTH, 0.3) }]);
+    const misled = await ask(key, id, near(NORTH, 0.3), wrong.version);
+    expect(misled.scores).not.toEqual(before.scores);
+    const path = `/v1/classifiers/${id}/examples/${wrong.data[0]?.id}`;
+    const gone = await answer(await call(path, { key, method: 'DELETE' }), 200, DeletedExample);
+    const after = await ask(key, id, near(NORTH, 0.3), gone.version);
+    for (const [i, { label, score }] of before.scores.entries()) {
+      expect(after.scores[i]?.label).toBe(label);
+      expect(after.scores[i]?.score).toBeCloseTo(score, 6);
+    }
+    await problem(await call(path, { key }), 'not_found');
+    await problem(await call(path, { key, method: 'DELETE' }), 'not_found');
+  });
+
+  it('lists, filters and relabels examples, and knows only labels that exist', async () => {
+    const { key } = await newTenant();
+    const { id, examples } = await taught(key);
+    const List = listOf(Example, 'ExampleList');
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: ReturnType<typeof List.parse> = await answer(
+        await call(`/v1/classifiers/${id}/examples?limit=4${cursor ? `&cursor=${cursor}` : ''}`, { key }),
+        200,
+        List,
+      );
+      seen.push(...page.data.map((e) => e.id));
+      cursor = page.next_cursor;
+    } while (cursor);
+    expect(seen.toSorted()).toEqual(examples.toSorted());
+    const north = await answer(await call(`/v1/classifiers/${id}/examples?label=north`, { key }), 200, List);
+    expect(north.data.map((e) => e.label)).toEqual(['north', 'north', 'north']);
+    const path = `/v1/classifiers/${id}/examples/${north.data[0]?.id}`;
+    const unknown = await problem(await call(path, { key, method: 'PATCH', json: { label: 'nroth' } }), 'unknown_label');
+    expect(unknown.detail).toContain('nroth');
+    const changed = await answer(await call(path, { key, method: 'PATCH', json: { label: 'east' } }), 200, UpdatedExample);
+    expect(changed.label).toBe('east');
+    expect((await answer(await call(path, { key }), 200, Example)).label).toBe('east');
+    await problem(await call(path, { key, method: 'PATCH', json: {} }), 'invalid_request');
+  });
+
+  it('renames, merges and deletes labels', async () => {
+    const { key } = await newTenant();
+    const { id } = await taught(key);
+    const label = (name: string) => `/v1/classifiers/${id}/labels/${encodeURIComponent(name)}`;
+    const json = { name: 'north / up', description: 'towards the pole' };
+    const renamed = await answer(await call(label('north'), { key, method: 'PATCH', json }), 200, UpdatedLabel);
+    expect(renamed).toMatchObject({ ...json, examples: 3 });
+    expect((await ask(key, id, NORTH, renamed.version)).label).toBe('north / up');
+    await problem(await call(label('north'), { key, method: 'PATCH', json }), 'not_found');
+    const merged = await answer(await call(label('north / up'), { key, method: 'PATCH', json: { merge_into: 'east' } }), 200, UpdatedLabel);
+    expect(merged).toMatchObject({ name: 'east', examples: 6 });
+    await problem(await call(label('east'), { key, method: 'PATCH', json: { merge_into: 'nowhere' } }), 'unknown_label');
+    const deleted = await answer(await call(label('east'), { key, method: 'DELETE' }), 200, DeletedLabel);
+    await problem(await call(`/v1/classifiers/${id}/predict`, { key, json: { vector: NORTH, min_version: deleted.version } }), 'nothing_to_predict');
+  });
+
+  it('keeps versions, goes back to one, and tells so', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const later = await enroll(key, id, [{ label: 'south', vector: [0, 0, 1, 0] }]);
+    const List = listOf(Version, 'ClassifierVersionList');
+    const versions = await answer(await call(`/v1/classifiers/${id}/versions`, { key }), 200, List);
+    expect(versions.data[0]).toMatchObject({ n: later.version, active: true, kind: 'instant' });
+    const path = `/v1/classifiers/${id}/versions/${version}`;
+    expect((await answer(await call(path, { key }), 200, Version)).labels.toSorted()).toEqual(['east', 'north']);
+    const back = await answer(await call(`${path}/activate`, { key, method: 'POST' }), 200, Version);
+    expect(back.active).toBe(true);
+    const seen = await ask(key, id, [0, 0, 1, 0]);
+    expect(seen.scores.map((s) => s.label).toSorted()).toEqual(['east', 'north']);
+    const events = await (await call('/v1/events', { key })).json<{ data: { type: string; data: Record<string, unknown> }[] }>();
+    const told = events.data.filter((e) => e.type === 'classifier.version.activated');
+    expect(told).toHaveLength(1);
+    expect(told[0]?.data).toMatchObject({ classifier: id, version: back.n, previous: later.version });
+    await problem(await call(`/v1/classifiers/${id}/versions/999999`, { key }), 'not_found');
+    await problem(await call(`/v1/classifiers/${id}/versions/two`, { key }), 'not_found');
+    await problem(await call(`/v1/classifiers/${id}/versions/999999/activate`, { key, method: 'POST' }), 'not_found');
+  });
+
+  it('reports on itself before and after there is something to report', async () => {
+    const { key } = await newTenant();
+    const { id } = await make(key);
+    const empty = await answer(await call(`/v1/classifiers/${id}/report`, { key }), 200, Report);
+    expect(empty.left_out).toBeNull();
+    const full = await answer(await call(`/v1/classifiers/${(await taught(key)).id}/report`, { key }), 200, Report);
+    expect(full.left_out).toMatchObject({ rows: 6, accuracy: 1 });
+  });
+
+  it('answers many classifiers with one input', async () => {
+    const { key } = await newTenant();
+    const [one, two] = [await taught(key), await taught(key)];
+    const list = await answer(await call('/v1/predict', { key, json: { classifiers: [one.id, two.id], vector: NORTH } }), 200, PredictionList);
+    expect(list.data.map((p) => [p.classifier, p.label])).toEqual([
+      [one.id, 'north'],
+      [two.id, 'north'],
+    ]);
+    const other = await make(key, { dimension: 5 });
+    await problem(await call('/v1/predict', { key, json: { classifiers: [one.id, other.id], vector: NORTH } }), 'unprocessable');
+    await problem(await call('/v1/predict', { key, json: { classifiers: [one.id, 'cls_nobody'], vector: NORTH } }), 'not_found');
+  });
+
+  it('counts what was used', async () => {
+    const { key } = await newTenant();
+    const { id } = await taught(key);
+    for (let i = 0; i < 3; i++) await ask(key, id, NORTH);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const usage = await answer(await call('/v1/usage', { key }), 200, Usage);
+    expect(usage).toMatchObject({ predictions: 3, enrollments: 6, stored_bytes: 0 });
+  });
+});
