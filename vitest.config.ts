@@ -43,7 +43,7 @@ export default defineConfig({
         test: {
           name: 'worker',
           include: [`test/{${WORKER_ROOMS}}/**/*.test.ts`],
-          globalSetup: ['./test/setup/store.ts'],
+          globalSetup: ['./test/setup/store.ts', './test/setup/receiver.ts'],
           setupFiles: ['./test/setup/migrate.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -70,5 +70,5 @@ export async function deleteModel(deps: Pick<Deps, 'db' | 'objects' | 'classifie
 }
 
 function wasServed(evidence: unknown): boolean {
-  return (evidence as { decision?: unknown } | null)?.decision === 'promoted';
+  return (evidence as { trained?: { decision?: unknown } } | null)?.trained?.decision === 'promoted';
 }

@@ -87,6 +87,7 @@ function judge(
   const { candidate, incumbent, frozen, baseline } = outcome.evaluation;
   return {
     model: deps.newId('model'),
+    since: deps.now(),
     result: {
       ...rest,
       decision: outcome.decision,

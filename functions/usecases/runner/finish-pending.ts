@@ -2,6 +2,7 @@
  * Carries a verified completion to its end: the durable object takes the version (idempotent by job), then one batch writes job, work, usage and
  * events. Whoever comes first does it: the host's own call, its repetition, or the sweep after a crash.
  */
+import { GraftError } from '../../../shared/errors.ts';
 import { CompleteResponse } from '../../../shared/runner.ts';
 import type { Reason } from '../../../shared/wire/evaluation.ts';
 import type { JobResult } from '../../../shared/wire/jobs.ts';
@@ -15,6 +16,9 @@ import { staleLease } from './lease-token.ts';
 import { PendingCompletion } from './pending-completion.ts';
 
 type Needs = Pick<Deps, 'db' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
+
+/** How long a completion that the durable object does not answer is tried. */
+const GIVE_UP_MS = 10 * 60_000;
 
 export async function finishPending(deps: Needs, work: WorkRow): Promise<CompleteResponse> {
   const { tokenHash, completionDigest } = work;
@@ -47,13 +51,21 @@ async function take(deps: Needs, job: JobRow, pending: PendingCompletion): Promi
   if (!wanted) return { result, activated: false };
   const { classifier, ...rest } = wanted;
   const activate = result.decision === 'promoted';
-  const outcome = await deps.classifier(classifier).takeTrained({
-    ...rest,
-    job: job.id,
-    model: pending.model,
-    activate,
-    evidence: { job: job.id, decision: result.decision, reasons: result.reasons, metrics: result.metrics },
-  });
+  const evidence = { job: job.id, decision: result.decision, reasons: result.reasons, metrics: result.metrics };
+  let outcome;
+  try {
+    outcome = await deps.classifier(classifier).takeTrained({ ...rest, job: job.id, model: pending.model, activate, evidence });
+  } catch (error) {
+    // An object that is busy or being moved answers soon; files that it can never read must not leave the job running for ever.
+    if (deps.now() - pending.since < GIVE_UP_MS)
+      throw new GraftError('unavailable', 'The classifier could not take the version right now. Send the completion again.', {
+        retryAfterSeconds: 5,
+        cause: error,
+      });
+    console.error(JSON.stringify({ message: 'a classifier cannot take a trained version', job: job.id, error: String(error) }));
+    const detail = 'The classifier could not read the files of the trained version.';
+    return { result: refuse(result, 'not_taken', detail, { error: String(error).slice(0, 500) }), activated: false };
+  }
   if (!outcome.ok) {
     const code = outcome.code === 'not_found' ? 'classifier_gone' : 'not_taken';
     return { result: refuse(result, code, `The classifier did not take the version: ${outcome.detail}`, { code: outcome.code }), activated: false };
@@ -61,8 +73,8 @@ async function take(deps: Needs, job: JobRow, pending: PendingCompletion): Promi
   const { version, activated, activeVersion, reason } = outcome.value;
   if (activate && !activated) {
     const detail = reason ?? `Version ${activeVersion} is served now, not version ${wanted.comparedWith} that the candidate was compared with.`;
-    const evidence = { compared_with: wanted.comparedWith, active_version: activeVersion };
-    return { result: { ...refuse(result, 'incumbent_changed', detail, evidence), version }, activated: false };
+    const facts = { compared_with: wanted.comparedWith, active_version: activeVersion };
+    return { result: { ...refuse(result, 'incumbent_changed', detail, facts), version }, activated: false };
   }
   return { result: { ...result, version }, activated };
 }

@@ -4,6 +4,8 @@ import { JobResult } from '../../../shared/wire/jobs.ts';
 
 export const PendingCompletion = z.object({
   model: z.string(),
+  /** When it was verified, milliseconds. */
+  since: z.number().int(),
   /** As the gate decided; the durable object may still turn a promotion into a refusal. */
   result: JobResult,
   /** What the durable object is asked to take; null without a classifier. */

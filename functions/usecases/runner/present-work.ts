@@ -82,15 +82,7 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
   const fence = dataset.frozenFence;
   const manifest = DatasetManifest.parse(dataset.manifest);
   const backbone = await backboneManifest(deps, job.backbone);
-  const blobs = [
-    backbone.trunk.model,
-    backbone.trunk.data,
-    backbone.tail.model,
-    backbone.tail.data,
-    backbone.weights,
-    backbone.vocabulary,
-    backbone.background,
-  ];
+  const blobs = blobsOf(backbone);
   const classifier = job.classifierId === null ? null : await exported(deps, work, job.classifierId);
   const [checkpoint] = await listCheckpoints(deps.db, job.id);
   return {
@@ -107,10 +99,7 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
       },
       backbone: {
         manifest: backbone,
-        files: await record(
-          blobs.filter((file) => file !== null),
-          (file) => blob(deps, file),
-        ),
+        files: await record(blobs, (file) => blob(deps, file)),
       },
       enrolled: classifier?.enrolled ?? [],
       incumbent: classifier?.incumbent ?? null,
@@ -118,6 +107,11 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
       false_reject_rate: classifier?.falseRejectRate ?? null,
     },
   };
+}
+
+function blobsOf(manifest: BackboneManifest): BlobFile[] {
+  const { trunk, tail, weights, vocabulary, background, background_inputs } = manifest;
+  return [trunk.model, trunk.data, tail.model, tail.data, weights, vocabulary, background, background_inputs].filter((file) => file !== null);
 }
 
 /** The head that is served now goes to object storage beside the job, so that host and gate mean the same version. */
