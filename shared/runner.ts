@@ -42,7 +42,7 @@ export const TrainWork = z.object({
   backbone: z.object({ manifest: BackboneManifest, files: z.record(z.string(), Download) }),
   /** Examples of the classifier with a stored original; rows with the sha256 of a held-out row are left out by the host. */
   enrolled: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), sha256: z.string(), download: Download })),
-  incumbent: z.object({ version: z.number().int(), head: Download, tail: Download.nullable() }).nullable(),
+  incumbent: z.object({ version: z.number().int(), head: Download, tail: Download.nullable(), tail_data: Download.nullable() }).nullable(),
   checkpoint: Download.extend({ epoch: z.number().int() }).nullable(),
   false_reject_rate: z.number().nullable(),
 });

@@ -46,7 +46,8 @@ export class ArrayWriter {
     const small: { name: string; dtype: 'I32' | 'U8'; shape: number[]; bytes: Uint8Array }[] = [
       { name: 'labels', dtype: 'I32', shape: [n], bytes: new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength) },
     ];
-    if (this.#modality === 'text') small.push({ name: 'lengths', dtype: 'I32', shape: [n], bytes: new Uint8Array(Int32Array.from(this.#lengths).buffer) });
+    if (this.#modality === 'text')
+      small.push({ name: 'lengths', dtype: 'I32', shape: [n], bytes: new Uint8Array(Int32Array.from(this.#lengths).buffer) });
     const big =
       this.#modality === 'image'
         ? ({ name: 'pixels', dtype: 'U8', shape: [n, side, side, 3] } as const)

@@ -13,7 +13,12 @@ import { RowError } from './row-error.ts';
 import type { OnError, SourceRow, Split } from './sources.ts';
 import { assignSplits } from './split.ts';
 
-export type Frozen = { readonly manifest: DatasetManifest | null; readonly errors: ErrorDetail[]; readonly errorCount: number; readonly files: readonly string[] };
+export type Frozen = {
+  readonly manifest: DatasetManifest | null;
+  readonly errors: ErrorDetail[];
+  readonly errorCount: number;
+  readonly files: readonly string[];
+};
 type Kept = { file: string; line?: number; label: string | null; split: Split | null; sha256: string };
 const MIN_ROWS_PER_LABEL = 2;
 
@@ -86,8 +91,14 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
 function checkRepeated(source: SourceRow, before: Kept | undefined): void {
   if (!before) return;
   const where = before.line === undefined ? before.file : `${before.file} line ${before.line}`;
-  if (before.label === source.label) throw new RowError('duplicate', `The same content as ${where}; the first one is kept.`, source.file, source.line);
-  throw new RowError('label_conflict', `The same content as ${where}, which has the label "${before.label}"; the first one is kept.`, source.file, source.line);
+  if (before.label === source.label)
+    throw new RowError('duplicate', `The same content as ${where}; the first one is kept.`, source.file, source.line);
+  throw new RowError(
+    'label_conflict',
+    `The same content as ${where}, which has the label "${before.label}"; the first one is kept.`,
+    source.file,
+    source.line,
+  );
 }
 
 function encode(source: SourceRow, by: FreezeInput['encode']): Row {
@@ -106,10 +117,12 @@ function checkUsable(kept: readonly Kept[]): void {
   const counts = new Map<string, number>();
   for (const r of kept) if (r.label !== null) counts.set(r.label, (counts.get(r.label) ?? 0) + 1);
   if (counts.size === 0) return; // a wholly unlabelled target domain
-  if (counts.size === 1) throw new RowError('too_few_labels', `The dataset has one label, "${[...counts.keys()][0]}"; a classifier needs at least two.`);
+  if (counts.size === 1)
+    throw new RowError('too_few_labels', `The dataset has one label, "${[...counts.keys()][0]}"; a classifier needs at least two.`);
   if (counts.size > LABELS_MAX) throw new RowError('too_many_labels', `The dataset has ${counts.size} labels; the limit is ${LABELS_MAX}.`);
   for (const [label, n] of counts)
-    if (n < MIN_ROWS_PER_LABEL) throw new RowError('too_few_rows', `The label "${label}" has ${n} usable row; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
+    if (n < MIN_ROWS_PER_LABEL)
+      throw new RowError('too_few_rows', `The label "${label}" has ${n} usable row; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
 }
 
 function countRows(kept: readonly Kept[], labels: readonly string[], splits: readonly Split[]): DatasetManifest['counts'] {
@@ -119,7 +132,13 @@ function countRows(kept: readonly Kept[], labels: readonly string[], splits: rea
   return counts;
 }
 
-async function write(folder: string, writer: ArrayWriter, kept: readonly Kept[], labels: readonly string[], splits: readonly Split[]): Promise<WrittenFile[]> {
+async function write(
+  folder: string,
+  writer: ArrayWriter,
+  kept: readonly Kept[],
+  labels: readonly string[],
+  splits: readonly Split[],
+): Promise<WrittenFile[]> {
   const place = new Map(labels.map((l, i) => [l, i]));
   const number = { train: 0, validation: 1, test: 2 };
   const arrays = await writer.finish(
@@ -132,7 +151,14 @@ async function write(folder: string, writer: ArrayWriter, kept: readonly Kept[],
   const out = await open(file, 'w');
   try {
     for (const [i, r] of kept.entries()) {
-      const row: FrozenRow = { row: i, file: r.file, label: r.label, split: splits[i]!, sha256: r.sha256, ...(r.line === undefined ? {} : { line: r.line }) };
+      const row: FrozenRow = {
+        row: i,
+        file: r.file,
+        label: r.label,
+        split: splits[i]!,
+        sha256: r.sha256,
+        ...(r.line === undefined ? {} : { line: r.line }),
+      };
       await out.write(`${JSON.stringify(row)}\n`);
     }
     await out.sync();

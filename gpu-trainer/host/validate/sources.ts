@@ -7,10 +7,23 @@ import { openArchive } from './archive.ts';
 import { RowError } from './row-error.ts';
 
 export type Split = 'train' | 'validation' | 'test';
-export type SourceRow = { readonly file: string; readonly line?: number; readonly label: string | null; readonly split: Split | null; readonly bytes: Uint8Array };
+export type SourceRow = {
+  readonly file: string;
+  readonly line?: number;
+  readonly label: string | null;
+  readonly split: Split | null;
+  readonly bytes: Uint8Array;
+};
 export type OnError = (error: RowError) => void;
 
-const SPLIT_NAMES: Readonly<Record<string, Split>> = { train: 'train', training: 'train', validation: 'validation', valid: 'validation', val: 'validation', test: 'test' };
+const SPLIT_NAMES: Readonly<Record<string, Split>> = {
+  train: 'train',
+  training: 'train',
+  validation: 'validation',
+  valid: 'validation',
+  val: 'validation',
+  test: 'test',
+};
 
 /** `label/picture`, `split/label/picture`, or either below one common top folder. */
 export async function* imageFolder(file: string, archiveBytes: number, onError: OnError): AsyncGenerator<SourceRow> {
@@ -24,7 +37,12 @@ export async function* imageFolder(file: string, archiveBytes: number, onError: 
         const parts = deep ? paths[i]!.slice(1) : paths[i]!;
         const split = parts.length > 2 ? (SPLIT_NAMES[parts[0]!.toLowerCase()] ?? null) : null;
         const rest = split ? parts.slice(1) : parts;
-        if (rest.length < 2) throw new RowError('label_missing', 'The picture lies in no label folder; use label/picture or train|validation|test/label/picture.', entry.fileName);
+        if (rest.length < 2)
+          throw new RowError(
+            'label_missing',
+            'The picture lies in no label folder; use label/picture or train|validation|test/label/picture.',
+            entry.fileName,
+          );
         if (rest.length > 2) throw new RowError('path_too_deep', 'Pictures lie directly in their label folder.', entry.fileName);
         const label = checkLabel(rest[0]!, entry.fileName);
         yield { file: entry.fileName, label, split, bytes: await archive.read(entry, IMAGE_MAX_BYTES) };
@@ -52,7 +70,8 @@ export async function* jsonLines(file: string, name: string, onError: OnError): 
       } catch (error) {
         throw new RowError('json_invalid', `The line is not JSON: ${(error as Error).message}.`, name, line);
       }
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new RowError('row_invalid', 'The line is not a JSON object.', name, line);
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw new RowError('row_invalid', 'The line is not a JSON object.', name, line);
       const row = value as Record<string, unknown>;
       yield textRow(row['text'], row['label'] ?? row['target'] ?? null, row['split'] ?? null, name, line);
     } catch (error) {
@@ -70,7 +89,8 @@ export async function* csvRows(file: string, name: string, columns: Record<strin
   try {
     for await (const item of parser as AsyncIterable<{ record: Record<string, string>; info: { lines: number; error?: { message: string } } }>) {
       const { record, info } = item;
-      if (!checked && !(named.text in record)) throw new RowError('column_missing', `The header has no column "${named.text}"; it has: ${Object.keys(record).join(', ')}.`, name, 1);
+      if (!checked && !(named.text in record))
+        throw new RowError('column_missing', `The header has no column "${named.text}"; it has: ${Object.keys(record).join(', ')}.`, name, 1);
       checked = true;
       try {
         if (info.error) throw new RowError('row_invalid', info.error.message, name, info.lines);
@@ -89,7 +109,8 @@ export async function* csvRows(file: string, name: string, columns: Record<strin
 function textRow(text: unknown, label: unknown, split: unknown, file: string, line: number): SourceRow {
   if (typeof text !== 'string' || text.trim() === '') throw new RowError('text_missing', 'The row has no text.', file, line);
   const bytes = new TextEncoder().encode(text);
-  if (bytes.length > TEXT_MAX_BYTES) throw new RowError('text_too_long', `The text has ${bytes.length} bytes; the limit is ${TEXT_MAX_BYTES}.`, file, line);
+  if (bytes.length > TEXT_MAX_BYTES)
+    throw new RowError('text_too_long', `The text has ${bytes.length} bytes; the limit is ${TEXT_MAX_BYTES}.`, file, line);
   if (label !== null && typeof label !== 'string') throw new RowError('label_invalid', 'The label is not a string.', file, line);
   const place = split === null ? null : SPLIT_NAMES[typeof split === 'string' ? split.toLowerCase() : ''];
   if (place === undefined) throw new RowError('split_invalid', 'The split is not train, validation or test.', file, line);
@@ -99,6 +120,7 @@ function textRow(text: unknown, label: unknown, split: unknown, file: string, li
 function checkLabel(label: string, file: string, line?: number): string {
   const clean = label.trim().normalize('NFC');
   if (clean === '') throw new RowError('label_missing', 'The label is empty.', file, line);
-  if (clean.length > LABEL_NAME_MAX_CHARS) throw new RowError('label_too_long', `The label has ${clean.length} characters; the limit is ${LABEL_NAME_MAX_CHARS}.`, file, line);
+  if (clean.length > LABEL_NAME_MAX_CHARS)
+    throw new RowError('label_too_long', `The label has ${clean.length} characters; the limit is ${LABEL_NAME_MAX_CHARS}.`, file, line);
   return clean;
 }

@@ -7,7 +7,10 @@ const HELD_OUT = 0.15;
 const SMALLEST_DIVIDED_CLASS = 5;
 
 /** Split of each row, in order. Rows that came with a split keep it; when any did, the others train. */
-export function assignSplits(rows: readonly { readonly label: string | null; readonly split: Split | null; readonly sha256: string }[], seed: number): Split[] {
+export function assignSplits(
+  rows: readonly { readonly label: string | null; readonly split: Split | null; readonly sha256: string }[],
+  seed: number,
+): Split[] {
   const out: Split[] = rows.map((r) => r.split ?? 'train');
   if (rows.some((r) => r.split !== null)) return out;
   const byLabel = new Map<string, number[]>();

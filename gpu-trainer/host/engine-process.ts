@@ -1,0 +1,109 @@
+/** One engine child: a listed environment, no shell, JSON in, JSON lines out, SIGTERM → grace → SIGKILL, and an exit code that means something. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { EngineLine, type EngineResult, type EngineSpec } from '../../shared/engine.ts';
+
+const GRACE_MS = 20_000;
+const STDERR_KEPT = 4_000;
+const ENGINE_FOLDER = path.join(import.meta.dirname, '..');
+
+export type EngineEnd =
+  | { readonly kind: 'result'; readonly result: EngineResult }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'failed'; readonly code: string; readonly detail: string; readonly retryable: boolean; readonly blame: 'caller' | 'graft' };
+
+export type EngineOptions = {
+  readonly python: string;
+  readonly args?: readonly string[];
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  /** Called for each line in order; the next line waits for it. */
+  readonly onLine: (line: EngineLine) => Promise<void>;
+};
+
+/** Runs one job to its end. Never rejects for what the engine does; rejects when `onLine` does (the child is killed first). */
+export async function runEngine(spec: EngineSpec, options: EngineOptions): Promise<EngineEnd> {
+  const threads = String(options.threads);
+  const child = spawn(options.python, options.args ?? ['-m', 'engine'], {
+    cwd: ENGINE_FOLDER,
+    shell: false,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // No secret of the host reaches the engine.
+    env: {
+      PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+      HOME: spec.out_dir,
+      LANG: 'C.UTF-8',
+      OMP_NUM_THREADS: threads,
+      MKL_NUM_THREADS: threads,
+      PYTHONUNBUFFERED: '1',
+      CUBLAS_WORKSPACE_CONFIG: ':4096:8',
+    },
+  });
+  const exit = new Promise<number | null>((resolve) => {
+    child.once('error', () => resolve(null));
+    child.once('close', (code) => resolve(code));
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-STDERR_KEPT);
+  });
+  let kill: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    child.kill('SIGTERM');
+    kill = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+  };
+  if (options.signal.aborted) stop();
+  options.signal.addEventListener('abort', stop, { once: true });
+  child.stdin.on('error', () => undefined); // a child that died early is reported by its exit code
+  child.stdin.end(JSON.stringify(spec));
+
+  let result: EngineResult | null = null;
+  let failure: Extract<EngineEnd, { kind: 'failed' }> | null = null;
+  try {
+    for await (const text of createInterface({ input: child.stdout })) {
+      const line = parseLine(text);
+      if (line === null) {
+        failure = {
+          kind: 'failed',
+          code: 'engine_garbage',
+          detail: `The engine wrote a line that is not of the protocol: ${text.slice(0, 200)}`,
+          retryable: true,
+          blame: 'graft',
+        };
+        child.kill('SIGKILL');
+        break;
+      }
+      if (line.type === 'result') result = line.result;
+      else if (line.type === 'error')
+        failure = { kind: 'failed', code: line.code, detail: line.detail, retryable: line.retryable, blame: line.blame };
+      else await options.onLine(line);
+    }
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  } finally {
+    options.signal.removeEventListener('abort', stop);
+    await exit;
+    clearTimeout(kill);
+  }
+  const code = await exit;
+  if (code === 0 && result) return { kind: 'result', result };
+  if (code === 3 || options.signal.aborted) return { kind: 'stopped' };
+  if (failure) return failure;
+  return {
+    kind: 'failed',
+    code: 'engine_crashed',
+    detail: `The engine ended with ${code ?? child.signalCode ?? 'no exit code'}: ${stderr.trim().slice(-1_500)}`,
+    retryable: true,
+    blame: 'graft',
+  };
+}
+
+function parseLine(text: string): EngineLine | null {
+  try {
+    return EngineLine.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}

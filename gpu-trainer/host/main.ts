@@ -1,0 +1,76 @@
+/** A trainer host: leases work, keeps the lease alive, does it, reports. Killed at any moment, its work passes to whoever leases next. */
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lease } from '../../shared/runner.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { HostSettings } from './settings.ts';
+import { trainModel } from './train-work.ts';
+import { validateDataset } from './validate-work.ts';
+import { makeWorkerApi, StaleLease, type WorkerApi } from './worker-api.ts';
+
+const WAIT_SECONDS = 20;
+const IDLE_RETRY_MS = 1_000;
+
+const log = (message: string): void => {
+  process.stderr.write(`${new Date().toISOString()} ${message}\n`);
+};
+
+async function work(api: WorkerApi, lease: Lease, settings: HostSettings, shutdown: AbortSignal): Promise<void> {
+  const keeper = new LeaseKeeper(api, lease, shutdown);
+  const folder = await mkdtemp(path.join(settings.GRAFT_WORK_DIR, 'job-'));
+  const what = lease.work.kind === 'train' ? `training ${lease.work.job}` : `validation of ${lease.work.dataset}`;
+  log(`${what}: attempt ${lease.attempt}`);
+  try {
+    if (lease.work.kind === 'validate') await validateDataset(api, lease, lease.work, keeper, folder);
+    else await trainModel({ api, lease, keeper, folder, settings }, lease.work);
+    log(`${what}: done`);
+  } catch (error) {
+    await giveUp(api, lease, keeper, error, what);
+  } finally {
+    keeper.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function giveUp(api: WorkerApi, lease: Lease, keeper: LeaseKeeper, error: unknown, what: string): Promise<void> {
+  const detail = error instanceof Error ? error.message : String(error);
+  log(`${what}: ${keeper.reason ?? 'failed'}: ${detail}`);
+  if (error instanceof StaleLease || keeper.reason === 'stale') return; // somebody else has it: not a word more
+  try {
+    if (keeper.reason) await api.release(lease.token, keeper.reason);
+    else await api.fail(lease.token, { code: 'host_failed', detail: detail.slice(0, 4_000), retryable: true, blame: 'graft' });
+  } catch (second) {
+    log(`${what}: could not give the lease back (it will expire): ${second instanceof Error ? second.message : String(second)}`);
+  }
+}
+
+/** One slot: one kind of work at a time, until shutdown. */
+async function slot(kind: 'validate' | 'train', api: WorkerApi, settings: HostSettings, shutdown: AbortSignal): Promise<void> {
+  const device = settings.GRAFT_DEVICE === 'cuda' ? 'cuda' : 'cpu';
+  while (!shutdown.aborted) {
+    try {
+      const lease = await api.lease({ host: settings.GRAFT_HOST_NAME, capacity: { kinds: [kind], device }, wait_seconds: WAIT_SECONDS }, shutdown);
+      if (lease) await work(api, lease, settings, shutdown);
+    } catch (error) {
+      if (shutdown.aborted) return;
+      log(`no lease: ${error instanceof Error ? error.message : String(error)}`);
+      await sleep(IDLE_RETRY_MS * (0.5 + Math.random()), undefined, { signal: shutdown }).catch(() => undefined);
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const settings = HostSettings.parse(process.env);
+  await mkdir(settings.GRAFT_WORK_DIR, { recursive: true });
+  // What a killed host left behind.
+  for (const name of await readdir(settings.GRAFT_WORK_DIR))
+    if (name.startsWith('job-')) await rm(path.join(settings.GRAFT_WORK_DIR, name), { recursive: true, force: true });
+  const shutdown = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => shutdown.abort());
+  const api = makeWorkerApi(settings.GRAFT_URL, settings.GRAFT_RUNNER_TOKEN);
+  log(`host ${settings.GRAFT_HOST_NAME} serves ${settings.GRAFT_URL}`);
+  await Promise.all([slot('validate', api, settings, shutdown.signal), slot('train', api, settings, shutdown.signal)]);
+}
+
+await main();

@@ -1,0 +1,196 @@
+/** A leased training job: inputs from object storage, the engine as a child, artifacts back, and a completion that may be sent twice. */
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { FrozenRow } from '../../shared/dataset.ts';
+import { ENGINE_PROTOCOL, type ArtifactName, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
+import { GraftError } from '../../shared/errors.ts';
+import type { Download, Lease, TrainWork } from '../../shared/runner.ts';
+import { ArrayWriter } from './array-writer.ts';
+import { runEngine } from './engine-process.ts';
+import { loadDecoder, loadTokenizer } from './inputs.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
+import type { HostSettings } from './settings.ts';
+import { download, sha256OfFile, TransferRefused, upload } from './transfer.ts';
+import type { WorkerApi } from './worker-api.ts';
+
+type Context = {
+  readonly api: WorkerApi;
+  readonly lease: Lease;
+  readonly keeper: LeaseKeeper;
+  readonly folder: string;
+  readonly settings: HostSettings;
+};
+type Artifact = { readonly name: ArtifactName; readonly file: string; readonly sha256: string; readonly bytes: number };
+
+/** Runs the job; the caller releases or fails the lease when this throws. */
+export async function trainModel(c: Context, work: TrainWork): Promise<void> {
+  const { spec, enrolledIds } = await prepare(c, work);
+  const artifacts: Artifact[] = [];
+  let batch = spec.method.batch_size;
+  for (;;) {
+    artifacts.length = 0;
+    const attempt = batch === undefined ? spec : { ...spec, method: { ...spec.method, batch_size: batch } };
+    const { GRAFT_PYTHON: python, GRAFT_THREADS: threads } = c.settings;
+    const end = await runEngine(attempt, { python, threads, signal: c.keeper.signal, onLine: (line) => takeLine(c, line, artifacts) });
+    if (end.kind === 'result') {
+      await uploadArtifacts(c, artifacts);
+      const named = artifacts.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
+      await c.api.complete(c.lease.token, { kind: 'train', result: end.result, artifacts: named, enrolled_ids: enrolledIds });
+      return;
+    }
+    if (end.kind === 'stopped') throw new DOMException('stopped', 'AbortError');
+    const smaller = Math.floor((batch ?? 32) / 2);
+    if (end.code === 'out_of_memory' && smaller >= 4) {
+      batch = smaller;
+      await c.api.events(c.lease.token, [{ type: 'log', level: 'warning', message: `Out of memory; trying again with a batch of ${smaller}.` }]);
+      continue;
+    }
+    await c.api.fail(c.lease.token, { code: end.code, detail: end.detail, retryable: end.retryable, blame: end.blame });
+    return;
+  }
+}
+
+async function takeLine(c: Context, line: EngineLine, artifacts: Artifact[]): Promise<void> {
+  if (line.type === 'phase') await c.api.events(c.lease.token, [{ type: 'phase', phase: line.phase }]);
+  else if (line.type === 'progress') {
+    c.keeper.progress = line.progress;
+    await c.api.events(c.lease.token, [{ type: 'progress', progress: line.progress }]);
+  } else if (line.type === 'artifact') artifacts.push(line);
+  else if (line.type === 'checkpoint') {
+    const facts = { epoch: line.epoch, sha256: line.sha256, bytes: line.bytes };
+    const { upload: target } = await c.api.checkpoint(c.lease.token, { ...facts, stored: false });
+    if (!target) return;
+    // Not the keeper's signal: a checkpoint written because of a stop must still arrive.
+    await upload(line.file, target, AbortSignal.timeout(60_000));
+    await c.api.checkpoint(c.lease.token, { ...facts, stored: true });
+  }
+}
+
+async function uploadArtifacts(c: Context, artifacts: readonly Artifact[]): Promise<void> {
+  const { uploads } = await c.api.artifacts(
+    c.lease.token,
+    artifacts.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
+  );
+  // The engine names manifest.json last, so whoever finds it finds the rest.
+  for (const artifact of artifacts) {
+    const target = uploads[artifact.name];
+    if (!target) throw new Error(`the Worker gave no address for ${artifact.name}`);
+    await upload(artifact.file, target, c.keeper.signal);
+  }
+}
+
+async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec; enrolledIds: string[] }> {
+  const { folder, keeper } = c;
+  const fetchTo = async (from: Download | undefined, name: string): Promise<string> => {
+    if (!from) throw new GraftError('internal', `the lease has no download for ${name}`);
+    const file = path.join(folder, name);
+    await download(from, file, keeper.signal);
+    return file;
+  };
+  const backboneDir = await fetchBackbone(c, work);
+  const arrays = await fetchTo(work.dataset.files['dataset.safetensors'], 'dataset.safetensors');
+  const rows = await fetchTo(work.dataset.files['rows.jsonl'], 'rows.jsonl');
+  const enrolled = await encodeEnrolled(c, work, await heldOutDigests(rows), backboneDir);
+  const incumbent = work.incumbent && {
+    head: await fetchTo(work.incumbent.head, 'incumbent-head.safetensors'),
+    tail: work.incumbent.tail && (await fetchTail(c, work)),
+  };
+  const checkpoint = work.checkpoint && (await fetchTo(work.checkpoint, 'checkpoint.safetensors'));
+  const out = path.join(folder, 'out');
+  await mkdir(out, { recursive: true });
+  const spec: EngineSpec = {
+    protocol: ENGINE_PROTOCOL,
+    job: work.job,
+    seed: work.seed,
+    modality: work.dataset.manifest.modality,
+    method: work.method,
+    dataset: { arrays, labels: work.dataset.manifest.labels },
+    enrolled: enrolled.spec,
+    incumbent,
+    backbone: { id: work.backbone.manifest.id, dir: backboneDir },
+    checkpoint,
+    out_dir: out,
+    device: c.settings.GRAFT_DEVICE,
+    limits: { threads: c.settings.GRAFT_THREADS, max_seconds: null },
+    false_reject_rate: work.false_reject_rate,
+  };
+  return { spec, enrolledIds: enrolled.ids };
+}
+
+/** Backbone files are kept between jobs, under the digest that names them. */
+async function fetchBackbone(c: Context, work: TrainWork): Promise<string> {
+  const m = work.backbone.manifest;
+  const dir = path.join(c.settings.GRAFT_WORK_DIR, 'backbones', `${m.id}-${m.tail.model.sha256.slice(0, 16)}`);
+  await mkdir(dir, { recursive: true });
+  const files = [m.trunk.model, m.trunk.data, m.tail.model, m.tail.data, m.weights, m.background, m.background_inputs, m.vocabulary].filter(
+    (f) => f !== null,
+  );
+  for (const f of files) {
+    const file = path.join(dir, f.name);
+    const there = await stat(file).catch(() => null);
+    if (there?.size === f.bytes && (await sha256OfFile(file)) === f.sha256) continue;
+    const from = work.backbone.files[f.name];
+    if (!from) throw new GraftError('internal', `the lease has no download for the backbone's ${f.name}`);
+    await download({ ...from, sha256: f.sha256 }, file, c.keeper.signal);
+  }
+  const { writeFile } = await import('node:fs/promises');
+  await writeFile(path.join(dir, 'manifest.json.part'), JSON.stringify(m));
+  await rename(path.join(dir, 'manifest.json.part'), path.join(dir, 'manifest.json'));
+  return dir;
+}
+
+/** The incumbent's tail graph; its external weights lie beside it under the name that the graph says. */
+async function fetchTail(c: Context, work: TrainWork): Promise<string> {
+  const dir = path.join(c.folder, 'incumbent');
+  await mkdir(dir, { recursive: true });
+  const file = path.join(dir, 'tail.onnx');
+  await download(work.incumbent!.tail!, file, c.keeper.signal);
+  if (work.incumbent!.tail_data) await download(work.incumbent!.tail_data, path.join(dir, 'tail.onnx.data'), c.keeper.signal);
+  return file;
+}
+
+async function heldOutDigests(rows: string): Promise<Set<string>> {
+  const held = new Set<string>();
+  for (const line of (await readFile(rows, 'utf8')).split('\n')) {
+    if (line === '') continue;
+    const row = FrozenRow.parse(JSON.parse(line));
+    if (row.split !== 'train') held.add(row.sha256);
+  }
+  return held;
+}
+
+/** Enrolled examples as extra training rows; what is held out in the dataset is left out here, or the proof would be worth nothing. */
+async function encodeEnrolled(
+  c: Context,
+  work: TrainWork,
+  held: ReadonlySet<string>,
+  backboneDir: string,
+): Promise<{ spec: EngineSpec['enrolled']; ids: string[] }> {
+  const usable = work.enrolled.filter((e) => !held.has(e.sha256));
+  if (usable.length === 0) return { spec: null, ids: [] };
+  const image = work.dataset.manifest.modality === 'image';
+  const decoder = image ? await loadDecoder() : null;
+  const tokenizer = image ? null : await loadTokenizer(path.join(backboneDir, work.backbone.manifest.vocabulary?.name ?? 'vocab.txt'));
+  const writer = await ArrayWriter.create(image ? 'image' : 'text', path.join(c.folder, 'enrolled.scratch'));
+  const labels = [...new Set(usable.map((e) => e.label))].toSorted();
+  const ids: string[] = [];
+  const labelOf: number[] = [];
+  const file = path.join(c.folder, 'original');
+  for (const e of usable) {
+    try {
+      await download(e.download, file, c.keeper.signal);
+    } catch (error) {
+      if (error instanceof TransferRefused) continue; // deleted since the lease was made
+      throw error;
+    }
+    const bytes = new Uint8Array(await readFile(file));
+    if (decoder) await writer.add({ kind: 'image', pixels: decoder.decodeSquare(bytes).pixels });
+    else if (tokenizer) await writer.add({ kind: 'text', ids: tokenizer(new TextDecoder().decode(bytes)) });
+    ids.push(e.id);
+    labelOf.push(labels.indexOf(e.label));
+  }
+  if (ids.length === 0) return { spec: null, ids: [] };
+  const arrays = path.join(c.folder, 'enrolled.safetensors');
+  await writer.finish(arrays, 'enrolled.safetensors', Int32Array.from(labelOf), null);
+  return { spec: { arrays, ids, labels }, ids };
+}

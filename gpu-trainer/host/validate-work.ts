@@ -1,0 +1,88 @@
+/** A leased validation: fetch the upload, freeze it, upload the frozen files, report. */
+import path from 'node:path';
+import type { Lease, ValidateWork } from '../../shared/runner.ts';
+import { GraftError } from '../../shared/errors.ts';
+import { loadDecoder, loadTokenizer } from './inputs.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
+import { download, TransferRefused, upload } from './transfer.ts';
+import { freezeDataset, type Frozen } from './validate/freeze.ts';
+import { RowError } from './validate/row-error.ts';
+import { csvRows, imageFolder, jsonLines, type OnError, type SourceRow } from './validate/sources.ts';
+import type { WorkerApi } from './worker-api.ts';
+import { readFile, rm } from 'node:fs/promises';
+
+export async function validateDataset(api: WorkerApi, lease: Lease, work: ValidateWork, keeper: LeaseKeeper, folder: string): Promise<void> {
+  const frozen = await freeze(work, keeper, folder);
+  if (frozen.manifest) {
+    const { uploads } = await api.artifacts(
+      lease.token,
+      frozen.manifest.files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
+    );
+    for (const file of frozen.files) {
+      const target = uploads[path.basename(file)];
+      if (!target) throw new Error(`the Worker gave no address for ${path.basename(file)}`);
+      await upload(file, target, keeper.signal);
+    }
+  }
+  await api.complete(lease.token, {
+    kind: 'validate',
+    ready: frozen.manifest !== null,
+    manifest: frozen.manifest,
+    errors: frozen.errors,
+    error_count: frozen.errorCount,
+  });
+}
+
+async function freeze(work: ValidateWork, keeper: LeaseKeeper, folder: string): Promise<Frozen> {
+  const rejected = (error: RowError): Frozen => ({ manifest: null, errors: [error.toDetail()], errorCount: 1, files: [] });
+  let rows: (onError: OnError) => AsyncIterable<SourceRow>;
+  if (work.archive) {
+    const { filename, ...from } = work.archive;
+    const file = path.join(folder, 'upload');
+    let bytes: number;
+    try {
+      ({ bytes } = await download(from, file, keeper.signal));
+    } catch (error) {
+      // The promised SHA-256 is the caller's own: other bytes are an invalid upload, not a fault of ours.
+      if (error instanceof TransferRefused && from.sha256 !== null)
+        return rejected(new RowError('checksum_mismatch', `The upload ${filename} does not have the promised SHA-256 ${from.sha256}.`, filename));
+      throw error;
+    }
+    rows = (onError) => {
+      if (work.format === 'imagefolder') return imageFolder(file, bytes, onError);
+      return work.format === 'jsonl' ? jsonLines(file, filename, onError) : csvRows(file, filename, work.columns, onError);
+    };
+  } else rows = (onError) => fromExamples(work, keeper, folder, onError);
+  const encode = work.modality === 'image' ? { decoder: await loadDecoder() } : { tokenizer: await vocabulary(work, keeper, folder) };
+  return freezeDataset({
+    modality: work.modality,
+    rows,
+    encode,
+    folder,
+    splitSeed: work.split_seed,
+    onProgress: () => undefined,
+    signal: keeper.signal,
+  });
+}
+
+async function vocabulary(work: ValidateWork, keeper: LeaseKeeper, folder: string) {
+  if (!work.vocabulary) throw new GraftError('internal', 'The lease of a text dataset has no vocabulary.');
+  const file = path.join(folder, 'vocab.txt');
+  await download(work.vocabulary, file, keeper.signal);
+  return loadTokenizer(file);
+}
+
+async function* fromExamples(work: ValidateWork, keeper: LeaseKeeper, folder: string, onError: OnError): AsyncGenerator<SourceRow> {
+  const file = path.join(folder, 'example');
+  for (const example of work.examples ?? []) {
+    try {
+      await download(example.download, file, keeper.signal);
+    } catch (error) {
+      if (!(error instanceof TransferRefused)) throw error;
+      onError(new RowError('example_missing', 'The original of this example is no longer in object storage.', example.id));
+      continue;
+    }
+    yield { file: example.id, label: example.label, split: null, bytes: new Uint8Array(await readFile(file)) };
+  }
+  await rm(file, { force: true });
+}
