@@ -125,14 +125,15 @@ async function exported(deps: Needs, work: WorkRow, id: string) {
     const key = objectKeys.incumbent(work.tenantId, work.id, work.fence, 'head.safetensors');
     await deps.objects.put(key, now.head);
     const head = await download(deps, key, { bytes: now.head.length, sha256: await sha256Hex(now.head) });
-    incumbent = { version: now.version, head, tail: now.model === null ? null : await tailOf(deps, work.tenantId, now.model) };
+    const part = async (name: string): Promise<Download | null> => (now.model === null ? null : await modelFile(deps, work.tenantId, now.model, name));
+    incumbent = { version: now.version, head, tail: await part('tail.onnx'), tail_data: await part('tail.onnx.data') };
   }
   return { enrolled, inputs, incumbent, falseRejectRate: now.falseRejectRate };
 }
 
-async function tailOf(deps: Needs, tenant: string, model: string): Promise<Download | null> {
+async function modelFile(deps: Needs, tenant: string, model: string, name: string): Promise<Download | null> {
   const row = await getModel(deps.db, tenant, model);
-  const key = row?.files['tail.onnx'];
+  const key = row?.files[name];
   return key === undefined ? null : await download(deps, key, { bytes: null, sha256: null });
 }
 
