@@ -1,7 +1,8 @@
 /** The events table: what happened, per tenant, and at the same time the outbox of webhook deliveries (`fanned_out` = 0). */
-import { and, asc, desc, eq, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, lt } from 'drizzle-orm';
 import type { EventType } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
+import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { events } from '../db/schema.ts';
 
 export type EventRow = typeof events.$inferSelect;
@@ -20,10 +21,8 @@ export function insertEvent(db: Database, event: NewEvent) {
  * its race tells nobody anything. Chains: an event that was not written has changed no row either.
  */
 export function insertEventIfChanged(db: Database, event: NewEvent) {
-  return db.run(
-    sql`insert into ${events} (id, tenant_id, type, data, fanned_out, created_at)
-        select ${event.id}, ${event.tenant}, ${event.type}, ${JSON.stringify(event.data)}, 0, ${event.now} where changes() > 0`,
-  );
+  const { id, tenant: tenantId, type, data, now: createdAt } = event;
+  return insertIfChanged(db, events, { id, tenantId, type, data, createdAt });
 }
 
 /** Newest first; `after` is the last id of the page before. One row more than `limit` says that there is a next page. */

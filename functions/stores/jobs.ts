@@ -2,6 +2,7 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, sql } from 'drizzle-orm';
 import type { JobStatus } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
+import { insertIfChanged, insertWhen } from '../db/insert-if-changed.ts';
 import { checkpoints, classifiers, jobEvents, jobs, work } from '../db/schema.ts';
 import { sourcesOf } from '../domain/job-machine.ts';
 
@@ -81,22 +82,23 @@ export async function setProgress(db: Database, id: string, progress: unknown): 
   await db.update(jobs).set({ progress }).where(eq(jobs.id, id));
 }
 
+type NewJobEvent = { readonly job: string; readonly type: string; readonly data: unknown; readonly now: number };
+const eventRow = (event: NewJobEvent) => ({
+  jobId: event.job,
+  sequence: sql`(select coalesce(max(sequence), 0) + 1 from job_events where job_id = ${event.job})`,
+  type: event.type,
+  data: event.data,
+  createdAt: event.now,
+});
+
 /** A statement that appends to the job's log if the statement directly before it in the batch changed a row. */
-export function appendJobEventIfChanged(db: Database, event: { job: string; type: string; data: unknown; now: number }) {
-  return db.run(
-    sql`insert into ${jobEvents} (job_id, sequence, type, data, created_at)
-        select ${event.job}, (select coalesce(max(sequence), 0) + 1 from ${jobEvents} where job_id = ${event.job}),
-               ${event.type}, ${JSON.stringify(event.data)}, ${event.now} where changes() > 0`,
-  );
+export function appendJobEventIfChanged(db: Database, event: NewJobEvent) {
+  return insertIfChanged(db, jobEvents, eventRow(event));
 }
 
 /** A statement that appends to the job's log. */
-export function appendJobEvent(db: Database, event: { job: string; type: string; data: unknown; now: number }) {
-  return db.run(
-    sql`insert into ${jobEvents} (job_id, sequence, type, data, created_at)
-        select ${event.job}, (select coalesce(max(sequence), 0) + 1 from ${jobEvents} where job_id = ${event.job}),
-               ${event.type}, ${JSON.stringify(event.data)}, ${event.now}`,
-  );
+export function appendJobEvent(db: Database, event: NewJobEvent) {
+  return insertWhen(db, jobEvents, eventRow(event), sql`true`);
 }
 
 /** In order, after a sequence number; one row more than `limit` says that there is more. */

@@ -1,6 +1,7 @@
 /** Fine-tuned models: a manifest and where its files are. */
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
+import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { models } from '../db/schema.ts';
 
 export type ModelRow = typeof models.$inferSelect;
@@ -10,12 +11,8 @@ export type ModelRow = typeof models.$inferSelect;
  * came to nothing is replaced.
  */
 export function upsertModelIfChanged(db: Database, row: Omit<ModelRow, 'deletedAt'>) {
-  return db.run(
-    sql`insert into ${models} (id, tenant_id, job_id, classifier_id, backbone, manifest, files, created_at)
-        select ${row.id}, ${row.tenantId}, ${row.jobId}, ${row.classifierId}, ${row.backbone}, ${JSON.stringify(row.manifest)},
-               ${JSON.stringify(row.files)}, ${row.createdAt} where changes() > 0
-        on conflict (job_id) do update set id = excluded.id, manifest = excluded.manifest, files = excluded.files, created_at = excluded.created_at`,
-  );
+  const fresh = { id: sql`excluded.id`, manifest: sql`excluded.manifest`, files: sql`excluded.files`, createdAt: sql`excluded.created_at` };
+  return insertIfChanged(db, models, row).onConflictDoUpdate({ target: models.jobId, set: fresh });
 }
 
 export async function getModel(db: Database, tenant: string, id: string): Promise<ModelRow | null> {

@@ -1,6 +1,7 @@
 /** Usage counters by tenant and UTC day. Amounts add up; `stored_bytes` may also shrink. */
 import { and, eq, gte, lte, sql, sum } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
+import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { usage } from '../db/schema.ts';
 
 export type UsageMetric = 'predictions' | 'enrollments' | 'training_seconds' | 'stored_bytes';
@@ -39,9 +40,10 @@ export async function storedBytes(db: Database, tenant: string, until: string): 
 
 /** `addUsage` that counts only if the statement directly before it in the batch changed a row. */
 export function addUsageIfChanged(db: Database, of: { tenant: string; metric: UsageMetric; amount: number; now: number }) {
-  return db.run(
-    sql`insert into ${usage} (tenant_id, day, metric, amount)
-        select ${of.tenant}, ${dayOf(of.now)}, ${of.metric}, ${Math.round(of.amount)} where changes() > 0
-        on conflict (tenant_id, day, metric) do update set amount = amount + excluded.amount`,
+  return insertIfChanged(db, usage, { tenantId: of.tenant, day: dayOf(of.now), metric: of.metric, amount: Math.round(of.amount) }).onConflictDoUpdate(
+    {
+      target: [usage.tenantId, usage.day, usage.metric],
+      set: { amount: sql`${usage.amount} + excluded.amount` },
+    },
   );
 }

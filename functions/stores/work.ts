@@ -5,16 +5,15 @@
 import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
 import type { WorkKind } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
+import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { hosts, jobs, work } from '../db/schema.ts';
 
 export type WorkRow = typeof work.$inferSelect;
 
 /** A statement that makes a piece of work if the statement directly before it in the batch changed a row. */
 export function insertWorkIfChanged(db: Database, row: { id: string; kind: WorkKind; tenant: string; now: number }) {
-  return db.run(
-    sql`insert into ${work} (id, kind, tenant_id, status, fence, available_at, attempts, command, created_at)
-        select ${row.id}, ${row.kind}, ${row.tenant}, 'queued', 0, ${row.now}, 0, 'continue', ${row.now} where changes() > 0`,
-  );
+  const { id, kind, tenant: tenantId, now } = row;
+  return insertIfChanged(db, work, { id, kind, tenantId, status: 'queued', availableAt: now, createdAt: now });
 }
 
 export function insertWork(db: Database, row: { id: string; kind: WorkKind; tenant: string; now: number }) {
