@@ -45,7 +45,10 @@ export function checkParts(
       });
     byNumber.set(part.number, { etag: part.etag, at });
   }
-  const storedByNumber = new Map(stored.map((part) => [part.number, part]));
+  // Some stores list a part that was sent twice with both its contents; the one that the caller names counts.
+  const storedByNumber = new Map<number, (typeof stored)[number]>();
+  for (const part of stored)
+    if (!storedByNumber.has(part.number) || byNumber.get(part.number)?.etag === part.etag) storedByNumber.set(part.number, part);
   for (let number = 1; number <= expected; number++) {
     const claim = byNumber.get(number);
     const have = storedByNumber.get(number);

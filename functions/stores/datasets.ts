@@ -1,5 +1,5 @@
 /** Datasets and their uploads: rows in, rows out, one transition a function. */
-import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, isNull, lt, notExists, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
 import { datasets, jobs, uploads } from '../db/schema.ts';
 
@@ -64,7 +64,7 @@ export async function deleteDataset(db: Database, tenant: string, id: string, no
   const rows = await db
     .update(datasets)
     .set({ deletedAt: now })
-    .where(and(eq(datasets.tenantId, tenant), eq(datasets.id, id), isNull(datasets.deletedAt), sql`not exists (${active})`))
+    .where(and(eq(datasets.tenantId, tenant), eq(datasets.id, id), isNull(datasets.deletedAt), notExists(active)))
     .returning({ id: datasets.id });
   return rows.length > 0;
 }

@@ -1,5 +1,5 @@
 /** Training jobs, their event log and their checkpoints. A move is one conditional statement with the machine's own sources in its `where`. */
-import { and, asc, desc, eq, gt, inArray, isNull, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, isNull, lt, notExists, sql } from 'drizzle-orm';
 import type { JobStatus } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged, insertWhen } from '../db/insert-if-changed.ts';
@@ -75,7 +75,7 @@ export function cancelJob(db: Database, tenant: string, id: string, now: number)
   return db
     .update(jobs)
     .set({ status: 'cancelled', finishedAt: now })
-    .where(and(eq(jobs.tenantId, tenant), eq(jobs.id, id), inArray(jobs.status, sourcesOf('cancelled')), sql`not exists (${finishing})`));
+    .where(and(eq(jobs.tenantId, tenant), eq(jobs.id, id), inArray(jobs.status, sourcesOf('cancelled')), notExists(finishing)));
 }
 
 export async function setProgress(db: Database, id: string, progress: unknown): Promise<void> {

@@ -1,0 +1,257 @@
+/** Leases: two hosts race, hosts vanish, tokens go stale, owners change their minds. */
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { JOB_MAX_ATTEMPTS } from '../../shared/limits.ts';
+import { listOf } from '../../shared/wire/page.ts';
+import { Event } from '../../shared/wire/webhooks.ts';
+import { Checkpoint, Job, JobEvent } from '../../shared/wire/jobs.ts';
+import { CheckpointResponse, HeartbeatResponse, Lease } from '../../shared/runner.ts';
+import { runScheduled } from '../../functions/queue/scheduled.ts';
+import { answer, call, newTenant, problem } from '../setup/harness.ts';
+import { clearQueue, deps, lease, named, newJob, publishTinyBackbone, put, readyDataset, runner, RUNNER, TINY } from '../setup/training.ts';
+
+const JobEvents = listOf(JobEvent, 'TrainingJobEventList');
+let key = '';
+let dataset = '';
+beforeAll(async () => {
+  ({ key } = await newTenant());
+  await publishTinyBackbone();
+  dataset = (await readyDataset(key)).id;
+});
+beforeEach(clearQueue);
+
+const get = async (id: string) => await answer(await call(`/v1/training/jobs/${id}`, { key }), 200, Job);
+const post = async (id: string, verb: string) => await call(`/v1/training/jobs/${id}/${verb}`, { key, method: 'POST' });
+const statuses = async (id: string) => {
+  const events = await answer(await call(`/v1/training/jobs/${id}/events?limit=100`, { key }), 200, JobEvents);
+  return events.data.filter((e) => e.type === 'status').map((e) => e.data['status']);
+};
+const expire = async (id: string) => await deps.d1.prepare('update work set expires_at = 1 where id = ?').bind(id).run();
+
+describe('leases', () => {
+  it('gives a job to exactly one of many hosts', async () => {
+    const { id } = await newJob(key, { dataset });
+    const ask = { capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 };
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => runner('lease', { ...ask, host: `racer-${i}` })));
+    expect(answers.map((a) => a.status).toSorted()).toEqual([200, 204, 204, 204, 204, 204, 204, 204]);
+    const won = await answer(
+      answers.find((a) => a.status === 200)!,
+      200,
+      Lease,
+    );
+    expect(won.work).toMatchObject({ kind: 'train', job: id, dataset: { id: dataset }, backbone: { manifest: { id: TINY } }, incumbent: null });
+    expect((await get(id)).status).toBe('validating');
+    for (const file of Object.values(won.work.kind === 'train' ? won.work.backbone.files : {})) {
+      const response = await fetch(file.url);
+      expect((await response.arrayBuffer()).byteLength).toBe(file.bytes);
+    }
+    expect((await runner(`leases/${won.token}/release`, { reason: 'shutdown' })).status).toBe(204);
+    expect(await get(id)).toMatchObject({ status: 'queued', attempts: 0 });
+  });
+
+  it('waits for work when asked to, and gets it when it comes', async () => {
+    const waiting = runner('lease', { host: 'patient', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const { id } = await newJob(key, { dataset });
+    const leased = await answer(await waiting, 200, Lease);
+    expect(leased.work).toMatchObject({ job: id });
+    await runner(`leases/${leased.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+  });
+
+  it('says in the job whether any host is there', async () => {
+    const { id } = await newJob(key, { dataset });
+    const second = await newJob(key, { dataset });
+    expect((await get(id)).queue?.position).toBe(1);
+    expect(second.queue?.position).toBe(2);
+    await runner('lease', { host: 'other-kind', capacity: { kinds: [], device: 'cpu' }, wait_seconds: 0 });
+    await deps.d1.prepare('update hosts set last_seen_at = last_seen_at - 3600000').run();
+    expect((await get(id)).queue?.hosts_seen_seconds_ago).toBeGreaterThan(3_000);
+    await deps.d1.prepare('delete from hosts').run();
+    expect((await get(id)).queue?.hosts_seen_seconds_ago).toBeNull();
+  });
+
+  it('is taken over after its expiry, and the first host can change nothing more', async () => {
+    const { id } = await newJob(key, { dataset });
+    const first = await lease(['train'], 'first');
+    const renewed = await answer(await runner(`leases/${first.token}/heartbeat`, { progress: null }), 200, HeartbeatResponse);
+    expect(renewed.command).toBe('continue');
+    expect(Date.parse(renewed.expires_at)).toBeGreaterThan(Date.now() + 50_000);
+    await expire(id);
+    const second = await lease(['train'], 'second');
+    expect(second).toMatchObject({ fence: first.fence + 1, attempt: 2 });
+    const stale: [string, unknown][] = [
+      ['heartbeat', { progress: null }],
+      ['events', { events: [{ type: 'phase', phase: 'training' }] }],
+      ['artifacts', { files: [{ name: 'head.safetensors', sha256: '0'.repeat(64), bytes: 1 }] }],
+      ['checkpoint', { epoch: 1, sha256: '0'.repeat(64), bytes: 1, stored: false }],
+      ['fail', { code: 'x', detail: 'x', retryable: true, blame: 'graft' }],
+      ['release', { reason: 'shutdown' }],
+    ];
+    for (const [verb, body] of stale) await problem(await runner(`leases/${first.token}/${verb}`, body), 'stale_lease');
+    expect((await get(id)).status).toBe('validating');
+    expect(await statuses(id)).toEqual(['queued', 'validating', 'queued', 'validating']);
+    await runner(`leases/${second.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+  });
+
+  it('is swept by the schedule when no host comes, and gives up after the last attempt', async () => {
+    const { id } = await newJob(key, { dataset });
+    for (let attempt = 1; attempt <= JOB_MAX_ATTEMPTS; attempt++) {
+      const leased = await lease(['train'], `mortal-${attempt}`);
+      expect(leased.attempt).toBe(attempt);
+      await expire(id);
+      await runScheduled(deps);
+      expect((await get(id)).status).toBe(attempt < JOB_MAX_ATTEMPTS ? 'queued' : 'failed');
+    }
+    expect((await get(id)).error).toMatchObject({ code: 'host_lost', blame: 'graft', attempts: JOB_MAX_ATTEMPTS });
+    expect((await statuses(id)).at(-1)).toBe('failed');
+  });
+
+  it('backs off after a failure that may be repeated, and ends at one that may not', async () => {
+    const { id } = await newJob(key, { dataset });
+    const first = await lease(['train']);
+    await runner(`leases/${first.token}/fail`, { code: 'out_of_memory', detail: 'Batch too large.', retryable: true, blame: 'graft' });
+    expect((await get(id)).status).toBe('queued');
+    const ask = { host: 'h', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 };
+    expect((await runner('lease', ask)).status).toBe(204);
+    await deps.d1.prepare('update work set available_at = 0 where id = ?').bind(id).run();
+    const second = await lease(['train']);
+    await runner(`leases/${second.token}/fail`, { code: 'bad_data', detail: 'Only one class.', retryable: false, blame: 'caller' });
+    expect(await get(id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'bad_data', detail: 'Only one class.', blame: 'caller', retryable: false, attempts: 2 },
+    });
+    const events = await answer(await call('/v1/events?limit=10', { key }), 200, listOf(Event, 'EventList'));
+    expect(events.data[0]).toMatchObject({ type: 'training.job.failed', data: { id, error: { code: 'bad_data' } } });
+  });
+});
+
+describe('progress and checkpoints', () => {
+  it('shows phases, progress and log, and hands the last checkpoint to the next host', async () => {
+    const { id } = await newJob(key, { dataset });
+    const first = await lease(['train'], 'first');
+    const progress = { epoch: 1, epochs: 5, step: 10, examples_per_second: 22.5, eta_seconds: 40, loss: 0.7 };
+    const events = [
+      { type: 'phase', phase: 'loading' },
+      { type: 'phase', phase: 'training' },
+      { type: 'progress', progress },
+      { type: 'log', level: 'warning', message: 'slow' },
+    ];
+    expect((await runner(`leases/${first.token}/events`, { events })).status).toBe(204);
+    // Told twice: `running` is one change, one event.
+    await runner(`leases/${first.token}/events`, { events: events.slice(1, 2) });
+    await runner(`leases/${first.token}/heartbeat`, { progress: { ...progress, step: 20 } });
+    expect(await get(id)).toMatchObject({ status: 'running', progress: { epoch: 1, step: 20, eta_seconds: 40 } });
+    expect(await statuses(id)).toEqual(['queued', 'validating', 'running']);
+    const bytes = new TextEncoder().encode('a checkpoint');
+    const { sha256 } = await named({ name: 'c', bytes });
+    const stored = { epoch: 3, sha256, bytes: bytes.length };
+    const upload = await answer(await runner(`leases/${first.token}/checkpoint`, { ...stored, stored: false }), 200, CheckpointResponse);
+    await problem(await runner(`leases/${first.token}/checkpoint`, { ...stored, stored: true }), 'upload_incomplete');
+    expect((await put(upload.upload!, bytes)).status).toBe(200);
+    expect((await runner(`leases/${first.token}/checkpoint`, { ...stored, stored: true })).status).toBe(200);
+    const list = await answer(await call(`/v1/training/jobs/${id}/checkpoints`, { key }), 200, listOf(Checkpoint, 'CheckpointList'));
+    expect(list.data).toMatchObject([{ epoch: 3, sha256, bytes: bytes.length, attempt: 1 }]);
+    await expire(id);
+    const second = await lease(['train'], 'second');
+    if (second.work.kind !== 'train') throw new Error('expected training');
+    expect(second.work.checkpoint).toMatchObject({ epoch: 3, sha256 });
+    expect(await (await fetch(second.work.checkpoint!.url)).text()).toBe('a checkpoint');
+    await runner(`leases/${second.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+
+    const all = await answer(await call(`/v1/training/jobs/${id}/events?limit=100`, { key }), 200, JobEvents);
+    expect(all.data.map((e) => e.id)).toEqual(all.data.map((_, i) => i + 1));
+    const page = await answer(await call(`/v1/training/jobs/${id}/events?limit=2`, { key }), 200, JobEvents);
+    const next = await answer(await call(`/v1/training/jobs/${id}/events?limit=2&cursor=${page.next_cursor}`, { key }), 200, JobEvents);
+    expect(next.data.map((e) => e.id)).toEqual([3, 4]);
+
+    // The stream of a job that is over: everything after Last-Event-ID, once, then the end.
+    const headers = { accept: 'text/event-stream', 'last-event-id': '3' };
+    const stream = await call(`/v1/training/jobs/${id}/events`, { key, headers });
+    expect(stream.headers.get('content-type')).toContain('text/event-stream');
+    const text = await stream.text();
+    expect([...text.matchAll(/^id: (\d+)$/gm)].map((m) => Number(m[1]))).toEqual(all.data.slice(3).map((e) => e.id));
+    expect(text).toContain('event: status');
+  });
+
+  it('streams a running job until its end', async () => {
+    const { id } = await newJob(key, { dataset });
+    const stream = await call(`/v1/training/jobs/${id}/events`, { key, headers: { accept: 'text/event-stream' } });
+    const text = stream.text();
+    const leased = await lease(['train']);
+    await runner(`leases/${leased.token}/events`, { events: [{ type: 'phase', phase: 'training' }] });
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await post(id, 'cancel');
+    const seen = [...(await text).matchAll(/"status":"([a-z]+)"/g)].map((m) => m[1]);
+    expect(seen).toEqual(['queued', 'validating', 'running', 'cancelled']);
+  });
+});
+
+describe('owners', () => {
+  it('cancel at once, whoever holds the job', async () => {
+    const { id } = await newJob(key, { dataset });
+    const leased = await lease(['train']);
+    expect((await answer(await post(id, 'cancel'), 200, Job)).status).toBe('cancelled');
+    expect((await answer(await post(id, 'cancel'), 200, Job)).status).toBe('cancelled');
+    const told = await answer(await runner(`leases/${leased.token}/heartbeat`, { progress: null }), 200, HeartbeatResponse);
+    expect(told.command).toBe('cancel');
+    expect((await runner(`leases/${leased.token}/release`, { reason: 'cancelled' })).status).toBe(204);
+    expect(await get(id)).toMatchObject({ status: 'cancelled', requested: null });
+    expect(await statuses(id)).toEqual(['queued', 'validating', 'cancelled']);
+    await problem(await post(id, 'pause'), 'conflict');
+    const waiting = await newJob(key, { dataset });
+    expect((await answer(await post(waiting.id, 'cancel'), 200, Job)).status).toBe('cancelled');
+    const ask = { host: 'h', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 };
+    expect((await runner('lease', ask)).status).toBe(204);
+  });
+
+  it('pause and resume, waiting or running', async () => {
+    const { id } = await newJob(key, { dataset });
+    expect((await answer(await post(id, 'pause'), 200, Job)).status).toBe('paused');
+    const ask = { host: 'h', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 };
+    expect((await runner('lease', ask)).status).toBe(204);
+    expect((await answer(await post(id, 'resume'), 200, Job)).status).toBe('queued');
+    const leased = await lease(['train']);
+    expect(await answer(await post(id, 'pause'), 200, Job)).toMatchObject({ status: 'validating', requested: 'pause' });
+    const told = await answer(await runner(`leases/${leased.token}/heartbeat`, { progress: null }), 200, HeartbeatResponse);
+    expect(told.command).toBe('pause');
+    await runner(`leases/${leased.token}/release`, { reason: 'paused' });
+    expect((await get(id)).status).toBe('paused');
+    await post(id, 'resume');
+    const again = await lease(['train']);
+    expect(again.fence).toBe(leased.fence + 1);
+    // The host dies while a pause is asked for: the sweep pauses.
+    await post(id, 'pause');
+    await expire(id);
+    await runScheduled(deps);
+    expect((await get(id)).status).toBe('paused');
+    expect((await answer(await post(id, 'cancel'), 200, Job)).status).toBe('cancelled');
+  });
+
+  it('are told what is wrong with a job before it is queued', async () => {
+    const create = async (json: Record<string, unknown>) => await call('/v1/training/jobs', { key, json: { backbone: TINY, ...json } });
+    expect((await problem(await create({ dataset: deps.newId('dataset') }), 'not_found')).param).toBe('dataset');
+    expect((await problem(await create({ dataset, classifier: deps.newId('classifier') }), 'not_found')).param).toBe('classifier');
+    expect((await problem(await create({ dataset, backbone: 'nothing' }), 'unknown_backbone')).param).toBe('backbone');
+    await problem(await create({ dataset, backbone: '../../etc' }), 'unknown_backbone');
+    expect((await problem(await create({ dataset, method: { type: 'magic' } }), 'invalid_request')).errors?.[0]?.pointer).toBe('/method/type');
+    expect((await problem(await create({ dataset, target_dataset: dataset }), 'unprocessable')).param).toBe('target_dataset');
+    const made = await call('/v1/datasets', { key, json: { name: 'd', modality: 'image', format: 'imagefolder' } });
+    const { id } = (await made.json()) as { id: string };
+    await problem(await create({ dataset: id }), 'dataset_not_ready');
+    const job = await newJob(key, { dataset, seed: 7, metadata: { run: 'a' }, method: { type: 'fine_tune', epochs: 2 } });
+    expect(job).toMatchObject({ status: 'queued', seed: 7, metadata: { run: 'a' }, hyperparameters: { epochs: 2 }, promote: 'if_better' });
+    expect((await newJob(key, { dataset })).seed).not.toBe((await newJob(key, { dataset })).seed);
+    const other = await newTenant();
+    await problem(await call(`/v1/training/jobs/${job.id}`, { key: other.key }), 'not_found');
+    await problem(await call(`/v1/training/jobs/${job.id}/cancel`, { key: other.key, method: 'POST' }), 'not_found');
+    await problem(await call('/v1/training/jobs', { key: other.key, json: { dataset, backbone: TINY } }), 'not_found');
+  });
+
+  it("cannot lease with a tenant's key, nor without one", async () => {
+    const ask = { host: 'h', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 };
+    await problem(await call('/runner/v1/lease', { key, json: ask }), 'unauthorized');
+    await problem(await call('/runner/v1/lease', { json: ask }), 'unauthorized');
+    await problem(await call('/v1/training/jobs', { key: RUNNER }), 'unauthorized');
+    await problem(await runner('leases/lease_unknown/heartbeat', {}), 'stale_lease');
+    expect((await problem(await runner('lease', { ...ask, wait_seconds: 99 }), 'invalid_request')).errors?.[0]?.pointer).toBe('/wait_seconds');
+  });
+});
