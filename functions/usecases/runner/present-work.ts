@@ -125,7 +125,8 @@ async function exported(deps: Needs, work: WorkRow, id: string) {
     const key = objectKeys.incumbent(work.tenantId, work.id, work.fence, 'head.safetensors');
     await deps.objects.put(key, now.head);
     const head = await download(deps, key, { bytes: now.head.length, sha256: await sha256Hex(now.head) });
-    const part = async (name: string): Promise<Download | null> => (now.model === null ? null : await modelFile(deps, work.tenantId, now.model, name));
+    const part = async (name: string): Promise<Download | null> =>
+      now.model === null ? null : await modelFile(deps, work.tenantId, now.model, name);
     incumbent = { version: now.version, head, tail: await part('tail.onnx'), tail_data: await part('tail.onnx.data') };
   }
   return { enrolled, inputs, incumbent, falseRejectRate: now.falseRejectRate };
