@@ -6,7 +6,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -42,6 +42,17 @@ const Saved = z.object({
   ports: z.array(z.number().int()).length(PORT_NAMES.length + 1),
 });
 type Saved = z.infer<typeof Saved>;
+
+/** The sockets that weed, whatever TMPDIR says, leaves in /tmp: `seaweedfs-<role>-<port>.sock`; the admin's gRPC is at its port + 10000. */
+export function socketsOf(ports: readonly number[]): string[] {
+  const named = new Set([...ports, ...ports.map((port) => port + 10_000)].map(String));
+  const folders = new Set([tmpdir(), '/tmp'].filter((folder) => existsSync(folder)));
+  return [...folders].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => named.has(/^seaweedfs-.*-(\d+)\.sock$/.exec(name)?.[1] ?? ''))
+      .map((name) => join(folder, name)),
+  );
+}
 
 async function newPorts(): Promise<number[]> {
   const [admin] = await freePorts(1, HIGHEST_ADMIN_PORT);
@@ -130,7 +141,7 @@ async function startOnce(dir: string, saved: Saved): Promise<ObjectStore> {
   const identity = { name: 'graft', credentials: [{ accessKey: saved.accessKeyId, secretKey: saved.secretAccessKey }], actions: ['Admin'] };
   // Without an identity the server would be open to all.
   writeFileSync(config, JSON.stringify({ identities: [identity] }), { mode: 0o600 });
-  // weed leaves its sockets (seaweedfs-*.sock) in the temp folder: it gets one of its own that goes with it.
+  // What weed puts into its temp folder goes with it; most of its sockets are in /tmp all the same.
   const temporary = mkdtempSync(join(tmpdir(), 'graft-weed-'));
   const [writeKey, readKey, filerWriteKey, filerReadKey] = saved.jwt as [string, string, string, string];
   const child = spawnLogged({
@@ -151,8 +162,7 @@ async function startOnce(dir: string, saved: Saved): Promise<ObjectStore> {
   });
   const tidy = (): void => {
     rmSync(temporary, { recursive: true, force: true });
-    for (const port of saved.ports)
-      for (const role of ['filer', 's3', 'master', 'volume']) rmSync(join(tmpdir(), `seaweedfs-${role}-grpc-${port}.sock`), { force: true });
+    for (const socket of socketsOf(saved.ports)) rmSync(socket, { force: true });
   };
   child.once('exit', tidy);
   const stop = async (): Promise<void> => {

@@ -12,16 +12,25 @@ if (Number(process.versions.node.split('.')[0]) < 20) {
   process.exit(1);
 }
 const stamp = join(root, 'node_modules', '.graft-installed');
-const digest = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+const digest = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   console.error('Installing npm packages …');
-  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' } });
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
+  });
   if (done.status !== 0) {
     console.error('npm ci failed: see above.');
     process.exit(done.status ?? 1);
   }
   writeFileSync(stamp, digest);
 }
-const child = spawn(join(root, 'node_modules', 'node', 'bin', 'node'), ['--disable-warning=ExperimentalWarning', join(root, script), ...args], { cwd: root, stdio: 'inherit' });
+const child = spawn(join(root, 'node_modules', 'node', 'bin', 'node'), ['--disable-warning=ExperimentalWarning', join(root, script), ...args], {
+  cwd: root,
+  stdio: 'inherit',
+});
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));

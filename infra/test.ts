@@ -25,8 +25,12 @@ try {
   } else failed += 1;
   if (existsSync(join(ROOT, 'gpu-trainer/engine/tests'))) {
     const junit = join(out, 'pytest.xml');
-    const pytest = spawnSync(PYTHON, ['-m', 'pytest', '-q', 'engine/tests', `--junitxml=${junit}`], { cwd: join(ROOT, 'gpu-trainer'), stdio: 'inherit' });
-    const count = (name: string): number => Number(new RegExp(`${name}="(\\d+)"`).exec(existsSync(junit) ? readFileSync(junit, 'utf8') : '')?.[1] ?? 0);
+    const pytest = spawnSync(PYTHON, ['-m', 'pytest', '-q', 'engine/tests', `--junitxml=${junit}`], {
+      cwd: join(ROOT, 'gpu-trainer'),
+      stdio: 'inherit',
+    });
+    const count = (name: string): number =>
+      Number(new RegExp(`${name}="(\\d+)"`).exec(existsSync(junit) ? readFileSync(junit, 'utf8') : '')?.[1] ?? 0);
     const bad = count('failures') + count('errors');
     passed += count('tests') - bad - count('skipped');
     failed += Math.max(bad, pytest.status === 0 ? 0 : 1);

@@ -18,6 +18,8 @@ export type RidgeFit = {
 };
 
 export const LAMBDAS = [0.01, 0.03, 0.1, 0.3, 1, 3] as const;
+/** Without a row to judge by. */
+export const PRIOR_LAMBDA = 0.1;
 /** The penalty is searched on at most this many rows (cubic cost); the final solve uses all of them. */
 const SEARCH_ROWS_MAX = 256;
 
@@ -75,13 +77,18 @@ export function fitRidge(input: RidgeInput, lambda: number): RidgeFit {
   return p.n <= p.d1 ? fitDual(p, lambda, gram(p.xs, p.n, p.d1)) : fitPrimal(p, lambda, covariance(p.xs, p.n, p.d1));
 }
 
-/** Fits with the penalty whose left-out squared error is least. */
+/** Fits with the penalty whose left-out squared error is least, over the rows whose class keeps an example when they are left out. */
 export function fitRidgeLeaveOneOut(input: RidgeInput, lambdas: readonly number[] = LAMBDAS): RidgeFit {
   const lambda = lambdas.length === 1 ? lambdas[0]! : chooseLambda(thin(input), lambdas);
   return fitRidge(input, lambda);
 }
 
 function chooseLambda(input: RidgeInput, lambdas: readonly number[]): number {
+  const counts = new Float64Array(input.labels);
+  for (const row of input.labelsOf) for (const c of row) counts[c]! += 1;
+  // A row that is alone in its class cannot be said right once it is left out: counting it would always ask for the largest penalty.
+  const fair = [...input.labelsOf.keys()].filter((i) => input.labelsOf[i]!.every((c) => counts[c]! > 1));
+  if (fair.length === 0) return PRIOR_LAMBDA;
   const p = prepare(input);
   const matrix = p.n <= p.d1 ? gram(p.xs, p.n, p.d1) : covariance(p.xs, p.n, p.d1);
   let best = lambdas[0]!;
@@ -89,7 +96,7 @@ function chooseLambda(input: RidgeInput, lambdas: readonly number[]): number {
   for (const lambda of lambdas) {
     const { leftOut } = p.n <= p.d1 ? fitDual(p, lambda, matrix) : fitPrimal(p, lambda, matrix);
     let error = 0;
-    for (let i = 0; i < p.n; i++) for (let c = 0; c < p.k; c++) error += (p.ys[i * p.k + c]! - p.root[i]! * leftOut[i * p.k + c]!) ** 2;
+    for (const i of fair) for (let c = 0; c < p.k; c++) error += (p.ys[i * p.k + c]! - p.root[i]! * leftOut[i * p.k + c]!) ** 2;
     if (error < least) [least, best] = [error, lambda];
   }
   return best;

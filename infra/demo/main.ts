@@ -33,7 +33,11 @@ rmSync(data, { recursive: true, force: true });
 const stack = await startStack({ dataDir: data, onProgress: say });
 const call = async (key: string, method: string, path: string, body?: Json | Buffer): Promise<Json> => {
   const raw = Buffer.isBuffer(body);
-  const response = await fetch(stack.url + path, { method, headers: { authorization: `Bearer ${key}`, ...(body ? { 'content-type': raw ? 'image/png' : 'application/json' } : {}) }, ...(body ? { body: raw ? new Uint8Array(body) : JSON.stringify(body) } : {}) });
+  const response = await fetch(stack.url + path, {
+    method,
+    headers: { authorization: `Bearer ${key}`, ...(body ? { 'content-type': raw ? 'image/png' : 'application/json' } : {}) },
+    ...(body ? { body: raw ? new Uint8Array(body) : JSON.stringify(body) } : {}),
+  });
   const text = await response.text();
   if (!response.ok) throw Object.assign(new Error(`${method} ${path}: ${response.status} ${text}`), { status: response.status });
   return text ? (JSON.parse(text) as Json) : {};
@@ -42,7 +46,9 @@ try {
   say('1. Tenants and keys');
   const tenant = async (name: string): Promise<string> => {
     const t = await call(stack.operatorKey, 'POST', '/v1/tenants', { name });
-    return (await call(stack.operatorKey, 'POST', `/v1/tenants/${t['id']}/keys`, { name: 'demo', scopes: ['predict', 'enroll', 'train', 'admin'] }))['key'] as string;
+    return (await call(stack.operatorKey, 'POST', `/v1/tenants/${t['id']}/keys`, { name: 'demo', scopes: ['predict', 'enroll', 'train', 'admin'] }))[
+      'key'
+    ] as string;
   };
   const key = await tenant('first');
   const other = await tenant('second');
@@ -57,10 +63,13 @@ try {
   claim(first['version'] >= enrolled['version'], 'the next prediction uses the new examples');
   const probes = readdirSync(join(PACK, 'probes')).toSorted();
   let unknown = 0;
-  for (const p of probes) if ((await call(key, 'POST', `/v1/classifiers/${cls}/predict`, readFileSync(join(PACK, 'probes', p))))['unknown']) unknown++;
+  for (const p of probes)
+    if ((await call(key, 'POST', `/v1/classifiers/${cls}/predict`, readFileSync(join(PACK, 'probes', p))))['unknown']) unknown++;
   note('unrelated pictures that came back unknown', `${unknown} of ${probes.length}`);
   claim(unknown > 0, 'an unrelated picture comes back unknown');
-  const wrong = await call(key, 'POST', `/v1/classifiers/${cls}/examples`, { examples: [{ label: 'bird', image: picture('mammal', 8).toString('base64') }] });
+  const wrong = await call(key, 'POST', `/v1/classifiers/${cls}/examples`, {
+    examples: [{ label: 'bird', image: picture('mammal', 8).toString('base64') }],
+  });
   const fixed = await call(key, 'PATCH', `/v1/classifiers/${cls}/examples/${wrong['data'][0].id}`, { label: 'mammal' });
   const after = await call(key, 'POST', `/v1/classifiers/${cls}/predict`, picture('mammal', 8));
   note('after correcting a wrong label', { label: after['label'] ?? after['scores'][0].label, version: after['version'] });
@@ -69,7 +78,16 @@ try {
   claim(hidden === 404, 'a second tenant cannot see the classifier');
 
   say('3. Text from label names alone');
-  const text = (await call(key, 'POST', '/v1/classifiers', { name: 'mail', modality: 'text', labels: [{ name: 'spam', description: 'unwanted advertising, prizes and offers of money' }, { name: 'ham', description: 'a personal or work message' }] }))['id'] as string;
+  const text = (
+    await call(key, 'POST', '/v1/classifiers', {
+      name: 'mail',
+      modality: 'text',
+      labels: [
+        { name: 'spam', description: 'unwanted advertising, prizes and offers of money' },
+        { name: 'ham', description: 'a personal or work message' },
+      ],
+    })
+  )['id'] as string;
   const zero = await call(key, 'POST', `/v1/classifiers/${text}/predict`, { text: 'Congratulations, you have won a cash prize, claim it today!!!' });
   note('zero-shot', zero['scores']);
   claim(zero['scores'][0].label === 'spam', 'the label names tell spam apart');
@@ -87,9 +105,12 @@ try {
   });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const address = listener.address() as { port: number };
-  secret = (await call(key, 'POST', '/v1/webhooks', { url: `http://127.0.0.1:${address.port}/hook`, events: ['training.job.succeeded'] }))['secret'] as string;
+  secret = (await call(key, 'POST', '/v1/webhooks', { url: `http://127.0.0.1:${address.port}/hook`, events: ['training.job.succeeded'] }))[
+    'secret'
+  ] as string;
   const zip = new yazl.ZipFile();
-  for (const label of readdirSync(join(PACK, 'classes'))) for (const f of readdirSync(join(PACK, 'classes', label))) zip.addFile(join(PACK, 'classes', label, f), `${label}/${f}`);
+  for (const label of readdirSync(join(PACK, 'classes')))
+    for (const f of readdirSync(join(PACK, 'classes', label))) zip.addFile(join(PACK, 'classes', label, f), `${label}/${f}`);
   zip.addBuffer(picture('bird', 0).subarray(0, 400), 'bird/broken.png');
   zip.addBuffer(picture('bird', 1), 'bird/zz-copy.png');
   zip.end();
@@ -100,7 +121,10 @@ try {
   const up = await call(key, 'POST', `/v1/datasets/${ds}/uploads`, { filename: 'pack.zip', bytes: bytes.length });
   const etags: Json[] = [];
   for (const p of up['parts'] as { number: number; url: string }[]) {
-    const put = await fetch(p.url, { method: 'PUT', body: new Uint8Array(bytes.subarray((p.number - 1) * up['part_bytes'], p.number * up['part_bytes'])) });
+    const put = await fetch(p.url, {
+      method: 'PUT',
+      body: new Uint8Array(bytes.subarray((p.number - 1) * up['part_bytes'], p.number * up['part_bytes'])),
+    });
     claim(put.ok, `part ${p.number} is stored (${put.status})`);
     etags.push({ number: p.number, etag: put.headers.get('etag') });
   }
@@ -112,10 +136,15 @@ try {
   }
   note('dataset', { status: dataset['status'], errors: dataset['errors'] });
   const named = (dataset['errors'] as { file?: string }[]).map((e) => e.file);
-  claim(dataset['status'] === 'ready' && named.includes('bird/broken.png') && named.includes('bird/zz-copy.png'), 'the report names the broken and the repeated picture');
+  claim(
+    dataset['status'] === 'ready' && named.includes('bird/broken.png') && named.includes('bird/zz-copy.png'),
+    'the report names the broken and the repeated picture',
+  );
 
   say('5. Training');
-  const job = (await call(key, 'POST', '/v1/training/jobs', { dataset: ds, classifier: cls, method: { type: 'auto', epochs: 8, augment_views: 2 }, seed: 7 }))['id'] as string;
+  const job = (
+    await call(key, 'POST', '/v1/training/jobs', { dataset: ds, classifier: cls, method: { type: 'auto', epochs: 8, augment_views: 2 }, seed: 7 })
+  )['id'] as string;
   let state = await call(key, 'GET', `/v1/training/jobs/${job}`);
   while (!['succeeded', 'failed', 'cancelled'].includes(state['status'] as string)) {
     await sleep(2_000);

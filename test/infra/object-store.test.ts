@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { exited, signalGroup } from '../../infra/child.ts';
-import { startObjectStore, type ObjectStore } from '../../infra/object-store.ts';
+import { socketsOf, startObjectStore, type ObjectStore } from '../../infra/object-store.ts';
 
 let dir: string;
 let store: ObjectStore;
@@ -64,8 +64,14 @@ test('moves to other ports when one of its own is taken, with its objects', asyn
 
 test('SIGTERM ends it and leaves nothing in the temp folder', async () => {
   const pid = store.pid;
+  const { ports } = JSON.parse(readFileSync(join(dir, 'store.json'), 'utf8')) as { ports: number[] };
+  const temporary = /TMPDIR=([^\0]+)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1] as string;
+  // Other stores may run beside this one: only what carries its ports is its own.
+  expect(socketsOf(ports)).not.toEqual([]);
+  expect(existsSync(temporary)).toBe(true);
   await store.stop();
   expect(existsSync(`/proc/${pid}`)).toBe(false);
-  expect(readdirSync(tmpdir()).filter((name) => name.startsWith('graft-weed-') || name.startsWith('seaweedfs-'))).toEqual([]);
+  expect(socketsOf(ports)).toEqual([]);
+  expect(existsSync(temporary)).toBe(false);
   store = await startObjectStore({ dir });
 }, 60_000);

@@ -16,22 +16,27 @@ function bruteForce(x: number[][], y: number[][], s: number[], lambda: number): 
   const rows = x.map((r) => [...r, 1]);
   const d = rows[0]!.length;
   const a = Array.from({ length: d }, (_, i) =>
-    Array.from({ length: d + y[0]!.length }, (_, j) =>
-      rows.reduce((sum, r, n) => sum + s[n]! * r[i]! * (j < d ? r[j]! : y[n]![j - d]!), 0) + (i === j ? lambda : 0),
+    Array.from(
+      { length: d + y[0]!.length },
+      (_, j) => rows.reduce((sum, r, n) => sum + s[n]! * r[i]! * (j < d ? r[j]! : y[n]![j - d]!), 0) + (i === j ? lambda : 0),
     ),
   );
   for (let p = 0; p < d; p++) {
     const pivot = a[p]![p]!;
     a[p] = a[p]!.map((v) => v / pivot);
-    for (let r = 0; r < d; r++) if (r !== p) {
-      const f = a[r]![p]!;
-      a[r] = a[r]!.map((v, c) => v - f * a[p]![c]!);
-    }
+    for (let r = 0; r < d; r++)
+      if (r !== p) {
+        const f = a[r]![p]!;
+        a[r] = a[r]!.map((v, c) => v - f * a[p]![c]!);
+      }
   }
   return a.map((r) => r.slice(d));
 }
 
-for (const [n, d] of [[9, 20], [30, 6]] as const) {
+for (const [n, d] of [
+  [9, 20],
+  [30, 6],
+] as const) {
   test(`left-out scores equal refits without the row (${n} rows, ${d} dimensions)`, () => {
     const next = random(7);
     const rows = Array.from({ length: n }, () => Array.from({ length: d }, next));
@@ -42,7 +47,12 @@ for (const [n, d] of [[9, 20], [30, 6]] as const) {
     const y = labelsOf.map(([c]) => [0, 1, 2].map((k) => (k === c ? 1 : -1)));
     const without = (list: number[][], i: number): number[][] => list.filter((_, j) => j !== i);
     for (let i = 0; i < n; i++) {
-      const w = bruteForce(without(rows, i), without(y, i), s.filter((_, j) => j !== i), 0.3);
+      const w = bruteForce(
+        without(rows, i),
+        without(y, i),
+        s.filter((_, j) => j !== i),
+        0.3,
+      );
       for (let c = 0; c < 3; c++) {
         const said = [...rows[i]!, 1].reduce((sum, v, j) => sum + v * w[j]![c]!, 0);
         expect(fit.leftOut[i * 3 + c]!).toBeCloseTo(said, 8);
@@ -53,9 +63,24 @@ for (const [n, d] of [[9, 20], [30, 6]] as const) {
 
 test('a head after a deletion equals one that never saw the example', () => {
   const next = random(11);
-  const example = (id: string, label: number): LearnExample => ({ id, labelsOf: [label], base: Float32Array.from({ length: 24 }, next), tuned: null });
+  const example = (id: string, label: number): LearnExample => ({
+    id,
+    labelsOf: [label],
+    base: Float32Array.from({ length: 24 }, next),
+    tuned: null,
+  });
   const kept = Array.from({ length: 12 }, (_, i) => example(`ex_${i}`, i % 3));
-  const rest = { labels: ['a', 'b', 'c'], task: 'single_label', transform: 'l2', dimension: 24, names: [null, null, null], background: { base: [], tuned: [] }, tunedMix: 0, trainedTemperature: null, falseRejectRate: 0.05 } as const;
+  const rest = {
+    labels: ['a', 'b', 'c'],
+    task: 'single_label',
+    transform: 'l2',
+    dimension: 24,
+    names: [null, null, null],
+    background: { base: [], tuned: [] },
+    tunedMix: 0,
+    trainedTemperature: null,
+    falseRejectRate: 0.05,
+  } as const;
   const before = solveHead({ ...rest, examples: kept })!;
   const seen = solveHead({ ...rest, examples: [...kept, example('ex_99', 0)] })!;
   const after = solveHead({ ...rest, examples: kept.filter((e) => e.id !== 'ex_99') })!;
@@ -65,5 +90,18 @@ test('a head after a deletion equals one that never saw the example', () => {
 
 test('values that are no numbers are refused by name', () => {
   const bad = { id: 'ex_1', labelsOf: [0], base: Float32Array.from([1, Number.NaN]), tuned: null };
-  expect(() => solveHead({ labels: ['a'], task: 'single_label', transform: 'l2', dimension: 2, examples: [bad], names: [null], background: { base: [], tuned: [] }, tunedMix: 0, trainedTemperature: null, falseRejectRate: null })).toThrow(/value 1 .* NaN/);
+  expect(() =>
+    solveHead({
+      labels: ['a'],
+      task: 'single_label',
+      transform: 'l2',
+      dimension: 2,
+      examples: [bad],
+      names: [null],
+      background: { base: [], tuned: [] },
+      tunedMix: 0,
+      trainedTemperature: null,
+      falseRejectRate: null,
+    }),
+  ).toThrow(/value 1 .* NaN/);
 });

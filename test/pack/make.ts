@@ -47,7 +47,18 @@ function put(folder: string, chosen: readonly z.infer<typeof Entry>[]): void {
 }
 
 for (const [label, subcategories] of Object.entries(CLASSES))
-  put(`classes/${label}`, entries.filter((e) => subcategories.includes(e.subcategory)));
+  put(
+    `classes/${label}`,
+    entries.filter((e) => subcategories.includes(e.subcategory)),
+  );
 const background = entries.filter((e) => BACKGROUND.includes(e.subcategory));
-put('background', background.filter((_, i) => Math.floor((i * BACKGROUND_COUNT) / background.length) !== Math.floor(((i - 1) * BACKGROUND_COUNT) / background.length)));
-put('probes', PROBES.flatMap((name) => entries.filter((e) => e.subcategory === name).slice(0, PROBES_EACH)));
+put(
+  'background',
+  background.filter(
+    (_, i) => Math.floor((i * BACKGROUND_COUNT) / background.length) !== Math.floor(((i - 1) * BACKGROUND_COUNT) / background.length),
+  ),
+);
+put(
+  'probes',
+  PROBES.flatMap((name) => entries.filter((e) => e.subcategory === name).slice(0, PROBES_EACH)),
+);
