@@ -1,0 +1,86 @@
+/** The report as text: one table a question, milliseconds with the number of repeats. */
+import type { Enrolling } from './enrolling.ts';
+import type { Machine } from './machine.ts';
+import type { Spread } from './measure.ts';
+import type { NotMeasured, Serving } from './serving.ts';
+import type { BundleSize } from './size.ts';
+import type { Startup } from './startup.ts';
+
+export type Report = {
+  readonly machine: Machine;
+  readonly quick: boolean;
+  readonly serving: readonly (Serving | NotMeasured)[];
+  readonly enrolling: readonly Enrolling[];
+  readonly bundle: BundleSize;
+  readonly startup: Startup;
+  readonly seconds: number;
+};
+
+const ms = (value: number): string => (value < 10 ? value.toFixed(1) : value.toFixed(0));
+const kb = (bytes: number): string => `${(bytes / 1e3).toFixed(0)} kB`;
+const times = (ratio: number): string => `${ratio.toFixed(2)}×`;
+
+/** Columns as wide as they need to be; the first to the left, the others to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
+  return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].map((text) => `  ${text.trimEnd()}`).join('\n');
+}
+
+function servingRow(row: Serving | NotMeasured): string[] {
+  if ('not_measured' in row) return [row.input, `not measured: ${row.not_measured}`];
+  const { edge, bare, empty } = row;
+  return [
+    row.input,
+    ...[edge.p50, edge.p95, bare.p50, bare.p95, empty.p50].map(ms),
+    ...[row.ratio_p50, row.ratio_p95, row.ratio_p50_without_http].map(times),
+    String(edge.n),
+  ];
+}
+
+const spreadRow = (name: string, s: Spread): string[] => [name, ms(s.p50), ms(s.p95), ms(s.min), String(s.n)];
+
+export function toText(report: Report): string {
+  const m = report.machine;
+  const { bundle, startup } = report;
+  const enrolling = report.enrolling.map((row) => [
+    row.input,
+    ...[row.enroll.p50, row.enroll.p95, row.visible.p50, row.visible.p95].map(ms),
+    `${row.examples_from}–${row.examples_to}`,
+    String(row.enroll.n),
+  ]);
+  return [
+    `${m.cpu}, ${m.cores} cores, ${m.memory_gib} GiB; ${m.system}; Node ${m.node}, workerd ${m.workerd}, onnxruntime-web ${m.onnxruntime_web}`,
+    `commit ${m.commit}; load before ${m.load_before}${report.quick ? '; quick: few repeats, p95 is the slowest or nearly' : ''}`,
+    '',
+    'One prediction over HTTP, one at a time, beside the bare network on a ready tensor (ms)',
+    table(
+      ['input', 'edge p50', 'p95', 'bare p50', 'p95', 'empty p50', 'edge/bare p50', 'p95', 'bare less empty', 'n'],
+      report.serving.map(servingRow),
+    ),
+    '',
+    'One example until a prediction knows it (ms)',
+    table(['input', 'enroll p50', 'p95', 'visible p50', 'p95', 'examples', 'n'], enrolling),
+    '',
+    'The Worker as deployed',
+    table(
+      ['file', 'raw', 'gzip'],
+      [...bundle.files, { file: 'all', bytes: bundle.bytes, gzip_bytes: bundle.gzip_bytes }].map((f) => [f.file, kb(f.bytes), kb(f.gzip_bytes)]),
+    ),
+    '',
+    'Start-up (ms)',
+    table(
+      ['', 'p50', 'p95', 'min', 'n'],
+      [
+        spreadRow('new process: spawn to /readyz 200', startup.spawn_to_ready),
+        spreadRow('its first picture (networks read and opened)', startup.first_picture),
+        spreadRow('new isolate: until /healthz 200', startup.new_isolate),
+        spreadRow('running isolate: /healthz', startup.running_isolate),
+      ],
+    ),
+    '',
+    `${report.seconds} s`,
+    '',
+  ].join('\n');
+}
