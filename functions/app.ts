@@ -1,5 +1,5 @@
 /** HTTP wiring only: what every request passes, then every room's routes. */
-import { OpenAPIHono } from '@hono/zod-openapi';
+import type { OpenAPIHono } from '@hono/zod-openapi';
 import { depsFor } from './deps.ts';
 import { limitBody } from './http/body-limit.ts';
 import type { HttpEnv } from './http/context.ts';

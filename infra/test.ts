@@ -1,8 +1,9 @@
-/** `npm test`: set-up, then every runner; the last line is `N passed, N failed` over all of them. A runner that crashed counts as one failure. */
+/** `npm test`: set-up, the static checks, then every runner; the last line is `N passed, N failed` over all of them. A runner that crashed counts as one failure. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { runChecks } from './check/run.ts';
 import { NODE, PYTHON, ROOT, STATE } from './paths.ts';
 import { ensureSetup } from './setup/main.ts';
 
@@ -14,6 +15,11 @@ let passed = 0;
 let failed = 0;
 try {
   await ensureSetup((text) => process.stderr.write(`${text}\n`));
+  if (process.argv.length === 2) {
+    const checks = await runChecks();
+    passed += checks.passed;
+    failed += checks.failed;
+  }
   const report = join(out, 'vitest.json');
   const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)];
   const vitest = spawnSync(NODE, [join(ROOT, 'node_modules/vitest/vitest.mjs'), ...args], { cwd: ROOT, stdio: 'inherit' });
@@ -23,7 +29,7 @@ try {
     // A file that could not be loaded has no failed test of its own.
     failed += Math.max(r.numFailedTests, r.numFailedTestSuites > 0 || vitest.status !== 0 ? 1 : 0);
   } else failed += 1;
-  if (existsSync(join(ROOT, 'gpu-trainer/engine/tests'))) {
+  if (process.argv.length === 2 && existsSync(join(ROOT, 'gpu-trainer/engine/tests'))) {
     const junit = join(out, 'pytest.xml');
     const pytest = spawnSync(PYTHON, ['-m', 'pytest', '-q', 'engine/tests', `--junitxml=${junit}`], {
       cwd: join(ROOT, 'gpu-trainer'),

@@ -13,9 +13,8 @@ export const PAGE_DEFAULT = 20;
 /** Text beyond this many tokens is not read (MiniLM was trained on 128). */
 export const TEXT_MAX_TOKENS = 128;
 
-/** Side of the square that a picture is decoded to; the network sees its centre crop of IMAGE_INPUT_SIDE_PX. */
+/** Side of the square that a picture is decoded to; the network sees its centre crop, whose side is in the backbone's manifest. */
 export const IMAGE_SQUARE_SIDE_PX = 256;
-export const IMAGE_INPUT_SIDE_PX = 224;
 
 /** Pixel limits by format (what fits the decoder's 24 MiB of wasm memory; measured, DESIGN §8). */
 export const PIXELS_MAX = {

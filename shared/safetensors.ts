@@ -91,7 +91,7 @@ export function decodeSafetensors(bytes: Uint8Array): TensorFile {
       throw new RangeError(`the offsets of tensor "${name}" do not fit its shape or the file`);
     // Not bytes.slice: a Node Buffer's slice is a view on its pool.
     const copy = new Uint8Array(bytes.subarray(8 + length + start, 8 + length + end));
-    tensors[name] = { dtype, shape, data: new type(copy.buffer as ArrayBuffer) };
+    tensors[name] = { dtype, shape, data: new type(copy.buffer) };
   }
   return { tensors, metadata };
 }

@@ -31,6 +31,7 @@ export const limitBody: MiddlewareHandler<HttpEnv> = async (c, next) => {
           },
         }),
       );
+      // oxlint-disable-next-line unicorn/no-invalid-fetch-options -- the method is the request's own
       c.req.raw = new Request(raw, { body: counted });
     }
   }

@@ -2,7 +2,8 @@
 import { GraftError } from '../../shared/errors.ts';
 import type { BlobFile } from '../../shared/catalogue.ts';
 import { sha256Hex } from '../domain/digests.ts';
-import { openSession, ort } from './ort.ts';
+import type { ort } from './ort.ts';
+import { openSession } from './ort.ts';
 
 export type Read = (key: string) => Promise<Uint8Array | null>;
 /** A file and where it lies. */

@@ -55,7 +55,7 @@ export class Heads {
     const done = () => {
       if (this.#reading.get(classifier) === reading) this.#reading.delete(classifier);
     };
-    reading.then(done, done);
+    void reading.finally(done).catch(() => undefined);
     return reading;
   }
 

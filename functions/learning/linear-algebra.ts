@@ -87,10 +87,3 @@ export function covariance(x: Float64Array, n: number, d: number): Float64Array 
   for (let i = 0; i < d; i++) for (let j = 0; j < i; j++) out[j * d + i] = out[i * d + j]!;
   return out;
 }
-
-/** Inner product of two equally long vectors. */
-export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-}

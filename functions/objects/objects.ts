@@ -53,15 +53,15 @@ export function makeObjects(s3: Settings['s3']): Objects {
   return {
     async get(key) {
       const response = await client.send({ method: 'GET', key, allow: [404] });
-      if (response.status === 404) return discard(response);
+      if (response.status === 404) return await discard(response);
       return new Uint8Array(await response.arrayBuffer());
     },
 
     async getStream(key) {
       const response = await client.send({ method: 'GET', key, allow: [404] });
-      if (response.status === 404 || !response.body) return discard(response);
+      if (response.status === 404 || !response.body) return await discard(response);
       return {
-        body: response.body as ReadableStream<Uint8Array>,
+        body: response.body,
         bytes: Number(response.headers.get('content-length')),
         contentType: response.headers.get('content-type'),
       };
@@ -127,7 +127,7 @@ export function makeObjects(s3: Settings['s3']): Objects {
         const query: Record<string, string> = { uploadId: multipartId, 'max-parts': '1000' };
         if (marker > 0) query['part-number-marker'] = String(marker);
         const response = await client.send({ method: 'GET', key, query, allow: [404] });
-        if (response.status === 404) return discard(response);
+        if (response.status === 404) return await discard(response);
         const page = parseListParts(await response.text());
         all.push(...page.parts);
         // A store that repeats its marker must not keep this loop alive.

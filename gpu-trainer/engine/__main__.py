@@ -1,4 +1,6 @@
-"""`python -m engine`: EngineSpec on stdin, lines on stdout. Exit codes: 0 result, 2 bad spec or data, 3 stopped after a checkpoint, 4 out of memory."""
+"""`python -m engine`: EngineSpec on stdin, lines on stdout. Exit codes: 0 result, 2 bad spec or data, 3 stopped after a checkpoint,
+4 out of memory.
+"""
 
 import json
 import signal

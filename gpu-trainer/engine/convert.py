@@ -5,7 +5,6 @@ place where a pickle is opened, with weights_only=True. Prints JSON lines.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from torch import Tensor
 from .efficientnet import load_image, normalise
 from .export import export_graph, open_session, run_session
 from .minilm import load_text
+from .wire import sha256_of
 
 SQUARE, INPUT = 256, 224
 SAMPLES = 16
@@ -61,11 +61,6 @@ FACTS: dict[str, dict[str, Any]] = {
 
 def say(**line: Any) -> None:
     print(json.dumps(line), flush=True)
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def blob(path: Path) -> dict[str, Any]:

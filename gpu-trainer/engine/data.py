@@ -69,7 +69,7 @@ def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def augment(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
     """A random resized crop (area 0.5 to 1) of the stored square, mirrored half of the time, with a little brightness and contrast."""
-    side = int(round(SQUARE * float(np.sqrt(random.uniform(0.5, 1.0)))))
+    side = round(SQUARE * float(np.sqrt(random.uniform(0.5, 1.0))))
     y, x = (int(random.integers(0, SQUARE - side + 1)) for _ in range(2))
     crop = torch.from_numpy(pixels[y : y + side, x : x + side].copy()).permute(2, 0, 1)[None].float()
     view = torch.nn.functional.interpolate(crop, size=(INPUT, INPUT), mode="bilinear", align_corners=False, antialias=True)

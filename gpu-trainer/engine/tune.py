@@ -3,6 +3,7 @@
 Deterministic for a seed: every epoch draws from its own generator, so a resumed run equals an uninterrupted one.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -56,7 +57,7 @@ def fresh_tail(weights: Path, image: bool) -> nn.Module:
 
 
 def seeded(*parts: int | str) -> torch.Generator:
-    number = int.from_bytes(__import__("hashlib").sha256("/".join(map(str, parts)).encode()).digest()[:7], "big")
+    number = int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:7], "big")
     return torch.Generator().manual_seed(number)
 
 

@@ -33,10 +33,17 @@ def phase(name: str) -> None:
     send(type="phase", phase=name)
 
 
-def file_facts(path: Path) -> dict[str, Any]:
+def sha256_of(path: Path) -> str:
+    """Hexadecimal. (`hashlib.file_digest` is not in Python 3.10.)"""
+    digest = hashlib.sha256()
     with path.open("rb") as f:
-        digest = hashlib.file_digest(f, "sha256").hexdigest()
-    return {"file": str(path), "sha256": digest, "bytes": path.stat().st_size}
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    return {"file": str(path), "sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def say(text: str) -> None:

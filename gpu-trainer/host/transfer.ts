@@ -36,7 +36,7 @@ export async function sha256OfFile(file: string): Promise<string> {
 
 /** Downloads to `file` by rename. Throws TransferRefused when the bytes do not have the promised length or SHA-256. */
 export async function download(from: Download, file: string, signal: AbortSignal): Promise<{ bytes: number; sha256: string }> {
-  return tries(signal, async () => {
+  return await tries(signal, async () => {
     const response = await fetch(from.url, { signal });
     if (!response.ok || !response.body) {
       await response.body?.cancel();

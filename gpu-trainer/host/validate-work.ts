@@ -54,7 +54,7 @@ async function freeze(work: ValidateWork, keeper: LeaseKeeper, folder: string): 
     };
   } else rows = (onError) => fromExamples(work, keeper, folder, onError);
   const encode = work.modality === 'image' ? { decoder: await loadDecoder() } : { tokenizer: await vocabulary(work, keeper, folder) };
-  return freezeDataset({
+  return await freezeDataset({
     modality: work.modality,
     rows,
     encode,
@@ -69,7 +69,7 @@ async function vocabulary(work: ValidateWork, keeper: LeaseKeeper, folder: strin
   if (!work.vocabulary) throw new GraftError('internal', 'The lease of a text dataset has no vocabulary.');
   const file = path.join(folder, 'vocab.txt');
   await download(work.vocabulary, file, keeper.signal);
-  return loadTokenizer(file);
+  return await loadTokenizer(file);
 }
 
 async function* fromExamples(work: ValidateWork, keeper: LeaseKeeper, folder: string, onError: OnError): AsyncGenerator<SourceRow> {

@@ -149,7 +149,7 @@ describe('frozen datasets', () => {
     const bytes = new TextEncoder().encode('hello');
     const file = await named({ name: 'rows.jsonl', bytes });
     const asked = await runner(`leases/${leased.token}/artifacts`, { files: [file] });
-    const { uploads } = (await asked.json()) as { uploads: Record<string, Parameters<typeof put>[0]> };
+    const { uploads } = await asked.json<{ uploads: Record<string, Parameters<typeof put>[0]> }>();
     expect((await put(uploads['rows.jsonl']!, new TextEncoder().encode('jello'))).status).toBeGreaterThanOrEqual(400);
     expect((await put(uploads['rows.jsonl']!, new TextEncoder().encode('hello!'))).status).toBeGreaterThanOrEqual(400);
     expect(await deps.objects.head(objectKeys.frozen(tenant, id, leased.fence, 'rows.jsonl'))).toBeNull();

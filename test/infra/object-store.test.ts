@@ -18,7 +18,7 @@ const clientOf = (at: ObjectStore, secretAccessKey = at.secretAccessKey): S3Clie
   });
 const put = (at: ObjectStore, key: string, body: string) => clientOf(at).send(new PutObjectCommand({ Bucket: at.bucket, Key: key, Body: body }));
 const get = async (at: ObjectStore, key: string) =>
-  (await clientOf(at).send(new GetObjectCommand({ Bucket: at.bucket, Key: key }))).Body?.transformToString();
+  await (await clientOf(at).send(new GetObjectCommand({ Bucket: at.bucket, Key: key }))).Body?.transformToString();
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'graft-store-test-'));

@@ -32,7 +32,7 @@ describe('leases', () => {
     const { id } = await newJob(key, { dataset });
     const ask = { capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 };
     const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => runner('lease', { ...ask, host: `racer-${i}` })));
-    expect(answers.map((a) => a.status).toSorted()).toEqual([200, 204, 204, 204, 204, 204, 204, 204]);
+    expect(answers.map((a) => a.status).toSorted((a, b) => a - b)).toEqual([200, 204, 204, 204, 204, 204, 204, 204]);
     const won = await answer(
       answers.find((a) => a.status === 200)!,
       200,
@@ -235,7 +235,7 @@ describe('owners', () => {
     expect((await problem(await create({ dataset, method: { type: 'magic' } }), 'invalid_request')).errors?.[0]?.pointer).toBe('/method/type');
     expect((await problem(await create({ dataset, target_dataset: dataset }), 'unprocessable')).param).toBe('target_dataset');
     const made = await call('/v1/datasets', { key, json: { name: 'd', modality: 'image', format: 'imagefolder' } });
-    const { id } = (await made.json()) as { id: string };
+    const { id } = await made.json<{ id: string }>();
     await problem(await create({ dataset: id }), 'dataset_not_ready');
     const job = await newJob(key, { dataset, seed: 7, metadata: { run: 'a' }, method: { type: 'fine_tune', epochs: 2 } });
     expect(job).toMatchObject({ status: 'queued', seed: 7, metadata: { run: 'a' }, hyperparameters: { epochs: 2 }, promote: 'if_better' });

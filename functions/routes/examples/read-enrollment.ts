@@ -57,7 +57,7 @@ function readFile(bytes: Uint8Array, reads: Reads) {
 
 /** Types of FormData differ between the runtimes' typings; the values do not. */
 function entries(form: FormData, name: string): (string | File)[] {
-  return form.getAll(name) as unknown as (string | File)[];
+  return form.getAll(name);
 }
 
 function names(form: FormData, field: 'label' | 'labels'): string[] {

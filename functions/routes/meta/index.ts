@@ -56,5 +56,5 @@ export function metaRoutes(app: OpenAPIHono<HttpEnv>): OpenAPIHono<HttpEnv> {
     return c.html(errorPage(code as ErrorCode), 200, PAGE_HEADERS);
   });
   router.get('/', (c) => c.html(frontPage(), 200, PAGE_HEADERS));
-  return router as unknown as OpenAPIHono<HttpEnv>;
+  return router;
 }

@@ -32,9 +32,14 @@ function typeOf(schema: unknown): string {
   if (Array.isArray(schema['allOf'])) return schema['allOf'].map(typeOf).join(' & ');
   if ('const' in schema) return escapeHtml(JSON.stringify(schema['const']));
   if (Array.isArray(schema['enum'])) return schema['enum'].map((value) => escapeHtml(JSON.stringify(value))).join(' | ');
-  const type = Array.isArray(schema['type']) ? schema['type'].join(' | ') : String(schema['type'] ?? 'any');
+  const type = Array.isArray(schema['type']) ? schema['type'].join(' | ') : typeof schema['type'] === 'string' ? schema['type'] : 'any';
   if (type.startsWith('array')) return `${typeOf(schema['items'])}[]${type.slice(5)}`;
   return escapeHtml(type);
+}
+
+function introOf(document: unknown): string {
+  const text = at(document, 'info', 'description');
+  return typeof text === 'string' ? text : '';
 }
 
 function bounds(schema: unknown): string {
@@ -108,7 +113,7 @@ export function referencePage(document: object): string {
         `<section id="schema-${escapeHtml(name)}"><h3>${escapeHtml(name)}</h3><p>${prose(at(schema, 'description'))}</p>${properties(schema)}</section>`,
     )
     .join('');
-  const intro = String(at(document, 'info', 'description') ?? '')
+  const intro = introOf(document)
     .split('\n\n')
     .map((paragraph) => `<p>${prose(paragraph)}</p>`)
     .join('');

@@ -5,7 +5,7 @@ import { insertEvent, insertEventIfChanged } from '../../stores/events.ts';
 
 export type Happening = { readonly tenant: string; readonly type: EventType; readonly data: unknown };
 
-/** Writes one event on its own. Use `eventStatement` when another row changes with it. */
+/** Writes one event on its own. Use `eventStatementIfChanged` when another row changes with it. */
 export async function recordEvent(deps: Pick<Deps, 'db' | 'newId' | 'now' | 'deliveries'>, happening: Happening): Promise<{ id: string }> {
   const id = deps.newId('event');
   await insertEvent(deps.db, { ...happening, id, now: deps.now() });
@@ -13,12 +13,7 @@ export async function recordEvent(deps: Pick<Deps, 'db' | 'newId' | 'now' | 'del
   return { id };
 }
 
-/** For `deps.db.batch([…])` beside the change that it tells of; call `wakeOutbox` after the batch. */
-export function eventStatement(deps: Pick<Deps, 'db' | 'newId' | 'now'>, happening: Happening) {
-  return insertEvent(deps.db, { ...happening, id: deps.newId('event'), now: deps.now() });
-}
-
-/** Like `eventStatement`, but written only if the statement directly before it in the batch changed a row. */
+/** For `deps.db.batch([…])`: written only if the statement directly before it changed a row. Call `wakeOutbox` after the batch. */
 export function eventStatementIfChanged(deps: Pick<Deps, 'db' | 'newId' | 'now'>, happening: Happening) {
   return insertEventIfChanged(deps.db, { ...happening, id: deps.newId('event'), now: deps.now() });
 }

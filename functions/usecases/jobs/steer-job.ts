@@ -40,7 +40,7 @@ async function move(deps: Needs, job: JobRow, to: JobRow['status']): Promise<boo
           moveWaitingWorkIfChanged(deps.db, job.id, to === 'paused' ? 'held' : 'queued', now),
           ...tellMove(deps, job, to),
         ]);
-  const changed = (results[0] as D1Result).meta.changes > 0;
+  const changed = results[0].meta.changes > 0;
   if (changed) await wakeOutbox(deps);
   return changed;
 }

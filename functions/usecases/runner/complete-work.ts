@@ -2,7 +2,7 @@
  * The fenced end of a lease. The same completion sent again gets the first answer; another one with the same token is a conflict; a stale token is
  * `stale_lease`. A training completion is first verified and recorded (`pending`), then carried out by `finishPending`.
  */
-import { DatasetManifest } from '../../../shared/dataset.ts';
+import type { DatasetManifest } from '../../../shared/dataset.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import { CompleteResponse, type CompleteRequest } from '../../../shared/runner.ts';

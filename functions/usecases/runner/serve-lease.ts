@@ -64,7 +64,7 @@ async function startRunning(deps: Needs, hash: string, job: NonNullable<Awaited<
 /** The newest progress is on the job; only the first of each epoch goes to its log, or the log would grow with the batches. */
 async function recordProgress(deps: Needs, work: WorkRow, progress: Progress): Promise<void> {
   const job = await getJob(deps.db, work.tenantId, work.id);
-  const before = job?.progress == null ? null : Progress.parse(job.progress);
+  const before = job?.progress ? Progress.parse(job.progress) : null;
   await setProgress(deps.db, work.id, progress);
   if (before?.epoch !== progress.epoch && work.tokenHash !== null)
     await deps.db.batch([

@@ -4,6 +4,7 @@
  */
 import type { Deps } from '../../deps.ts';
 import { closeUpload, staleUploads } from '../../stores/datasets.ts';
+import { forgetOldIdempotencyKeys } from '../../stores/idempotency.ts';
 import { dueDeliveries } from '../../stores/webhooks.ts';
 import { expireLeases } from '../runner/expire-leases.ts';
 import { announceDeliveries } from '../webhooks/announce-deliveries.ts';
@@ -13,6 +14,8 @@ type Needs = Pick<Deps, 'db' | 'objects' | 'classifier' | 'deliveries' | 'newId'
 
 const DELIVERIES = 500;
 const UPLOADS = 20;
+/** API: an idempotency key is kept for a day. */
+const IDEMPOTENCY_KEPT_MS = 24 * 3_600_000;
 /** A client may still complete an upload for this long after its URLs ran out. */
 const UPLOAD_GRACE_MS = 24 * 3_600_000;
 
@@ -26,6 +29,7 @@ export async function sweep(deps: Needs): Promise<void> {
         (await dueDeliveries(deps.db, deps.now(), DELIVERIES)).map((row) => row.id),
       ),
     uploads: () => abortStaleUploads(deps),
+    idempotency: () => forgetOldIdempotencyKeys(deps.db, deps.now() - IDEMPOTENCY_KEPT_MS),
   };
   for (const [part, run] of Object.entries(parts)) {
     try {

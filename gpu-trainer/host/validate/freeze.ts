@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { DatasetManifest, FrozenRow } from '../../../shared/dataset.ts';
+import { UNLABELLED, type DatasetManifest, type FrozenRow } from '../../../shared/dataset.ts';
 import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
 import { DATASET_ERRORS_KEPT, DATASET_MAX_ROWS, LABELS_MAX } from '../../../shared/limits.ts';
 import type { Decoder } from '../../../shared/preprocess/decoder.ts';
@@ -144,7 +144,7 @@ async function write(
   const arrays = await writer.finish(
     path.join(folder, 'dataset.safetensors'),
     'dataset.safetensors',
-    Int32Array.from(kept, (r) => (r.label === null ? -1 : place.get(r.label)!)),
+    Int32Array.from(kept, (r) => (r.label === null ? UNLABELLED : place.get(r.label)!)),
     Uint8Array.from(splits, (s) => number[s]),
   );
   const file = path.join(folder, 'rows.jsonl');

@@ -1,0 +1,128 @@
+/** How a trained version enters a classifier, and how any version comes back: fetch first, then one transaction. */
+import { encodeHead } from '../../shared/head-file.ts';
+import { newId } from '../../shared/ids.ts';
+import type { Failure, Outcome, TrainedVersion, VersionInfo } from '../domain/classifier-object.ts';
+import { keepTunedBackground } from './backgrounds.ts';
+import { solveVersion } from './learn.ts';
+import type { Ledger } from './ledger.ts';
+import * as records from './records.ts';
+import type { Recipe } from './records.ts';
+import { readBlob, readMeta, writeMeta } from './tables.ts';
+import { fetchHead, fetchTrainingRows, type TrainingRows } from './trained.ts';
+
+type Taken = { version: number; activated: boolean; activeVersion: number; reason: string | null };
+const notFound = (n: number): Failure => ({ ok: false, code: 'not_found', detail: `There is no version ${n}.` });
+
+/** Serves version `n` again; solved again without what was forgotten since. */
+export async function activateVersion(ledger: Ledger, n: number): Promise<Outcome<VersionInfo>> {
+  const { sql } = ledger;
+  const config = ledger.config();
+  await ledger.loadBackground(config);
+  const wanted = records.selectVersion(sql, n, config.backbone);
+  if (!wanted) return notFound(n);
+  const pending = wanted.recipe.pending;
+  const rows = pending ? await fetchTrainingRows(ledger.objects, pending.embeddingsKey, config.dimension) : null;
+  return ledger.write(() => {
+    const stored = readBlob(sql, `head:${n}`);
+    writeMeta(sql, 'activated_after', String(records.latestVersion(sql)));
+    if (stored && !pending) {
+      writeMeta(sql, 'active', String(n));
+      return { ok: true, value: records.selectVersion(sql, n, config.backbone)! };
+    }
+    // Solved again without what was forgotten since, or with training rows that a refused job had left outside.
+    const recipe = { ...wanted.recipe, pending: null };
+    const m = records.latestVersion(sql) + 1;
+    if (pending && rows && recipe.model) importRows(sql, recipe.model, pending, rows, wanted.labels, m);
+    if (stored) ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: wanted.evidence, head: stored, parent: n });
+    else {
+      const solved = solveVersion(sql, config, wanted.labels, recipe, ledger.background(recipe), n);
+      const head = solved ? encodeHead(solved.head) : null;
+      ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: solved?.evidence ?? null, head, parent: n });
+    }
+    return { ok: true, value: records.selectVersion(sql, m, config.backbone)! };
+  });
+}
+
+/** Idempotent by job. Not activated when another version was chosen while the job ran. */
+export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Outcome<Taken>> {
+  const { sql } = ledger;
+  const config = ledger.config();
+  const again = takenBefore(sql, t.job);
+  if (again) return { ok: true, value: again };
+  await ledger.loadBackground(config);
+  const [{ bytes, head }, rows] = await Promise.all([
+    fetchHead(ledger.objects, t.headKey),
+    fetchTrainingRows(ledger.objects, t.embeddingsKey, config.dimension),
+  ]);
+  return ledger.write(() => {
+    const repeated = takenBefore(sql, t.job);
+    if (repeated) return { ok: true, value: repeated };
+    const overtaken = Number(readMeta(sql, 'activated_after') ?? -1) >= t.comparedWith;
+    const activate = t.activate && !overtaken;
+    const tuned = head.components.find((c) => c.embedding === 'tuned' && c.mix !== 0);
+    const pending = { embeddingsKey: t.embeddingsKey, datasetId: t.datasetId, enrolledIds: t.enrolledIds };
+    const recipe: Recipe = {
+      model: tuned ? t.model : null,
+      tunedMix: tuned?.mix ?? 0,
+      temperature: head.temperature,
+      pending: activate ? null : pending,
+    };
+    if (tuned && rows.backgroundTuned) keepTunedBackground(sql, t.model, rows.backgroundTuned, config.dimension);
+    const n = records.latestVersion(sql) + 1;
+    const newer = records.latestVersion(sql) > t.comparedWith;
+    if (activate) {
+      for (const name of head.labels) records.addLabel(sql, { name, embedding: null });
+      importRows(sql, t.model, pending, rows, head.labels, n);
+    }
+    const reason = t.activate && overtaken ? 'Another version was activated while the job ran.' : null;
+    const evidence = { trained: t.evidence, job: t.job };
+    ledger.append({ kind: 'trained', labels: head.labels, recipe, evidence, head: bytes, parent: t.comparedWith, job: t.job, activate });
+    if (activate) writeMeta(sql, 'activated_after', String(n));
+    // Examples enrolled while the job ran: their classes and rows join at once, on top of the trained version.
+    if (activate && newer) ledger.solveNext(recipe);
+    writeMeta(sql, `job:${t.job}`, JSON.stringify({ version: n, activated: activate, reason }));
+    return { ok: true, value: takenBefore(sql, t.job)! };
+  });
+}
+
+/** Training rows become examples (source `dataset`); enrolled examples get their tuned embedding. Held-out rows are never among them. */
+function importRows(
+  sql: SqlStorage,
+  model: string,
+  from: NonNullable<Recipe['pending']>,
+  rows: TrainingRows,
+  labels: readonly string[],
+  since: number,
+): void {
+  const there = new Map(
+    sql
+      .exec<{ id: string; external_id: string }>("SELECT id, external_id FROM examples WHERE source = 'dataset'")
+      .toArray()
+      .map((r) => [r.external_id, r.id]),
+  );
+  for (const [i, base] of rows.base.entries()) {
+    const label = labels[rows.labels[i] ?? -1];
+    if (label === undefined) continue;
+    const externalId = `${from.datasetId}#${rows.rows[i]}`;
+    const embedding = rows.tuned?.[i];
+    const known = there.get(externalId);
+    if (known !== undefined) {
+      if (embedding) records.setTuned(sql, known, model, embedding);
+      continue;
+    }
+    const tuned = embedding ? { model, embedding } : null;
+    const example = { id: newId('example'), labels: [label], base, tuned, sha256: externalId, contentType: null, objectKey: null, externalId };
+    records.insertExample(sql, example, since, 'dataset', Date.now());
+  }
+  for (const [i, id] of from.enrolledIds.entries()) {
+    const embedding = rows.enrolledTuned?.[i];
+    if (embedding) records.setTuned(sql, id, model, embedding);
+  }
+}
+
+function takenBefore(sql: SqlStorage, job: string): Taken | null {
+  const text = readMeta(sql, `job:${job}`);
+  if (text === null) return null;
+  const kept = JSON.parse(text) as Omit<Taken, 'activeVersion'>;
+  return { ...kept, activeVersion: records.activeVersion(sql) };
+}

@@ -1,0 +1,56 @@
+"""What a job leaves behind besides graphs and heads: embeddings for the edge, and the manifest, written last."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file as save_arrays
+
+from . import heads
+from .export import Floats
+from .job import Job
+from .wire import file_facts, send
+
+STORED_ROWS_MAX = 1_000
+
+
+def store_embeddings(job: Job, tuned: Floats | None, background: Floats | None) -> Path:
+    """Raw embeddings of the training rows (at most STORED_ROWS_MAX, classes in turn) and of the enrolled examples."""
+    from_dataset = np.flatnonzero(job.train.row >= 0)
+    keep = from_dataset[heads.by_turns(job.train.labels[from_dataset], STORED_ROWS_MAX)]
+    enrolled = np.flatnonzero(job.train.row < 0)
+    arrays: dict[str, Any] = {
+        "base": job.base_train[keep],
+        "labels": job.train.labels[keep].astype(np.int32),
+        "rows": job.train.row[keep].astype(np.int32),
+        "enrolled.base": job.base_train[enrolled],
+    }
+    if tuned is not None and background is not None:
+        arrays |= {"tuned": tuned[keep], "enrolled.tuned": tuned[enrolled], "background.tuned": background}
+    path = job.out / "embeddings.safetensors"
+    save_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()}, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+    return path
+
+
+def write_manifest(job: Job, files: list[Path], mix: float) -> None:
+    named = [{"name": p.name, **{k: v for k, v in file_facts(p).items() if k != "file"}} for p in files]
+    manifest = {
+        "format": "graft-model-1",
+        "job": job.spec["job"],
+        "base_backbone": job.manifest["id"],
+        "base_sha256": job.manifest["sha256"],
+        "modality": job.spec["modality"],
+        "dimension": job.backbone.dimension,
+        "labels": job.labels,
+        "seed": job.spec["seed"],
+        "dataset_digest": None,
+        "tuned": mix > 0,
+        "files": named,
+    }
+    path = job.out / "manifest.json"
+    path.with_suffix(".part").write_text(json.dumps(manifest, indent=2) + "\n")
+    os.replace(path.with_suffix(".part"), path)
+    send(type="artifact", name="manifest.json", **file_facts(path))
