@@ -38,6 +38,12 @@ export class ArrayWriter {
     this.#lengths.push(row.kind === 'text' ? row.ids.length : 0);
   }
 
+  /** Gives up: nothing stays open or on disk. */
+  async discard(): Promise<void> {
+    await this.#handle.close();
+    await rm(this.#scratch, { force: true });
+  }
+
   /** Writes the safetensors file with `labels` and, for datasets, `split`; `order` lists the added rows in their final order. */
   async finish(file: string, name: string, labels: Int32Array, split: Uint8Array | null): Promise<WrittenFile> {
     const n = this.rows;

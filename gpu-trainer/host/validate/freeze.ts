@@ -63,6 +63,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     }
     checkUsable(kept);
   } catch (error) {
+    await writer.discard();
     if (!(error instanceof RowError)) throw error;
     report(error);
     return { manifest: null, errors: [error.toDetail(), ...errors.filter((e) => e.detail !== error.message)], errorCount, files: [] };

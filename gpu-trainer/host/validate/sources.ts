@@ -16,14 +16,15 @@ export type SourceRow = {
 };
 export type OnError = (error: RowError) => void;
 
-const SPLIT_NAMES: Readonly<Record<string, Split>> = {
-  train: 'train',
-  training: 'train',
-  validation: 'validation',
-  valid: 'validation',
-  val: 'validation',
-  test: 'test',
-};
+// A map, because a plain object also answers to names such as `constructor`.
+const SPLIT_NAMES: ReadonlyMap<string, Split> = new Map([
+  ['train', 'train'],
+  ['training', 'train'],
+  ['validation', 'validation'],
+  ['valid', 'validation'],
+  ['val', 'validation'],
+  ['test', 'test'],
+]);
 
 /** `label/picture`, `split/label/picture`, or either below one common top folder. */
 export async function* imageFolder(file: string, archiveBytes: number, onError: OnError): AsyncGenerator<SourceRow> {
@@ -31,11 +32,11 @@ export async function* imageFolder(file: string, archiveBytes: number, onError: 
   try {
     const paths = archive.entries.map((e) => e.fileName.split('/'));
     const top = paths[0]?.[0];
-    const deep = paths.length > 0 && paths.every((p) => p.length >= 3 && p[0] === top) && !(top !== undefined && top.toLowerCase() in SPLIT_NAMES);
+    const deep = paths.length > 0 && paths.every((p) => p.length >= 3 && p[0] === top) && !(top !== undefined && SPLIT_NAMES.has(top.toLowerCase()));
     for (const [i, entry] of archive.entries.entries()) {
       try {
         const parts = deep ? paths[i]!.slice(1) : paths[i]!;
-        const split = parts.length > 2 ? (SPLIT_NAMES[parts[0]!.toLowerCase()] ?? null) : null;
+        const split = parts.length > 2 ? (SPLIT_NAMES.get(parts[0]!.toLowerCase()) ?? null) : null;
         const rest = split ? parts.slice(1) : parts;
         if (rest.length < 2)
           throw new RowError(
@@ -85,13 +86,18 @@ export async function* jsonLines(file: string, name: string, onError: OnError): 
 export async function* csvRows(file: string, name: string, columns: Record<string, string> | null, onError: OnError): AsyncGenerator<SourceRow> {
   const named = { text: 'text', label: 'label', split: 'split', ...columns };
   const parser = createReadStream(file).pipe(parse({ bom: true, columns: true, info: true, relax_column_count: true, skip_empty_lines: true }));
+  // Label and split may be absent, but not when the caller named them: all rows would silently be unlabelled.
+  const needed = [named.text, ...Object.values(columns ?? {})];
   let checked = false;
   try {
     for await (const item of parser as AsyncIterable<{ record: Record<string, string>; info: { lines: number; error?: { message: string } } }>) {
       const { record, info } = item;
-      if (!checked && !(named.text in record))
-        throw new RowError('column_missing', `The header has no column "${named.text}"; it has: ${Object.keys(record).join(', ')}.`, name, 1);
-      checked = true;
+      if (!checked) {
+        const missing = needed.find((column) => !Object.hasOwn(record, column));
+        if (missing !== undefined)
+          throw new RowError('column_missing', `The header has no column "${missing}"; it has: ${Object.keys(record).join(', ')}.`, name, 1);
+        checked = true;
+      }
       try {
         if (info.error) throw new RowError('row_invalid', info.error.message, name, info.lines);
         yield textRow(record[named.text], record[named.label] || null, record[named.split] || null, name, info.lines);
@@ -112,7 +118,7 @@ function textRow(text: unknown, label: unknown, split: unknown, file: string, li
   if (bytes.length > TEXT_MAX_BYTES)
     throw new RowError('text_too_long', `The text has ${bytes.length} bytes; the limit is ${TEXT_MAX_BYTES}.`, file, line);
   if (label !== null && typeof label !== 'string') throw new RowError('label_invalid', 'The label is not a string.', file, line);
-  const place = split === null ? null : SPLIT_NAMES[typeof split === 'string' ? split.toLowerCase() : ''];
+  const place = split === null ? null : SPLIT_NAMES.get(typeof split === 'string' ? split.toLowerCase() : '');
   if (place === undefined) throw new RowError('split_invalid', 'The split is not train, validation or test.', file, line);
   return { file, line, label: label === null ? null : checkLabel(label, file, line), split: place, bytes };
 }

@@ -1,0 +1,161 @@
+/** What strangers put into zips: traps refuse the archive before anything is unpacked, bad pictures are named and the rest is frozen. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { loadDecoder } from '../../gpu-trainer/host/inputs.ts';
+import { freezeDataset, type Frozen } from '../../gpu-trainer/host/validate/freeze.ts';
+import { imageFolder } from '../../gpu-trainer/host/validate/sources.ts';
+import { DatasetManifest, FrozenRow } from '../../shared/dataset.ts';
+import { decodeSafetensors } from '../../shared/safetensors.ts';
+import type { Decoder } from '../../shared/preprocess/decoder.ts';
+import { makePng } from '../setup/png.ts';
+import { makeZip, type ZipEntry } from './make-zip.ts';
+
+let decoder: Decoder;
+let root = '';
+let folder = '';
+beforeAll(async () => {
+  decoder = await loadDecoder();
+  root = await mkdtemp(path.join(tmpdir(), 'graft-archive-'));
+});
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(root, 'job-'));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+const picture = (n: number): Uint8Array => makePng(8, 8, (x, y) => [n * 9, x * 20, y * 20]);
+const fruit: readonly ZipEntry[] = [
+  { name: 'apple/1.png', bytes: picture(1) },
+  { name: 'apple/2.png', bytes: picture(2) },
+  { name: 'pear/1.png', bytes: picture(3) },
+  { name: 'pear/2.png', bytes: picture(4) },
+];
+
+async function freeze(bytes: Uint8Array): Promise<Frozen> {
+  const file = path.join(folder, 'upload');
+  await writeFile(file, bytes);
+  return await freezeDataset({
+    modality: 'image',
+    rows: (onError) => imageFolder(file, bytes.length, onError),
+    encode: { decoder },
+    folder,
+    splitSeed: 7,
+    onProgress: () => undefined,
+    signal: new AbortController().signal,
+  });
+}
+
+/** The only error of an archive that was refused whole; nothing beside the host's own files may have been written. */
+async function refusal(entries: readonly ZipEntry[]): Promise<Frozen['errors'][number]> {
+  const frozen = await freeze(makeZip(entries));
+  expect(frozen).toMatchObject({ manifest: null, files: [], errorCount: 1 });
+  expect(frozen.errors).toHaveLength(1);
+  expect((await readdir(root)).every((name) => name.startsWith('job-'))).toBe(true);
+  expect((await readdir(folder)).toSorted()).toEqual(['upload']);
+  return frozen.errors[0]!;
+}
+
+describe('an archive is refused whole', () => {
+  it.each(['../escaped.png', 'apple/../../escaped.png', '/etc/escaped.png', 'C:/escaped.png', 'apple\\..\\escaped.png'])(
+    'for the name %s',
+    async (name) => {
+      const error = await refusal([...fruit, { name, bytes: picture(5) }]);
+      expect(error.code).toBe('archive_unsafe');
+      expect(error.detail).toContain(name);
+    },
+  );
+
+  it('for a symbolic link', async () => {
+    const link = { name: 'apple/link.png', bytes: new TextEncoder().encode('/etc/passwd'), mode: 0o120777 };
+    expect(await refusal([...fruit, link])).toMatchObject({ code: 'archive_unsafe', file: 'apple/link.png' });
+  });
+
+  it('for encryption', async () => {
+    expect(await refusal([...fruit, { name: 'apple/secret.png', bytes: picture(5), flags: 1 }])).toMatchObject({
+      code: 'archive_encrypted',
+      file: 'apple/secret.png',
+    });
+  });
+
+  it('for a name that comes twice', async () => {
+    expect(await refusal([...fruit, { name: 'apple/1.png', bytes: picture(5) }])).toMatchObject({ code: 'archive_invalid', file: 'apple/1.png' });
+  });
+
+  it('for unpacking to more than 200 times its size', async () => {
+    const zeros = new Uint8Array(9_000_000);
+    const bomb = Array.from({ length: 30 }, (_, i) => ({ name: `apple/zeros-${i}.png`, bytes: zeros }));
+    // 22 × 9 MB are still within 200 times the first megabyte.
+    expect(await refusal([...bomb, ...fruit])).toMatchObject({ code: 'archive_bomb', file: 'apple/zeros-22.png' });
+  });
+
+  it('for not being a zip, and for a zip that was cut off', async () => {
+    expect((await freeze(new TextEncoder().encode('not a zip at all'))).errors).toMatchObject([{ code: 'archive_invalid' }]);
+    const whole = makeZip(fruit);
+    expect((await freeze(whole.subarray(0, whole.length - 60))).errors).toMatchObject([{ code: 'archive_invalid' }]);
+  });
+});
+
+describe('a bad entry is named and left out', () => {
+  it('for broken, repeated, misplaced, lying and oversized pictures', async () => {
+    const broken = picture(6).slice(0, 40);
+    const frozen = await freeze(
+      makeZip([
+        ...fruit,
+        { name: 'apple/broken.png', bytes: broken },
+        { name: 'apple/notes.txt', bytes: new TextEncoder().encode('a list of apples') },
+        { name: 'apple/again.png', bytes: picture(1) },
+        { name: 'pear/apple.png', bytes: picture(2) },
+        { name: 'lost.png', bytes: picture(7) },
+        { name: 'apple/red/deep.png', bytes: picture(8) },
+        { name: 'apple/lies.png', bytes: picture(9), claims: 10 },
+        { name: 'apple/large.png', bytes: new Uint8Array(11_000_000) },
+        { name: '__MACOSX/apple/._1.png', bytes: broken },
+        { name: 'apple/.DS_Store', bytes: broken },
+      ]),
+    );
+    expect(frozen.errors.map((e) => [e.code, e.file])).toEqual([
+      ['picture_truncated', 'apple/broken.png'],
+      ['unsupported_media_type', 'apple/notes.txt'],
+      ['duplicate', 'apple/again.png'],
+      ['label_conflict', 'pear/apple.png'],
+      ['label_missing', 'lost.png'],
+      ['path_too_deep', 'apple/red/deep.png'],
+      ['file_damaged', 'apple/lies.png'],
+      ['file_too_large', 'apple/large.png'],
+    ]);
+    expect(frozen.errors[2]?.detail).toContain('apple/1.png');
+    expect(frozen.errors[3]?.detail).toContain('"apple"');
+    expect(frozen.errorCount).toBe(8);
+    expect(DatasetManifest.parse(frozen.manifest)).toMatchObject({ rows: 4, labels: ['apple', 'pear'], error_count: 8 });
+  });
+
+  it('and the rest is frozen in the order of the archive, under the digests that are reported', async () => {
+    const frozen = await freeze(makeZip([fruit[2]!, { name: 'apple/broken.png', bytes: picture(6).slice(0, 40) }, fruit[0]!, fruit[3]!, fruit[1]!]));
+    const rows = (await readFile(path.join(folder, 'rows.jsonl'), 'utf8')).trim().split('\n');
+    expect(rows.map((r) => FrozenRow.parse(JSON.parse(r)).file)).toEqual(['pear/1.png', 'apple/1.png', 'pear/2.png', 'apple/2.png']);
+    const { tensors } = decodeSafetensors(new Uint8Array(await readFile(path.join(folder, 'dataset.safetensors'))));
+    expect(tensors['pixels']?.shape).toEqual([4, 256, 256, 3]);
+    expect(frozen.files.map((f) => path.basename(f))).toEqual(['dataset.safetensors', 'rows.jsonl']);
+  });
+
+  it('reads split folders, and takes no label or split from the names of JavaScript objects', async () => {
+    const at = (prefix: string): ZipEntry[] =>
+      fruit.map((e, i) => ({ name: `${prefix}/${e.name}`, bytes: picture(i + (prefix === 'train' ? 0 : 10)) }));
+    const frozen = await freeze(makeZip([...at('train'), ...at('Test')]));
+    expect(frozen.manifest?.counts).toMatchObject({ train: { apple: 2, pear: 2 }, test: { apple: 2, pear: 2 } });
+    folder = await mkdtemp(path.join(root, 'job-'));
+    const odd = await freeze(
+      makeZip([
+        ...fruit,
+        { name: 'constructor/apple/1.png', bytes: picture(5) },
+        { name: 'constructor/1.png', bytes: picture(6) },
+        { name: 'constructor/2.png', bytes: picture(7) },
+      ]),
+    );
+    expect(odd.errors).toMatchObject([{ code: 'path_too_deep', file: 'constructor/apple/1.png' }]);
+    expect(odd.manifest?.counts.train).toEqual({ apple: 2, constructor: 2, pear: 2 });
+  });
+});
