@@ -2,7 +2,7 @@
 import { runChecks } from './check/run.ts';
 import { ensureSetup } from './setup/main.ts';
 
-await ensureSetup((text) => process.stderr.write(`${text}\n`));
+await ensureSetup();
 const { passed, failed } = await runChecks();
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 ? 0 : 1);

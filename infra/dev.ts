@@ -16,7 +16,7 @@ const stopped = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
 });
 try {
-  await ensureSetup(say);
+  await ensureSetup();
   const stack = await startStack({ dataDir: values.data ?? join(STATE, 'dev'), ...(port === undefined ? {} : { port }), onProgress: say });
   if (values.json) process.stdout.write(`${JSON.stringify({ ready: true, url: stack.url, operator_key: stack.operatorKey })}\n`);
   else

