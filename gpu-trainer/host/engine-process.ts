@@ -38,10 +38,15 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
       MKL_NUM_THREADS: threads,
       PYTHONUNBUFFERED: '1',
       CUBLAS_WORKSPACE_CONFIG: ':4096:8',
+      ORT_DISABLE_TELEMETRY: '1',
     },
   });
+  let notStarted = '';
   const exit = new Promise<number | null>((resolve) => {
-    child.once('error', () => resolve(null));
+    child.once('error', (error) => {
+      notStarted = error.message;
+      resolve(null);
+    });
     child.once('close', (code) => resolve(code));
   });
   let stderr = '';
@@ -94,7 +99,7 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
   return {
     kind: 'failed',
     code: 'engine_crashed',
-    detail: `The engine ended with ${code ?? child.signalCode ?? 'no exit code'}: ${stderr.trim().slice(-1_500)}`,
+    detail: `The engine ended with ${code ?? child.signalCode ?? 'no exit code'}: ${notStarted || stderr.trim().slice(-1_500)}`,
     retryable: true,
     blame: 'graft',
   };

@@ -24,7 +24,7 @@ async function work(api: WorkerApi, lease: Lease, settings: HostSettings, shutdo
   try {
     if (lease.work.kind === 'validate') await validateDataset(api, lease, lease.work, keeper, folder);
     else await trainModel({ api, lease, keeper, folder, settings }, lease.work);
-    log(`${what}: done`);
+    log(`${what}: reported`);
   } catch (error) {
     await giveUp(api, lease, keeper, error, what);
   } finally {
