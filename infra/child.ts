@@ -1,7 +1,8 @@
 /** Child processes of the local stack: a listed environment, output into a log file, SIGTERM → grace → SIGKILL. */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export type ChildOptions = {
   readonly command: string;
@@ -57,6 +58,35 @@ export async function stopChild(child: ChildProcess, graceMs = 10_000): Promise<
     clearTimeout(timer);
   }
   signalGroup(child, 'SIGKILL');
+}
+
+/** In the environment of every part: the data folder that it works on. Children of a part inherit it. */
+export const PART_OF = 'GRAFT_PART_OF';
+
+/** SIGKILLs every process marked as a part of `dir`, and waits until none is left. Nothing to do where there is no /proc. */
+export async function endMarked(dir: string): Promise<void> {
+  if (!existsSync('/proc/self/environ')) return;
+  for (let tries = 0; tries < 50; tries++) {
+    const left = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isMarked(name, dir));
+    if (left.length === 0) return;
+    for (const pid of left) {
+      try {
+        process.kill(Number(pid), 'SIGKILL');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+    await sleep(100);
+  }
+}
+
+function isMarked(pid: string, dir: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`${PART_OF}=${dir}`);
+  } catch {
+    // Gone, or another user's.
+    return false;
+  }
 }
 
 /** The last lines of a log, for an error message that says why a part did not start. */

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { baseEnvironment, exited, logTail, spawnLogged, stopChild } from './child.ts';
+import { baseEnvironment, endMarked, exited, logTail, PART_OF, signalGroup, spawnLogged, stopChild } from './child.ts';
 import { startObjectStore, type ObjectStore } from './object-store.ts';
 import { NODE, PYTHON, ROOT } from './paths.ts';
 import { freePorts } from './ports.ts';
@@ -54,6 +54,8 @@ class Supervised implements Part {
   }
   async #watch(child: ChildProcess): Promise<void> {
     await exited(child);
+    // What it had started itself (workerd, an engine) would otherwise hold its port and its files.
+    signalGroup(child, 'SIGKILL');
     while (!this.#stopped) {
       await sleep(RESTART_MS);
       if (this.#stopped) return;
@@ -79,6 +81,8 @@ class Supervised implements Part {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dir = resolve(options.dataDir);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  // Parts that outlived a killed start over this folder: two Workers over one database would tear it.
+  await endMarked(dir);
   const secrets = loadSecrets(dir);
   const log = (name: string): string => join(dir, 'logs', `${name}.log`);
   options.onProgress('Starting object storage');
@@ -101,7 +105,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   const config = join(dir, 'worker.json');
   writeFileSync(config, JSON.stringify({ port, script: bundle.script, wasm: bundle.wasm, persist: join(dir, 'state'), bindings }), { mode: 0o600 });
-  const env = baseEnvironment();
+  const env = { ...baseEnvironment(), [PART_OF]: dir };
   const worker = new Supervised('worker', async () => {
     const child = spawnLogged({
       command: NODE,

@@ -1,0 +1,160 @@
+/** The demo's road on small data, over the real stack, with each part killed on the way; then a second start over the same folder. */
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import yazl from 'yazl';
+import { Client, putPart } from '../../infra/demo/client.ts';
+import { pictures } from '../../infra/demo/pack.ts';
+import { listen, type Listener } from '../../infra/demo/training.ts';
+import { startStack, type Stack } from '../../infra/stack.ts';
+import { Classifier } from '../../shared/wire/classifiers.ts';
+import { Dataset, Upload } from '../../shared/wire/datasets.ts';
+import { EnrollAnswer, Example } from '../../shared/wire/examples.ts';
+import { Job } from '../../shared/wire/jobs.ts';
+import { listOf } from '../../shared/wire/page.ts';
+import { Prediction } from '../../shared/wire/predictions.ts';
+import { NewKey, Tenant } from '../../shared/wire/tenants.ts';
+
+const LABELS = ['bird', 'building', 'vehicle'];
+const PER_CLASS = 14;
+const TEST_MS = 240_000;
+const dataDir = mkdtempSync(join(tmpdir(), 'graft-e2e-'));
+let stack: Stack;
+let mine: Client;
+let key: string;
+let classifier: string;
+let hook: Listener;
+
+const start = async (): Promise<Stack> => await startStack({ dataDir, onProgress: () => undefined });
+const part = (name: string): Stack['parts'][number] => {
+  const found = stack.parts.find((p) => p.name === name);
+  if (!found) throw new Error(`no part ${name}`);
+  return found;
+};
+/** Processes that carry the mark of this folder, or name it. */
+const marked = (): string[] =>
+  readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
+    try {
+      const read = (file: string): string => readFileSync(`/proc/${pid}/${file}`, 'utf8');
+      return read('cmdline').includes(dataDir) || read('environ').includes(`GRAFT_PART_OF=${dataDir}`);
+    } catch {
+      return false;
+    }
+  });
+const alive = (pid: number | undefined): boolean => pid !== undefined && existsSync(`/proc/${pid}`);
+
+/** SIGKILL, and wait until the part is there again under another pid. */
+async function killPart(name: string): Promise<void> {
+  const before = part(name).pid();
+  part(name).kill('SIGKILL');
+  for (let i = 0; i < 300 && (part(name).pid() === before || !alive(part(name).pid())); i++) await sleep(100);
+  expect(part(name).pid()).not.toBe(before);
+}
+
+/** Repeats what a client may repeat, while a part comes back. */
+async function insist<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === 100) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+beforeAll(async () => {
+  stack = await start();
+  const operator = new Client(stack.url, stack.operatorKey);
+  const tenant = await operator.send(Tenant, 'POST', '/v1/tenants', { name: 'e2e' });
+  const scopes = ['predict', 'enroll', 'train', 'admin'];
+  ({ key } = await operator.send(NewKey, 'POST', `/v1/tenants/${tenant.id}/keys`, { name: 'k', scopes }));
+  mine = new Client(stack.url, key);
+  hook = await listen(mine);
+}, TEST_MS);
+
+afterAll(async () => {
+  hook?.close();
+  await stack?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+}, TEST_MS);
+
+test(
+  'what was acknowledged before the Worker or object storage is killed is there afterwards',
+  async () => {
+    ({ id: classifier } = await mine.send(Classifier, 'POST', '/v1/classifiers', { name: 'c', modality: 'image' }));
+    const at = `/v1/classifiers/${classifier}`;
+    const teach = async (label: string, n: number) =>
+      await mine.send(EnrollAnswer, 'POST', `${at}/examples`, { examples: [{ label, image: pictures(label)[n]!.toString('base64') }] });
+    const kept: string[] = [];
+    for (const label of LABELS) kept.push((await teach(label, 0)).data[0]!.id);
+    await killPart('worker');
+    const list = async () => await mine.send(listOf(Example, 'Examples'), 'GET', `${at}/examples`);
+    expect((await insist(list)).data.map((e) => e.id).toSorted()).toEqual(kept.toSorted());
+    await killPart('store');
+    for (const label of LABELS) kept.push((await insist(async () => await teach(label, 1))).data[0]!.id);
+    expect((await list()).data.length).toBeGreaterThanOrEqual(kept.length);
+    const said = await mine.send(Prediction, 'POST', `${at}/predict`, pictures('vehicle')[0]!);
+    expect(said.scores[0]!.label).toBe('vehicle');
+  },
+  TEST_MS,
+);
+
+test(
+  'a job whose host is killed is finished by whoever leases it next, and its webhook is sent',
+  async () => {
+    const zip = new yazl.ZipFile();
+    for (const label of LABELS) for (const [i, bytes] of pictures(label).slice(0, PER_CLASS).entries()) zip.addBuffer(bytes, `${label}/${i}.png`);
+    zip.end();
+    const chunks: Buffer[] = [];
+    for await (const chunk of zip.outputStream) chunks.push(Buffer.from(chunk));
+    const bytes = Buffer.concat(chunks);
+    const { id: dataset } = await mine.send(Dataset, 'POST', '/v1/datasets', { name: 'd', modality: 'image', format: 'imagefolder' });
+    const upload = await mine.send(Upload, 'POST', `/v1/datasets/${dataset}/uploads`, { filename: 'd.zip', bytes: bytes.length });
+    const etag = await putPart(upload.parts[0]!.url, bytes, () => undefined);
+    const complete = `/v1/datasets/${dataset}/uploads/${upload.upload_id}/complete`;
+    await mine.send(Dataset, 'POST', complete, { parts: [{ number: 1, etag }] });
+    const state = async () => await mine.send(Dataset, 'GET', `/v1/datasets/${dataset}`);
+    while ((await state()).status === 'validating') await sleep(300);
+    expect((await state()).status).toBe('ready');
+
+    const method = { type: 'auto', epochs: 2, augment_views: 1 };
+    const { id } = await mine.send(Job, 'POST', '/v1/training/jobs', { dataset, classifier, method, seed: 3 });
+    const job = async () => await insist(async () => await mine.send(Job, 'GET', `/v1/training/jobs/${id}`));
+    while ((await job()).status === 'queued') await sleep(200);
+    await killPart('host');
+    let now = await job();
+    for (
+      const until = Date.now() + TEST_MS - 40_000;
+      !['succeeded', 'failed', 'cancelled'].includes(now.status) && Date.now() < until;
+      now = await job()
+    )
+      await sleep(500);
+    expect(now.error).toBeNull();
+    expect(now.status).toBe('succeeded');
+    expect(now.attempts).toBeGreaterThanOrEqual(2);
+    expect(now.result!.reasons.length).toBeGreaterThan(0);
+    for (let i = 0; i < 120 && hook.verified.length === 0; i++) await sleep(500);
+    expect(hook.verified.map((v) => v.type)).toEqual(['training.job.succeeded']);
+    expect(hook.refused).toEqual([]);
+  },
+  TEST_MS,
+);
+
+test(
+  'stopping leaves no process behind, and a second start over the folder finds everything',
+  async () => {
+    const before = await mine.send(Classifier, 'GET', `/v1/classifiers/${classifier}`);
+    await stack.stop();
+    expect(marked()).toEqual([]);
+    stack = await start();
+    mine = new Client(stack.url, key);
+    expect(await mine.send(Classifier, 'GET', `/v1/classifiers/${classifier}`)).toEqual(before);
+    const said = await mine.send(Prediction, 'POST', `/v1/classifiers/${classifier}/predict`, pictures('bird')[0]!);
+    expect(said.scores.length).toBeGreaterThanOrEqual(LABELS.length);
+  },
+  TEST_MS,
+);
