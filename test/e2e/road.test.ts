@@ -97,7 +97,7 @@ test(
     await killPart('store');
     for (const label of LABELS) kept.push((await insist(async () => await teach(label, 1))).data[0]!.id);
     expect((await list()).data.length).toBeGreaterThanOrEqual(kept.length);
-    const said = await mine.send(Prediction, 'POST', `${at}/predict`, pictures('vehicle')[0]!);
+    const said = await mine.send(Prediction, 'POST', `${at}/predict`, pictures('vehicle')[0]);
     expect(said.scores[0]!.label).toBe('vehicle');
   },
   TEST_MS,
@@ -153,7 +153,7 @@ test(
     stack = await start();
     mine = new Client(stack.url, key);
     expect(await mine.send(Classifier, 'GET', `/v1/classifiers/${classifier}`)).toEqual(before);
-    const said = await mine.send(Prediction, 'POST', `/v1/classifiers/${classifier}/predict`, pictures('bird')[0]!);
+    const said = await mine.send(Prediction, 'POST', `/v1/classifiers/${classifier}/predict`, pictures('bird')[0]);
     expect(said.scores.length).toBeGreaterThanOrEqual(LABELS.length);
   },
   TEST_MS,

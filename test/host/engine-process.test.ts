@@ -177,12 +177,15 @@ describe('what the engine sees', () => {
 
   it('of this repository is the protocol: a spec that it cannot use is one error line', async () => {
     const python = path.join(import.meta.dirname, '../../.venv/bin/python');
-    const end = await runEngine({ ...spec(), seed: 'one' as unknown as number }, {
-      python,
-      threads: 1,
-      signal: new AbortController().signal,
-      onLine: () => Promise.resolve(),
-    });
+    const end = await runEngine(
+      { ...spec(), seed: 'one' as unknown as number },
+      {
+        python,
+        threads: 1,
+        signal: new AbortController().signal,
+        onLine: () => Promise.resolve(),
+      },
+    );
     expect(end).toMatchObject({ kind: 'failed', code: 'spec_invalid', retryable: false, blame: 'graft' });
     expect(end.kind === 'failed' && end.detail).toContain('/seed');
   });

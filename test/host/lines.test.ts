@@ -9,9 +9,8 @@ import { LABEL_NAME_MAX_CHARS, TEXT_MAX_BYTES } from '../../shared/limits.ts';
 import { makeTokenizer } from '../../shared/preprocess/wordpiece.ts';
 
 // A vocabulary of letters: these tests are about lines, not about words.
-const tokenizer = makeTokenizer(
-  ['[PAD]', '[UNK]', '[CLS]', '[SEP]', ...'abcdefghijklmnopqrstuvwxyz', ...[...'abcdefghijklmnopqrstuvwxyz'].map((c) => `##${c}`)].join('\n'),
-);
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz'.split('');
+const tokenizer = makeTokenizer(['[PAD]', '[UNK]', '[CLS]', '[SEP]', ...LETTERS, ...LETTERS.map((letter) => `##${letter}`)].join('\n'));
 let folder = '';
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'graft-lines-'));
