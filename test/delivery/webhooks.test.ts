@@ -89,7 +89,7 @@ describe('a delivery', () => {
   it('is fanned out once by sweeps that race for it', async () => {
     const webhook = await newWebhook();
     const id = deps.newId('event');
-    await insertEvent(deps.db, { id, tenant, type: 'dataset.ready', data: {}, now: Date.now() } as Parameters<typeof insertEvent>[1]);
+    await insertEvent(deps.db, { id, tenant, type: 'dataset.ready', data: {}, now: Date.now() });
     await Promise.all([fanOut(silent), fanOut(silent), fanOut(silent)]);
     expect(await deliveries(webhook.id)).toHaveLength(1);
   });

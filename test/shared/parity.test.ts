@@ -36,10 +36,10 @@ print(json.dumps([t.encode(s).ids for s in json.load(sys.stdin)]))
 test('tokenises as the reference library, token for token', () => {
   const next = random(11);
   const alphabets = [
-    [...'abcdefghijklmnopqrstuvwxyz     .,!?-_\'"0123456789'],
-    [...'ÀÉÎõüßçñŁøÅ İıſǅ ΑΒΓσς Жйё'],
-    [...'漢字かなカナ한국어 ไทย हिन्दी עברית العربية'],
-    [...'\u0000\u0007\t\n\r\u00A0\u00AD\u200B\u200D\u2028\u3000\uFEFF\uFFFD ab…—“”‘’€£©™½ﬁ'],
+    Array.from('abcdefghijklmnopqrstuvwxyz     .,!?-_\'"0123456789'),
+    Array.from('ÀÉÎõüßçñŁøÅ İıſǅ ΑΒΓσς Жйё'),
+    Array.from('漢字かなカナ한국어 ไทย हिन्दी עברית العربية'),
+    Array.from('\u0000\u0007\t\n\r\u00A0\u00AD\u200B\u200D\u2028\u3000\uFEFF\uFFFD ab…—“”‘’€£©™½ﬁ'),
     ['[CLS]', '[SEP]', '[MASK]', '[UNK]', '[PAD]', ' ', 'a', '👩‍👧', '🇨🇭', '❤️', '𝒳', '𠀀'],
   ];
   const mails = readFileSync(path.join(ROOT, 'test/pack/mails.jsonl'), 'utf8').trim().split('\n');

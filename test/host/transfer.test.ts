@@ -1,0 +1,179 @@
+/** Transfers and lease keeping against a server that breaks in every way a network does. */
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { LeaseKeeper } from '../../gpu-trainer/host/lease-keeper.ts';
+import { download, TransferRefused, upload } from '../../gpu-trainer/host/transfer.ts';
+import { makeWorkerApi } from '../../gpu-trainer/host/worker-api.ts';
+import type { Lease } from '../../shared/runner.ts';
+
+let server: Server;
+let url = '';
+let answerWith: (request: IncomingMessage, response: ServerResponse, body: Buffer, n: number) => void;
+let requests = 0;
+let folder = '';
+const signal = new AbortController().signal;
+const bytes = randomBytes(300_000);
+const sha256 = createHash('sha256').update(bytes).digest('hex');
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => answerWith(request, response, Buffer.concat(parts), ++requests));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+beforeEach(async () => {
+  requests = 0;
+  folder = await mkdtemp(path.join(tmpdir(), 'graft-transfer-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('downloads', () => {
+  const from = () => ({ url, sha256, bytes: bytes.length });
+  const file = () => path.join(folder, 'file');
+
+  it('are repeated after a cut, an error of the store and a short answer, and land whole', async () => {
+    answerWith = (_, response, __, n) => {
+      if (n === 1) response.writeHead(503).end();
+      else if (n === 2) {
+        response.writeHead(200, { 'content-length': bytes.length });
+        response.write(bytes.subarray(0, 1_000), () => response.destroy());
+      } else if (n === 3) response.end(bytes.subarray(0, 200_000));
+      else response.end(bytes);
+    };
+    expect(await download(from(), file(), signal)).toEqual({ bytes: bytes.length, sha256 });
+    expect(requests).toBe(4);
+    expect(Buffer.compare(await readFile(file()), bytes)).toBe(0);
+  });
+
+  it('of other bytes than promised are refused and leave nothing behind', async () => {
+    const other = Buffer.from(bytes);
+    other[5]! ^= 1;
+    answerWith = (_, response) => response.end(other);
+    await expect(download(from(), file(), signal)).rejects.toThrow(TransferRefused);
+    expect([requests, existsSync(file()), existsSync(`${file()}.part`)]).toEqual([1, false, false]);
+  });
+
+  it('that the store refuses are not repeated', async () => {
+    answerWith = (_, response) => response.writeHead(403).end();
+    await expect(download(from(), file(), signal)).rejects.toThrow(/403/);
+    expect(requests).toBe(1);
+  });
+
+  it('end at once when the work is over', async () => {
+    const over = new AbortController();
+    answerWith = (_, response) => {
+      response.writeHead(200, { 'content-length': bytes.length });
+      response.write(bytes.subarray(0, 1_000));
+      setTimeout(() => over.abort(), 20);
+    };
+    await expect(download(from(), file(), over.signal)).rejects.toThrow(/abort/i);
+    expect(existsSync(file())).toBe(false);
+  });
+});
+
+describe('uploads', () => {
+  it('send the signed headers and all bytes again after a cut', async () => {
+    const file = path.join(folder, 'artifact');
+    await writeFile(file, bytes);
+    let seen: { headers: IncomingMessage['headers']; body: Buffer } | null = null;
+    answerWith = (request, response, body, n) => {
+      if (n === 1) return void request.socket.destroy();
+      if (n === 2) return void response.writeHead(500).end('try later');
+      seen = { headers: request.headers, body };
+      response.end();
+    };
+    await upload(file, { key: 'k', url, headers: { 'x-amz-checksum-sha256': 'abc', host: 'elsewhere' } }, signal);
+    expect(requests).toBe(3);
+    expect(Buffer.compare(seen!.body, bytes)).toBe(0);
+    expect(seen!.headers).toMatchObject({ 'x-amz-checksum-sha256': 'abc', 'content-length': String(bytes.length) });
+    expect(seen!.headers.host).not.toBe('elsewhere');
+  });
+
+  it('that the store refuses say what it said', async () => {
+    const file = path.join(folder, 'artifact');
+    await writeFile(file, bytes);
+    answerWith = (_, response) => response.writeHead(400).end('<Code>BadDigest</Code>');
+    await expect(upload(file, { key: 'k', url, headers: {} }, signal)).rejects.toThrow(/400.*BadDigest/);
+    expect(requests).toBe(1);
+  });
+});
+
+describe('the keeper of a lease', () => {
+  const keep = (shutdown = new AbortController().signal, expiresInMs = 60_000): LeaseKeeper => {
+    const lease = { token: 'tok', heartbeat_seconds: 0.03, expires_at: new Date(Date.now() + expiresInMs).toISOString() } as Lease;
+    return new LeaseKeeper(makeWorkerApi(url, 'secret'), lease, shutdown);
+  };
+  const beat = (response: ServerResponse, command: string) =>
+    response.end(JSON.stringify({ command, expires_at: new Date(Date.now() + 60_000).toISOString() }));
+  const ended = async (keeper: LeaseKeeper): Promise<string | null> => {
+    if (!keeper.signal.aborted)
+      await Promise.race([new Promise<void>((resolve) => keeper.signal.addEventListener('abort', () => resolve())), sleep(3_000)]);
+    keeper.close();
+    return keeper.reason;
+  };
+
+  it('sends the latest progress, with the token, until it is closed', async () => {
+    const bodies: string[] = [];
+    answerWith = (request, response, body) => {
+      expect(request.url).toBe('/runner/v1/leases/tok/heartbeat');
+      expect(request.headers.authorization).toBe('Bearer secret');
+      bodies.push(body.toString());
+      beat(response, 'continue');
+    };
+    const keeper = keep();
+    keeper.progress = { epoch: 1, epochs: 2, step: 3, examples_per_second: 4, eta_seconds: 5 };
+    while (bodies.length < 3) await sleep(10);
+    keeper.close();
+    await sleep(50);
+    const count = bodies.length;
+    await sleep(150);
+    expect(bodies.length).toBe(count);
+    expect(JSON.parse(bodies[2]!)).toMatchObject({ progress: { step: 3 } });
+    expect(keeper.reason).toBeNull();
+  });
+
+  for (const [command, reason] of [
+    ['pause', 'paused'],
+    ['cancel', 'cancelled'],
+  ] as const)
+    it(`stops the work when its owner says ${command}`, async () => {
+      answerWith = (_, response) => beat(response, command);
+      expect(await ended(keep())).toBe(reason);
+    });
+
+  it('stops the work when the lease has passed to another host', async () => {
+    answerWith = (_, response) => response.writeHead(409).end('{}');
+    expect(await ended(keep())).toBe('stale');
+  });
+
+  it('outlives a Worker that is down for a moment, but not the lease itself', async () => {
+    answerWith = (_, response, __, n) => (n < 4 ? void response.writeHead(502).end() : beat(response, 'pause'));
+    expect(await ended(keep())).toBe('paused');
+    answerWith = (_, response) => response.writeHead(502).end();
+    expect(await ended(keep(undefined, 100))).toBe('stale');
+  });
+
+  it('stops the work when the host is told to end', async () => {
+    answerWith = (_, response) => beat(response, 'continue');
+    const shutdown = new AbortController();
+    const keeper = keep(shutdown.signal);
+    shutdown.abort();
+    expect(await ended(keeper)).toBe('shutdown');
+  });
+});
