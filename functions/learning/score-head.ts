@@ -17,7 +17,7 @@ export type Answer = {
 };
 
 /** Probability from which a label of a multi-label classifier counts as present. */
-const PRESENT = 0.5;
+export const PRESENT = 0.5;
 
 function pick(e: Embeddings, which: 'base' | 'tuned'): Float32Array {
   const found = which === 'base' ? e.base : e.tuned;

@@ -12,7 +12,7 @@ const ROOMS: readonly { readonly at: RegExp; readonly rank: number }[] = [
   { at: /^functions\/usecases\//, rank: 5 },
   { at: /^functions\/deps\.ts$/, rank: 4 },
   { at: /^functions\/(stores|objects|inference|delivery)\//, rank: 3 },
-  { at: /^functions\/(db\/|env\.ts$)/, rank: 2 },
+  { at: /^functions\/(db\/|exports\/|env\.ts$)/, rank: 2 },
   { at: /^functions\/(domain|learning)\//, rank: 1 },
   { at: /^shared\//, rank: 0 },
 ];

@@ -45,6 +45,7 @@ const WHO: Record<string, Who> = {
   'get /v1/classifiers/{id}/versions': 'any_key',
   'get /v1/classifiers/{id}/versions/{n}': 'any_key',
   'post /v1/classifiers/{id}/versions/{n}/activate': ['enroll'],
+  'get /v1/classifiers/{id}/versions/{n}/export': ['enroll', 'train'],
   'post /v1/datasets': ['train'],
   'get /v1/datasets': ['train'],
   'get /v1/datasets/{id}': ['train'],

@@ -46,3 +46,28 @@ export const activateVersionRoute = createRoute({
   request: { params: versionParams },
   responses: { 200: jsonAnswer(Version, 'The version, now active.'), ...problemResponses('not_found', 'conflict', 'unprocessable') },
 });
+
+const binary = { schema: z.string().meta({ format: 'binary' }) };
+
+export const exportVersionRoute = createRoute({
+  method: 'get',
+  path: '/v1/classifiers/{id}/versions/{n}/export',
+  operationId: 'exportVersion',
+  tags,
+  summary: 'Download a version to run it elsewhere',
+  description:
+    '`onnx` with part=all: a zip with backbone and head in one graph, labels, preprocessing and a README; with part=head: one ONNX file from embedding ' +
+    'to `logits`, `probabilities` and `unknown`. `tfjs`: a zip with a TensorFlow.js layers model of the head. `safetensors`: the head itself.',
+  middleware: [requireScope('enroll', 'train')],
+  request: {
+    params: versionParams,
+    query: z.object({
+      format: z.enum(['onnx', 'tfjs', 'safetensors']),
+      part: z.enum(['head', 'all']).optional().meta({ description: 'For onnx. Default: all where the classifier has a backbone, else head.' }),
+    }),
+  },
+  responses: {
+    200: { description: 'The file.', content: { 'application/octet-stream': binary, 'application/zip': binary } },
+    ...problemResponses('not_found', 'nothing_to_predict', 'unprocessable'),
+  },
+});
