@@ -1,0 +1,174 @@
+/** Exports over HTTP: who may have what, which file comes, and that it is whole. What the files compute is in test/learning/exports*.test.ts. */
+import { unzipSync } from 'fflate';
+import { describe, expect, it } from 'vitest';
+import { decodeHead } from '../../shared/head-file.ts';
+import { decodeSafetensors } from '../../shared/safetensors.ts';
+import { Backbone } from '../../shared/wire/backbones.ts';
+import { Classifier } from '../../shared/wire/classifiers.ts';
+import { EnrollAnswer } from '../../shared/wire/examples.ts';
+import { listOf } from '../../shared/wire/page.ts';
+import { answer, bindings, call, newKey, newTenant, problem } from '../setup/harness.ts';
+import { publishTinyBackbone, tinyClassifier } from '../setup/training.ts';
+
+async function make(key: string, more: object): Promise<string> {
+  return (await answer(await call('/v1/classifiers', { key, json: { name: 'compass', ...more } }), 201, Classifier)).id;
+}
+
+async function taught(key: string, more: object = {}): Promise<{ id: string; version: number }> {
+  const id = await make(key, { modality: 'vector', dimension: 4, ...more });
+  const examples = [
+    { label: 'north', vector: [1, 0, 0, 0] },
+    { label: 'north', vector: [1, 0.1, 0, 0] },
+    { label: 'east', vector: [0, 1, 0, 0] },
+    { label: 'east', vector: [0, 1, 0.1, 0] },
+  ];
+  const { version } = await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+  return { id, version };
+}
+
+const download = async (key: string, id: string, n: number | string, query: string) =>
+  await call(`/v1/classifiers/${id}/versions/${n}/export${query}`, { key });
+
+/** The body, held against the headers that came before it. */
+async function file(response: Response, type: string, name: string): Promise<Uint8Array> {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  expect(response.status, new TextDecoder().decode(bytes.subarray(0, 500))).toBe(200);
+  expect(response.headers.get('content-type')).toBe(type);
+  expect(response.headers.get('content-length')).toBe(String(bytes.byteLength));
+  expect(response.headers.get('content-disposition')).toBe(`attachment; filename="${name}"`);
+  return bytes;
+}
+const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
+const json = (bytes: Uint8Array | undefined): unknown => JSON.parse(text(bytes));
+
+describe('a version of a vector classifier', () => {
+  it('comes as safetensors, with metadata that can be read', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const bytes = await file(await download(key, id, version, '?format=safetensors'), 'application/octet-stream', `${id}-v${version}.safetensors`);
+    const head = decodeHead(bytes);
+    expect(head.labels).toEqual(['north', 'east']);
+    const { metadata } = decodeSafetensors(bytes);
+    expect(metadata).toMatchObject({ classifier: id, name: 'compass', version: String(version), labels: '["north","east"]', backbone: 'null' });
+    expect(Number(metadata['temperature'])).toBe(head.temperature);
+    expect(JSON.parse(metadata['open_set']!)).toMatchObject({ threshold: head.openSet!.threshold, false_reject_rate: 0.05 });
+  });
+
+  it('comes as ONNX, the same bytes each time', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const get = async (query: string) =>
+      await file(await download(key, id, version, query), 'application/octet-stream', `${id}-v${version}-head.onnx`);
+    const bytes = await get('?format=onnx');
+    expect(text(bytes)).toContain('probabilities');
+    expect(await get('?format=onnx&part=head')).toEqual(bytes);
+  });
+
+  it('comes as a layers model in the files of Teachable Machine', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key, { unknown: null, task: 'multi_label' });
+    const files = unzipSync(await file(await download(key, id, version, '?format=tfjs'), 'application/zip', `${id}-v${version}-tfjs.zip`));
+    expect(Object.keys(files)).toEqual(['model.json', 'weights.bin', 'metadata.json']);
+    const model = json(files['model.json']) as { weightsManifest: { paths: string[]; weights: { shape: number[] }[] }[] };
+    const [group] = model.weightsManifest;
+    expect(group!.paths).toEqual(['weights.bin']);
+    const values = group!.weights.reduce((sum, weight) => sum + weight.shape.reduce((product, side) => product * side, 1), 0);
+    expect(files['weights.bin']!.byteLength).toBe(4 * values);
+    expect(json(files['metadata.json'])).toMatchObject({
+      modelName: 'compass',
+      labels: ['north', 'east'],
+      preprocessing: { backbone: null, inputs: [{ name: 'embedding', shape: [null, 4], elementwise: 'none' }] },
+    });
+  });
+
+  it('that is not the active one comes as it was', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const before = await file(await download(key, id, version, '?format=safetensors'), 'application/octet-stream', `${id}-v${version}.safetensors`);
+    const more = [{ label: 'south', vector: [0, 0, 0, 1] }];
+    await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples: more } }), 201, EnrollAnswer);
+    const after = await file(await download(key, id, version, '?format=safetensors'), 'application/octet-stream', `${id}-v${version}.safetensors`);
+    expect(after).toEqual(before);
+  });
+});
+
+describe('an export that cannot be', () => {
+  it('is refused with the reason', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const refuse = async (query: string, code: Parameters<typeof problem>[1], n: number | string = version) =>
+      await problem(await download(key, id, n, query), code);
+    expect((await refuse('', 'invalid_request')).param).toBe('format');
+    expect((await refuse('?format=pickle', 'invalid_request')).param).toBe('format');
+    expect((await refuse('?format=onnx&part=tail', 'invalid_request')).param).toBe('part');
+    expect((await refuse('?format=tfjs&part=all', 'invalid_request')).param).toBe('part');
+    expect((await refuse('?format=onnx&part=all', 'unprocessable')).param).toBe('part');
+    await refuse('?format=onnx', 'not_found', 99);
+    await refuse('?format=onnx', 'not_found', 'latest');
+    const empty = await make(key, { modality: 'vector', dimension: 4 });
+    await problem(await download(key, empty, 1, '?format=onnx'), 'nothing_to_predict');
+  });
+
+  it('is told when its backbone is not in the catalogue, while the head alone comes', async () => {
+    const { key, tenant } = await newTenant();
+    // Its manifest is in the store, but it is none of the catalogue's.
+    await publishTinyBackbone();
+    const id = await tinyClassifier(tenant, 2);
+    const { version } = await answer(await call(`/v1/classifiers/${id}`, { key }), 200, Classifier);
+    expect((await problem(await download(key, id, version, '?format=onnx'), 'unavailable')).detail).toContain('tiny-image');
+    await file(await download(key, id, version, '?format=onnx&part=head'), 'application/octet-stream', `${id}-v${version}-head.onnx`);
+  });
+
+  it('looks the same for a stranger as for an id that nobody has', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const stranger = (await newTenant()).key;
+    const [real, made] = [
+      await problem(await download(stranger, id, version, '?format=safetensors'), 'not_found'),
+      await problem(await download(stranger, 'cls_nobody', version, '?format=safetensors'), 'not_found'),
+    ];
+    expect(real.detail.replace(id, 'cls_nobody')).toBe(made.detail);
+  });
+
+  it('needs a key with enroll or train', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    for (const scope of ['enroll', 'train'] as const) {
+      const other = await newKey(key, [scope]);
+      const name = `${id}-v${version}.safetensors`;
+      await file(await download(other.key, id, version, '?format=safetensors'), 'application/octet-stream', name);
+    }
+    await problem(await download((await newKey(key, ['predict'])).key, id, version, '?format=safetensors'), 'forbidden');
+  });
+});
+
+describe.skipIf(!bindings.HAS_BACKBONES)('a version over a shipped backbone', () => {
+  it.each([
+    ['image', ['trunk.onnx.data', 'tail.onnx.data']],
+    ['text', ['vocab.txt']],
+  ] as const)('%s: comes as one graph with everything beside it, or as its head', async (modality, beside) => {
+    const { key } = await newTenant();
+    const id = await make(key, { modality, labels: [{ name: 'spam' }, { name: 'letter' }] });
+    if (modality === 'image') {
+      const form = new FormData();
+      form.append('label', 'spam');
+      const { packPictures } = await import('../setup/pack.ts');
+      for (const bytes of packPictures('bird').slice(0, 2)) form.append('file', new File([bytes as BlobPart], 'bird.png', { type: 'image/png' }));
+      await answer(await call(`/v1/classifiers/${id}/examples`, { key, body: form }), 201, EnrollAnswer);
+    }
+    const { version } = await answer(await call(`/v1/classifiers/${id}`, { key }), 200, Classifier);
+    const files = unzipSync(await file(await download(key, id, version, '?format=onnx'), 'application/zip', `${id}-v${version}-onnx.zip`));
+    expect(Object.keys(files)).toEqual(['README.txt', 'labels.json', 'preprocessing.json', 'model.onnx', ...beside]);
+    expect(json(files['labels.json'])).toEqual(['spam', 'letter']);
+    const list = await answer(await call('/v1/backbones', { key }), 200, listOf(Backbone, 'BackboneList'));
+    const backbone = list.data.find((b) => b.modality === modality)!;
+    expect(json(files['preprocessing.json'])).toMatchObject({ kind: modality, backbone: { id: backbone.id, sha256: backbone.sha256 } });
+    expect(text(files['README.txt'])).toContain(modality === 'image' ? 'picture.jpg' : 'text.txt');
+    const head = await file(await download(key, id, version, '?format=onnx&part=head'), 'application/octet-stream', `${id}-v${version}-head.onnx`);
+    // The text graph has its weights inside.
+    expect(files['model.onnx']!.byteLength).toBeGreaterThan(head.byteLength + (modality === 'text' ? 20_000_000 : 80_000));
+    const tfjs = unzipSync(await file(await download(key, id, version, '?format=tfjs'), 'application/zip', `${id}-v${version}-tfjs.zip`));
+    const from = { from: 'embedding', elementwise: modality === 'image' ? 'sqrt(max(x, 0))' : 'none' };
+    expect(json(tfjs['metadata.json'])).toMatchObject({ preprocessing: { backbone: { kind: modality }, inputs: [from] } });
+  });
+});
