@@ -10,7 +10,7 @@ function picture(p: Extract<Preprocessing, { kind: 'image' }>): string[] {
     'import json, numpy as np, onnxruntime',
     'from PIL import Image, ImageOps',
     "picture = ImageOps.exif_transpose(Image.open('picture.jpg')).convert('RGB')",
-    `square = ImageOps.fit(picture, (${p.square_px}, ${p.square_px}), Image.Resampling.BOX)`,
+    `square = ImageOps.fit(picture, (${p.square_px}, ${p.square_px}), Image.Resampling.BILINEAR)`,
     `pixels = np.asarray(square.crop((${skip}, ${skip}, ${end}, ${end})), np.float32)`,
     `x = ((pixels - ${p.mean}) / ${p.scale}).transpose(2, 0, 1)[None]`,
   ];
@@ -53,7 +53,9 @@ export function onnxReadme(head: Head, origin: Origin, preprocessing: Preprocess
     'nearest (index of the label) and nearest_similarity (cosine) of the most similar one. The graph takes one input at a time.',
     ...(head.task === 'multi_label' ? ['Several labels may be present: each whose probability is at least 0.5.'] : []),
     ...(image
-      ? ['Transparent pictures: paste them on white first. The mean difference to the decoder that Graft serves with is below 2 of 255.']
+      ? [
+          'Transparent pictures: paste them on white first. Pillow and the decoder that Graft serves with give nearly the same pixels, so scores differ a little.',
+        ]
       : []),
     '',
     `Backbone ${origin.backbone}, licence ${origin.manifest?.license ?? 'unknown'}, from ${origin.manifest?.source ?? 'unknown'}.`,

@@ -1,14 +1,20 @@
 /** Exports over HTTP: who may have what, which file comes, and that it is whole. What the files compute is in test/learning/exports*.test.ts. */
 import { unzipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { decodeHead } from '../../shared/head-file.ts';
-import { decodeSafetensors } from '../../shared/safetensors.ts';
+import { models } from '../../functions/db/schema.ts';
+import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
+import type { ModelManifest } from '../../shared/engine.ts';
+import type { Head } from '../../shared/head.ts';
+import { decodeHead, encodeHead } from '../../shared/head-file.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
+import { decodeSafetensors, encodeSafetensors, tensor } from '../../shared/safetensors.ts';
 import { Backbone } from '../../shared/wire/backbones.ts';
 import { Classifier } from '../../shared/wire/classifiers.ts';
 import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { answer, bindings, call, newKey, newTenant, problem } from '../setup/harness.ts';
-import { publishTinyBackbone, tinyClassifier } from '../setup/training.ts';
+import { packPictures } from '../setup/pack.ts';
+import { deps, publishTinyBackbone, tinyClassifier } from '../setup/training.ts';
 
 async function make(key: string, more: object): Promise<string> {
   return (await answer(await call('/v1/classifiers', { key, json: { name: 'compass', ...more } }), 201, Classifier)).id;
@@ -152,7 +158,6 @@ describe.skipIf(!bindings.HAS_BACKBONES)('a version over a shipped backbone', ()
     if (modality === 'image') {
       const form = new FormData();
       form.append('label', 'spam');
-      const { packPictures } = await import('../setup/pack.ts');
       for (const bytes of packPictures('bird').slice(0, 2)) form.append('file', new File([bytes as BlobPart], 'bird.png', { type: 'image/png' }));
       await answer(await call(`/v1/classifiers/${id}/examples`, { key, body: form }), 201, EnrollAnswer);
     }
@@ -171,4 +176,74 @@ describe.skipIf(!bindings.HAS_BACKBONES)('a version over a shipped backbone', ()
     const from = { from: 'embedding', elementwise: modality === 'image' ? 'sqrt(max(x, 0))' : 'none' };
     expect(json(tfjs['metadata.json'])).toMatchObject({ preprocessing: { backbone: { kind: modality }, inputs: [from] } });
   });
+
+  it('that was fine-tuned brings its own tail along, and is told of when that is gone', async () => {
+    const { key, tenant } = await newTenant();
+    const id = await make(key, { modality: 'image', labels: [{ name: 'a' }, { name: 'b' }] });
+    const { version, tail } = await tunedVersion(tenant, id);
+    const files = unzipSync(await file(await download(key, id, version, '?format=onnx'), 'application/zip', `${id}-v${version}-onnx.zip`));
+    const weights = ['trunk.onnx.data', 'tail.onnx.data', 'tuned.onnx.data'];
+    expect(Object.keys(files)).toEqual(['README.txt', 'labels.json', 'preprocessing.json', 'model.onnx', ...weights]);
+    expect(files['tuned.onnx.data']).toEqual(files['tail.onnx.data']);
+    const model = text(files['model.onnx']);
+    for (const name of ['tail/', 'tuned/', 'tuned.onnx.data']) expect(model).toContain(name);
+    const tfjs = unzipSync(await file(await download(key, id, version, '?format=tfjs'), 'application/zip', `${id}-v${version}-tfjs.zip`));
+    expect(json(tfjs['metadata.json'])).toMatchObject({ preprocessing: { inputs: [{ from: 'embedding' }, { from: 'tuned' }] } });
+    await deps.objects.delete([tail]);
+    await problem(await download(key, id, version, '?format=onnx'), 'unavailable');
+    await file(await download(key, id, version, '?format=onnx&part=head'), 'application/octet-stream', `${id}-v${version}-head.onnx`);
+  });
 });
+
+/** A version with a tuned component, taken over as a job's completion does it; its tail is a copy of the backbone's own. */
+async function tunedVersion(tenant: string, id: string): Promise<{ version: number; tail: string }> {
+  const manifest = (await deps.catalogue.get(SHIPPED_BACKBONES.image))!;
+  const { dimension: d, transform } = manifest;
+  const model = deps.newId('model');
+  const keys = { head: `tests/${model}/head`, embeddings: `tests/${model}/embeddings`, tail: `tests/${model}/tail`, data: `tests/${model}/data` };
+  const part = (embedding: 'base' | 'tuned') => {
+    const weight = Float32Array.from({ length: 2 * d }, (_, i) => Math.sin(i));
+    return { embedding, name: 'ridge', transform, dimension: d, center: new Float32Array(d), weight, bias: new Float32Array(2), mix: 0.5 };
+  };
+  const components = [part('base'), part('tuned')];
+  const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null };
+  const rows = { base: tensor('F32', [2, d], new Float32Array(2 * d).fill(1)), tuned: tensor('F32', [2, d], new Float32Array(2 * d).fill(1)) };
+  const numbers = { labels: tensor('I32', [2], Int32Array.of(0, 1)), rows: tensor('I32', [2], Int32Array.of(0, 1)) };
+  const graph = manifest.tail;
+  await deps.objects.put(keys.head, encodeHead(head));
+  await deps.objects.put(keys.embeddings, encodeSafetensors({ ...rows, ...numbers }));
+  await deps.objects.put(keys.tail, (await deps.objects.get(objectKeys.blob(graph.model.sha256)))!);
+  await deps.objects.put(keys.data, (await deps.objects.get(objectKeys.blob(graph.data!.sha256)))!);
+  const trained: ModelManifest = {
+    format: 'graft-model-1',
+    job: `job_of_${model}`,
+    base_backbone: manifest.id,
+    base_sha256: manifest.sha256,
+    modality: 'image',
+    dimension: d,
+    labels: ['a', 'b'],
+    seed: 1,
+    dataset_digest: null,
+    tuned: true,
+    files: [
+      { ...graph.model, name: 'tail.onnx' },
+      { ...graph.data!, name: 'tail.onnx.data' },
+    ],
+  };
+  const row = { id: model, tenantId: tenant, jobId: trained.job, classifierId: id, backbone: manifest.id, manifest: trained, createdAt: 1 };
+  await deps.db.insert(models).values({ ...row, files: { 'tail.onnx': keys.tail, 'tail.onnx.data': keys.data }, deletedAt: null });
+  const taken = await deps.classifier(id).takeTrained({
+    job: trained.job,
+    model,
+    backbone: manifest.id,
+    headKey: keys.head,
+    embeddingsKey: keys.embeddings,
+    datasetId: 'ds_test',
+    enrolledIds: [],
+    evidence: null,
+    comparedWith: 1,
+    activate: false,
+  });
+  if (!taken.ok) throw new Error(taken.detail);
+  return { version: taken.value.version, tail: keys.tail };
+}

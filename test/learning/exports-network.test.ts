@@ -11,9 +11,11 @@ import { spliced, splicedBytes } from '../../functions/exports/onnx-scan.ts';
 import { toStream, type SourceFile } from '../../functions/exports/streams.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
 import { solveHead, type LearnExample } from '../../functions/learning/solve-head.ts';
-import { BACKBONES, PYTHON } from '../../infra/paths.ts';
+import { BACKBONES, PYTHON, ROOT } from '../../infra/paths.ts';
 import { BackboneManifest, SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
 import type { Head } from '../../shared/head.ts';
+import { makeDecoder } from '../../shared/preprocess/decoder.ts';
+import { toNetworkInput } from '../../shared/preprocess/pixels.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'graft-network-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -227,6 +229,15 @@ test('edits are carried out wherever the chunks are cut', async () => {
   }
 });
 
+/** Smaller than the square, because enlarging is where resampling filters differ most. A PNG, whatever its name says. */
+const MAKE_PICTURE = `
+import numpy as np
+from PIL import Image
+y, x = np.mgrid[0:90, 0:120]
+rgb = np.stack([127 + 100 * np.sin(x / 6), 127 + 100 * np.cos(y / 4), (x * y) % 256], axis=2)
+Image.fromarray(rgb.clip(0, 255).astype(np.uint8)).save("picture.jpg", format="PNG")
+`;
+
 /** Runs the README's code as it stands and hands the input that it made to the separate graphs. */
 const RUN_README = `
 import io, json, re, sys
@@ -255,17 +266,21 @@ describe.skipIf(!existsSync(BACKBONES))('a shipped backbone', () => {
     await unpack(await bundleOnnx(head, originOf(manifest), network), id);
     const here = join(folder, id);
     writeFileSync(join(here, 'text.txt'), 'The parcel will arrive on Tuesday.');
-    python(
-      'import numpy as np; from PIL import Image; Image.fromarray(np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)).save("picture.jpg")',
-      [],
-      here,
-    );
+    python(MAKE_PICTURE, [], here);
     const readme = JSON.parse(python(RUN_README, [], here)) as { lines: number; said: { unknown: boolean; scores: Record<string, number> } };
     expect(readme.lines).toBe(10);
     const said = JSON.parse(python(RUN, [dir, join(here, 'model.onnx'), join(here, 'x.npy')])) as Said;
     expectSame(head, said);
     expect(readme.said.unknown).toBe(said.out.unknown[0]);
     expect(Object.keys(readme.said.scores)).toEqual(head.labels);
+    if (manifest.preprocessing.kind === 'image') {
+      const wasm = readFileSync(join(ROOT, 'shared/preprocess/imgdec.wasm'));
+      const decoder = makeDecoder(new WebAssembly.Module(new Uint8Array(wasm)));
+      const served = toNetworkInput(decoder.decodeSquare(new Uint8Array(readFileSync(join(here, 'picture.jpg')))).pixels, manifest.preprocessing);
+      const x = JSON.parse(python('import json, numpy; print(json.dumps(numpy.load("x.npy").ravel().tolist()))', [], here)) as number[];
+      const difference = served.reduce((sum, value, i) => sum + Math.abs(value - x[i]!), 0) / served.length;
+      expect(difference * manifest.preprocessing.scale).toBeLessThan(1);
+    }
     for (const [c, score] of Object.values(readme.said.scores).entries()) expect(score).toBeCloseTo(said.out.probabilities[0]![c]!, 6);
   });
 });

@@ -106,7 +106,7 @@ type Probe = { readonly e: Embeddings; readonly scores: number[]; readonly raw: 
 
 function probesOf(head: Head): Probe[] {
   return Array.from({ length: PROBES }, (_, i) => {
-    const factor = [1, 1e-3, 1e4][i % 3]!;
+    const factor = [1, 1e-9, 1e16][i % 3]!;
     const base = vector(i % 5, i % 2).map((v) => v * factor);
     const e = { base: i === 0 ? new Float32Array(D) : base, tuned: vector(i % 4, 2) };
     const answer = scoreHead(head, e);
