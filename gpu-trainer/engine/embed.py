@@ -1,0 +1,39 @@
+"""`python -m engine.embed BACKBONE ARRAYS OUT [THREADS]`: embeddings of frozen arrays through the graphs that the edge serves.
+
+ARRAYS: `pixels` U8 [n, 256, 256, 3], or `input_ids` I32 [n, t] with `lengths` I32 [n]. OUT: `embeddings` F32 [n, d]; for pictures also
+`features` F16 [n, 192, 7, 7] when the environment asks for it (GRAFT_KEEP_FEATURES).
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from .data import Backbone, centre, embed
+
+
+def main(folder: Path, arrays: Path, out: Path, threads: int) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    backbone = Backbone(folder, manifest, threads)
+    given = load_file(arrays)
+    if backbone.image:
+        inputs = [centre(row) for row in given["pixels"]]
+    else:
+        inputs = [row[:n].astype(np.int64) for row, n in zip(given["input_ids"], given["lengths"], strict=True)]
+    embeddings, features = [], []
+    for value in inputs:
+        feature = backbone.features_of(value)
+        embeddings.append(embed(backbone.tail, [feature])[0])
+        if backbone.image and os.environ.get("GRAFT_KEEP_FEATURES"):
+            features.append(feature[0].astype(np.float16))
+    result = {"embeddings": np.stack(embeddings)}
+    if features:
+        result["features"] = np.stack(features)
+    save_file(result, out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else os.cpu_count() or 1)
