@@ -3,13 +3,15 @@
  * Ridge on the base embedding; ridge on the tuned one beside it when the version carries a tail; the label-name prior for text.
  */
 import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts';
+import { blend, type Blended, type Candidate } from './blend.ts';
 import { PRIOR_TEMPERATURE, fitTemperature } from './calibration.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
 import { mixNames, nameComponent, nameScores } from './label-names.ts';
-import { fitOpenSet } from './open-set.ts';
-import { fitRidgeLeaveOneOut, type RidgeFit } from './ridge.ts';
+import { BEST_WEIGHT, fitOpenSet, NEAREST_WEIGHT } from './open-set.ts';
+import { fitRidgeLeaveOneOut, type RidgeFit, type RidgeInput } from './ridge.ts';
 import { nearestSupport, rawScores, type Embeddings } from './score-head.ts';
 import { chooseSupport, leftOutSimilarity } from './support.ts';
+import { fitWhitened, makeWhitener, WHITENED_ROWS_MAX, type Whitener } from './whitening.ts';
 
 export type LearnExample = {
   readonly id: string;
@@ -44,6 +46,8 @@ export type Evidence = {
   readonly examples: number;
   readonly method: string;
   readonly lambda: number | null;
+  /** What was blended into the base component, by the left-out loss of each. */
+  readonly blend: Blended['parts'];
   readonly tuned_lambda: number | null;
   readonly names_mix: number;
   readonly tuned_mix: number;
@@ -68,9 +72,15 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const components: HeadComponent[] = [];
   const scores = new Float64Array(examples.length * k);
 
+  const counted = countLabels(examples, k);
+  // Without another example of its class a left-out row says nothing about the head: it could not have been right.
+  const fair = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1 && counted[examples[i]!.labelsOf[0]!]! > 1);
+  const truth = fair.map((i) => examples[i]!.labelsOf[0]!);
+
   const tunedRows = input.tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
   const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
-  const base = examples.length > 0 && tunedMix < 1 ? fit(examples, (e) => e.base, input, center) : null;
+  const blended = examples.length > 0 && tunedMix < 1 ? blend(candidatesFor(input, center), fair, truth, k) : null;
+  const base = blended?.fit ?? null;
   if (base) {
     components.push(ridgeComponent('base', base, input.transform, center, 1 - tunedMix));
     for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * base.leftOut[i]!;
@@ -83,14 +93,12 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     for (const [r, e] of tunedRows.entries()) for (let c = 0; c < k; c++) scores[at.get(e.id)! * k + c]! += tunedMix * tuned.leftOut[r * k + c]!;
   }
 
-  const counted = countLabels(examples, k);
-  // Without another example of its class a left-out row says nothing about the head: it could not have been right.
-  const fair = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1 && counted[examples[i]!.labelsOf[0]!]! > 1);
-  const truth = fair.map((i) => examples[i]!.labelsOf[0]!);
   let namesMix = 0;
   if (hasNames) {
     const said = nameScores(examples, input.names, center, input.transform);
-    namesMix = mixNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, examples: examples.length });
+    const single = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1);
+    const all = { names: take(said, single, k), truth: single.map((i) => examples[i]!.labelsOf[0]!) };
+    namesMix = mixNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, all });
     components.push(nameComponent(input.names, center, input.transform, dimension, namesMix));
     for (let i = 0; i < scores.length; i++) scores[i]! += namesMix * said[i]!;
   }
@@ -106,6 +114,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     examples: examples.length,
     method: components.map((c) => c.name).join(' + '),
     lambda: base?.lambda ?? null,
+    blend: blended?.parts ?? [],
     tuned_lambda: tuned?.lambda ?? null,
     names_mix: namesMix,
     tuned_mix: tunedMix,
@@ -117,11 +126,48 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   return { head: { ...head, openSet }, evidence, leftOut };
 }
 
+/** Plain ridge always; beside it ridge in the background's metric for pictures that may look like nothing the backbone knows. */
+function candidatesFor(input: SolveInput, center: Float32Array): Candidate[] {
+  const plain: Candidate = { name: 'ridge', fit: fit(input.examples, (e) => e.base, input, center) };
+  const whitener =
+    input.task === 'single_label' && input.transform === 'sqrt_l2' && input.examples.length <= WHITENED_ROWS_MAX ? whitenerOf(input, center) : null;
+  if (!whitener) return [plain];
+  return [
+    plain,
+    {
+      name: 'whitened_ridge',
+      fit: fitWhitened(
+        ridgeInput(input.examples, (e) => e.base, input, center),
+        whitener,
+      ),
+    },
+  ];
+}
+
+/** A background is the same array for as long as its owner keeps it, and its factor costs more than a small head. */
+const whiteners = new WeakMap<readonly Float32Array[], Whitener | null>();
+
+function whitenerOf(input: SolveInput, center: Float32Array): Whitener | null {
+  const rows = input.background.base;
+  const known = whiteners.get(rows);
+  if (known !== undefined) return known;
+  const d = input.dimension;
+  const x = new Float64Array(rows.length * d);
+  for (const [i, row] of rows.entries()) transformFeature(row, input.transform, center, x, i * d);
+  const made = makeWhitener(x, rows.length, d);
+  whiteners.set(rows, made);
+  return made;
+}
+
 function fit(rows: readonly LearnExample[], get: (e: LearnExample) => Float32Array, input: SolveInput, center: Float32Array): RidgeFit {
+  return fitRidgeLeaveOneOut(ridgeInput(rows, get, input, center));
+}
+
+function ridgeInput(rows: readonly LearnExample[], get: (e: LearnExample) => Float32Array, input: SolveInput, center: Float32Array): RidgeInput {
   const d = input.dimension;
   const x = new Float64Array(rows.length * d);
   for (const [i, row] of rows.entries()) transformFeature(get(row), input.transform, center, x, i * d);
-  return fitRidgeLeaveOneOut({ x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf) });
+  return { x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf) };
 }
 
 function ridgeComponent(embedding: 'base' | 'tuned', f: RidgeFit, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
@@ -133,14 +179,16 @@ function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Floa
   const k = input.labels.length;
   const similarity = leftOutSimilarity(input.examples, input.transform, center);
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
-  const known = leftOut.ids.map((id, i) => Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + (similarity[place.get(id)!] ?? 0));
+  const known = leftOut.ids.map(
+    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + NEAREST_WEIGHT * (similarity[place.get(id)!] ?? 0),
+  );
   const tail = head.components.some((c) => c.embedding === 'tuned');
   const background: number[] = [];
   for (const [i, base] of input.background.base.entries()) {
     const tuned = input.background.tuned[i] ?? null;
     if (tail && !tuned) continue;
     const e: Embeddings = { base, tuned };
-    background.push(Math.max(...rawScores(head.components, k, e)) + (nearestSupport(head, e)?.similarity ?? 0));
+    background.push(BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + NEAREST_WEIGHT * (nearestSupport(head, e)?.similarity ?? 0));
   }
   return fitOpenSet(known, background, input.falseRejectRate ?? 0);
 }

@@ -96,10 +96,10 @@ def save_head(
         fair = job.fair()
         similarity = units @ units.T
         np.fill_diagonal(similarity, -np.inf)
-        known = (oof.max(1) + similarity.max(1))[fair]
+        known = (oof.max(1) + heads.NEAREST_WEIGHT * similarity.max(1))[fair]
         near = heads.unit(heads.transform(job.base_background, job.backbone.kind, center)) @ units[chosen].T
-        threshold = heads.open_set_threshold(known, background_scores.max(1) + near.max(1), rate)
-        open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "nearest_weight": 1}
+        threshold = heads.open_set_threshold(known, background_scores.max(1) + heads.NEAREST_WEIGHT * near.max(1), rate)
+        open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "nearest_weight": heads.NEAREST_WEIGHT}
     d = job.backbone.dimension
     metadata = {
         "format": "graft-head-1",

@@ -43,7 +43,11 @@ export const backgroundOf = (modality: 'image' | 'text'): Float32Array[] => rows
 /** Runs the engine's embedder over arrays and caches the result by their digest. */
 function embedArrays(title: string, modality: 'image' | 'text', arrays: Uint8Array): Float32Array[] {
   const folder = backboneFolder(modality);
-  const hash = createHash('sha256').update(arrays).update(readFileSync(join(folder, 'manifest.json'))).digest('hex').slice(0, 24);
+  const hash = createHash('sha256')
+    .update(arrays)
+    .update(readFileSync(join(folder, 'manifest.json')))
+    .digest('hex')
+    .slice(0, 24);
   const out = join(CACHE, 'embeddings', `${hash}.safetensors`);
   if (!existsSync(out)) {
     mkdirSync(join(CACHE, 'embeddings'), { recursive: true });
@@ -71,7 +75,11 @@ function textArrays(texts: readonly string[]): Uint8Array {
   for (const [i, row] of tokens.entries()) ids.set(row, i * TEXT_MAX_TOKENS);
   return encodeSafetensors({
     input_ids: tensor('I32', [tokens.length, TEXT_MAX_TOKENS], ids),
-    lengths: tensor('I32', [tokens.length], Int32Array.from(tokens, (row) => row.length)),
+    lengths: tensor(
+      'I32',
+      [tokens.length],
+      Int32Array.from(tokens, (row) => row.length),
+    ),
   });
 }
 
@@ -88,7 +96,9 @@ export const embedTexts = (title: string, texts: readonly string[]): Float32Arra
 export function embedSet(set: LabelledSet): EmbeddedSet {
   const labels = [...new Set(set.items.map((item) => item.label))].toSorted((a, b) => (a < b ? -1 : 1));
   const arrays =
-    set.modality === 'text' ? textArrays(set.items.map((item) => item.text ?? '')) : pictureArrays(set.items.map((item) => item.picture ?? new Uint8Array()));
+    set.modality === 'text'
+      ? textArrays(set.items.map((item) => item.text ?? ''))
+      : pictureArrays(set.items.map((item) => item.picture ?? new Uint8Array()));
   const rows = embedArrays(set.name, set.modality, arrays);
   const names = labels.map((label) => set.names[label] ?? label);
   return {

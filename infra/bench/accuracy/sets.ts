@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { fetchPackage } from './packages.ts';
 
-export type Item = { readonly label: string; readonly picture?: Uint8Array; readonly text?: string; /** The same thing in every style. */ readonly id: string };
+export type Item = {
+  readonly label: string;
+  readonly picture?: Uint8Array;
+  readonly text?: string;
+  /** The same thing in every style. */ readonly id: string;
+};
 export type LabelledSet = {
   readonly name: string;
   readonly modality: 'image' | 'text';
@@ -31,7 +36,11 @@ const MAILS_PER_CLASS = 400;
 const MAIL_CHARS = 600;
 
 /** `animal-mammal` → `animal mammal`: as a customer would write it. */
-const spoken = (code: string): string => code.replaceAll(/[-_&]+/g, ' ').replaceAll(/\s+/g, ' ').trim();
+const spoken = (code: string): string =>
+  code
+    .replaceAll(/[-_&]+/g, ' ')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
 
 function keepBigClasses(items: readonly Item[], min = MIN_PER_CLASS, max = MAX_PER_CLASS): Item[] {
   const by = Map.groupBy(items, (item) => item.label);
@@ -68,7 +77,13 @@ export function mails(): LabelledSet {
     ['spam', ['spam-1', 'spam-2']],
     ['ham', ['easy-ham-1', 'hard-ham-1']],
   ] as const) {
-    const files = groups.flatMap((group) => (existsSync(join(folder, 'data', group)) ? readdirSync(join(folder, 'data', group)).filter((f) => f.endsWith('.json')).map((f) => join(folder, 'data', group, f)) : []));
+    const files = groups.flatMap((group) =>
+      existsSync(join(folder, 'data', group))
+        ? readdirSync(join(folder, 'data', group))
+            .filter((f) => f.endsWith('.json'))
+            .map((f) => join(folder, 'data', group, f))
+        : [],
+    );
     let taken = 0;
     for (const file of files.toSorted()) {
       if (taken === MAILS_PER_CLASS) break;
@@ -85,7 +100,11 @@ export function mails(): LabelledSet {
 function readable(mail: string): string | null {
   const [head = '', ...rest] = mail.replaceAll('\r', '').split('\n\n');
   const subject = /^Subject: (.+)$/m.exec(head)?.[1] ?? '';
-  const body = rest.join('\n\n').replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ').trim();
+  const body = rest
+    .join('\n\n')
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
   if (/base64/i.test(head) || body.length < 60) return null;
   return `${subject}. ${body}`.slice(0, MAIL_CHARS);
 }

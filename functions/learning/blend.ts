@@ -1,0 +1,52 @@
+/**
+ * Blend, do not pick. Each candidate is weighed by what it said about rows that it had not seen:
+ *   w ∝ exp(−β (lossₖ − min loss)),
+ * with the left-out log-loss at the candidate's own temperature (pseudo-Bayesian model averaging by leave-one-out predictive density,
+ * Yao et al. 2018, Using stacking to average Bayesian predictive distributions; β < 1 because the left-out losses of two candidates go together).
+ */
+import { fitTemperature } from './calibration.ts';
+import type { RidgeFit } from './ridge.ts';
+
+/** β: full strength picked too hard on few rows; measured with scikit-learn twins on emoji, digits and text (docs/decisions/0004). */
+const SHARPNESS = 0.5;
+/** Less than this is left out of the head and told as 0. */
+const NEGLIGIBLE = 0.01;
+
+export type Candidate = { readonly name: string; readonly fit: RidgeFit };
+export type Blended = {
+  readonly fit: RidgeFit;
+  readonly parts: readonly { readonly name: string; readonly weight: number; readonly lambda: number; readonly left_out_loss: number | null }[];
+};
+
+/**
+ * One linear map for all candidates, on the scale of the first one's scores (candidates share features, so nothing is added to the cost of a prediction).
+ * @param fair rows that may be judged left out; `truth` their labels. Without any, all candidates weigh the same.
+ */
+export function blend(candidates: readonly Candidate[], fair: readonly number[], truth: readonly number[], labels: number): Blended {
+  const judged = candidates.map(({ fit }) => {
+    const scores = new Float64Array(fair.length * labels);
+    for (const [to, from] of fair.entries()) scores.set(fit.leftOut.subarray(from * labels, (from + 1) * labels), to * labels);
+    return fitTemperature(scores, truth, labels);
+  });
+  const least = Math.min(...judged.map((j) => j.loss));
+  const raw = judged.map((j) => Math.exp(-SHARPNESS * (j.loss - least)));
+  const sum = raw.reduce((a, b) => a + b, 0);
+  const kept = raw.map((w) => (w / sum < NEGLIGIBLE ? 0 : w));
+  const total = kept.reduce((a, b) => a + b, 0);
+  const first = candidates[0]!.fit;
+  const weight = new Float64Array(first.weight.length);
+  const bias = new Float64Array(first.bias.length);
+  const leftOut = new Float64Array(first.leftOut.length);
+  const parts = candidates.map(({ name, fit }, i) => {
+    const share = kept[i]! / total;
+    // Another candidate's scores are louder or quieter: its temperature says by how much.
+    const factor = share * (judged[0]!.temperature / judged[i]!.temperature);
+    if (factor > 0) {
+      for (let j = 0; j < weight.length; j++) weight[j]! += factor * fit.weight[j]!;
+      for (let j = 0; j < bias.length; j++) bias[j]! += factor * fit.bias[j]!;
+      for (let j = 0; j < leftOut.length; j++) leftOut[j]! += factor * fit.leftOut[j]!;
+    }
+    return { name, weight: share, lambda: fit.lambda, left_out_loss: fair.length > 0 ? judged[i]!.loss / fair.length : null };
+  });
+  return { fit: { weight, bias, lambda: first.lambda, leftOut }, parts };
+}

@@ -1,0 +1,47 @@
+/** The shipped edge code on one episode: solveHead and scoreHead, as the Durable Object and the Worker call them. */
+import { scoreHead } from '../../../functions/learning/score-head.ts';
+import { nearestSupport, rawScores } from '../../../functions/learning/score-head.ts';
+import { solveHead } from '../../../functions/learning/solve-head.ts';
+import type { EmbeddedSet } from './embeddings.ts';
+import type { Episode } from './episodes.ts';
+import { auroc, type Said } from './measures.ts';
+
+export type Names = 'none' | 'true' | 'shuffled';
+export type Outcome = { readonly accuracy: number; readonly auroc: number | null; readonly said: readonly Said[] };
+
+export function runOurs(set: EmbeddedSet, background: readonly Float32Array[], episode: Episode, names: Names): Outcome {
+  const labels = episode.classes.map((c) => set.labels[c]!);
+  const k = labels.length;
+  const named = episode.classes.map((_, i) => {
+    if (names === 'none' || !set.nameRows) return null;
+    return set.nameRows[episode.classes[names === 'true' ? i : (i + 1) % k]!]!;
+  });
+  const solved = solveHead({
+    labels,
+    task: 'single_label',
+    transform: set.modality === 'image' ? 'sqrt_l2' : 'l2',
+    dimension: set.rows[0]!.length,
+    examples: episode.support.map((row, i) => ({ id: String(row), labelsOf: [episode.supportY[i]!], base: set.rows[row]!, tuned: null })),
+    names: named,
+    background: { base: background, tuned: [] },
+    tunedMix: 0,
+    trainedTemperature: null,
+    falseRejectRate: 0.05,
+  });
+  if (!solved) throw new Error('an episode without examples and names has no head');
+  const { head } = solved;
+  const said = episode.query.map((row, i) => {
+    const { scores } = scoreHead(head, { base: set.rows[row]!, tuned: null });
+    return { confidence: scores[0]!.score, right: scores[0]!.label === labels[episode.queryY[i]!] };
+  });
+  const evidence = (row: number): number => {
+    const e = { base: set.rows[row]!, tuned: null };
+    const rule = head.openSet!;
+    return rule.bestWeight * Math.max(...rawScores(head.components, k, e)) + rule.nearestWeight * (nearestSupport(head, e)?.similarity ?? 0);
+  };
+  return {
+    accuracy: (100 * said.filter((s) => s.right).length) / said.length,
+    auroc: episode.probes.length > 0 ? auroc(episode.query.map(evidence), episode.probes.map(evidence)) : null,
+    said,
+  };
+}
