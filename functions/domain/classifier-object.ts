@@ -73,7 +73,22 @@ export type TrainedVersion = {
   readonly activate: boolean;
 };
 
-export type Failure = { readonly ok: false; readonly code: 'not_found' | 'unknown_label' | 'conflict' | 'unprocessable'; readonly detail: string };
+export type Verified = {
+  readonly version: number;
+  readonly match: boolean;
+  readonly similarity: number;
+  readonly threshold: number;
+  /** Whether the false-accept rate was counted (true) or extrapolated. */
+  readonly promised: boolean;
+  /** How many the threshold rests on. */
+  readonly impostors: number;
+};
+
+export type Failure = {
+  readonly ok: false;
+  readonly code: 'not_found' | 'unknown_label' | 'conflict' | 'unprocessable' | 'nothing_to_predict';
+  readonly detail: string;
+};
 export type Outcome<T> = { readonly ok: true; readonly value: T } | Failure;
 
 /** Every method is serialised by the object; all are safe to repeat with the same ids. */
@@ -101,6 +116,8 @@ export interface ClassifierObject {
   /** The active head, or nothing new when the caller already holds `known`. */
   servedHead(known: number | null): Promise<ServedHead | { unchanged: true; version: number }>;
   headOf(version: number): Promise<Outcome<ServedHead>>;
+  /** Is this of that label? Compared with the label's examples and with what impostors (background, other labels) reach; see learning/verification.ts. */
+  verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }): Promise<Outcome<Verified>>;
   listVersions(): Promise<VersionInfo[]>;
   activateVersion(n: number): Promise<Outcome<VersionInfo>>;
   /** Idempotent by job: the second call with the same job answers what the first one did. */

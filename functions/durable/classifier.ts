@@ -24,12 +24,14 @@ import { PLAIN } from './records.ts';
 import { makeReport } from './report.ts';
 import { activateVersion, takeTrained } from './take-version.ts';
 import { migrate } from './tables.ts';
+import { Verifier } from './verify.ts';
 
 const failure = (code: Failure['code'], detail: string): Failure => ({ ok: false, code, detail });
 
 export class Classifier extends DurableObject<Bindings> implements ClassifierObject {
   readonly #sql: SqlStorage;
   readonly #ledger: Ledger;
+  readonly #verifier = new Verifier();
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
@@ -134,6 +136,13 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     if (!found) return failure('not_found', `There is no version ${version}.`);
     await this.#ready();
     return { ok: true, value: this.#ledger.served(version) };
+  }
+
+  async verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }) {
+    // Another isolate may not know yet that the classifier was deleted.
+    if (!records.readConfig(this.#sql)) return failure('not_found', 'There is no such classifier.');
+    await this.#ready();
+    return this.#verifier.verify(this.#ledger, asked);
   }
 
   async listVersions() {

@@ -41,6 +41,7 @@ const WHO: Record<string, Who> = {
   'patch /v1/classifiers/{id}/labels/{name}': ['enroll'],
   'delete /v1/classifiers/{id}/labels/{name}': ['enroll'],
   'post /v1/classifiers/{id}/predict': ['predict'],
+  'post /v1/classifiers/{id}/verify': ['predict'],
   'post /v1/predict': ['predict'],
   'get /v1/classifiers/{id}/versions': 'any_key',
   'get /v1/classifiers/{id}/versions/{n}': 'any_key',

@@ -1,4 +1,4 @@
-/** `POST /v1/classifiers/{id}/predict` and `POST /v1/predict`. */
+/** `POST /v1/classifiers/{id}/predict`, `POST /v1/classifiers/{id}/verify` and `POST /v1/predict`. */
 import type { Context } from 'hono';
 import { PredictRequest } from '../../../shared/wire/predictions.ts';
 import { tenantOf } from '../../http/auth.ts';
@@ -10,7 +10,8 @@ import { loadForPrediction } from '../../usecases/classifiers/load-classifier.ts
 import { predictMany } from '../../usecases/predict/predict-many.ts';
 import { predict, type Timings } from '../../usecases/predict/predict.ts';
 import { recordPredictions } from '../../usecases/usage/record-predictions.ts';
-import { predictManyRoute, predictRoute } from './definition.ts';
+import { verify } from '../../usecases/predict/verify.ts';
+import { predictManyRoute, predictRoute, verifyRoute } from './definition.ts';
 import { fromJson, fromRaw } from './read-prediction.ts';
 
 /** Counts the predictions and says where the time went (Server-Timing, milliseconds). */
@@ -37,4 +38,10 @@ export const predictRoutes = newRouter()
     const { predictions, timings } = await predictMany(c.get('deps'), tenantOf(c), c.req.valid('json'));
     account(c, predictions.length, timings);
     return c.json({ object: 'list' as const, data: predictions, has_more: false as const, next_cursor: null }, 200);
+  })
+  .openapi(verifyRoute, async (c) => {
+    const classifier = await loadForPrediction(c.get('deps'), tenantOf(c), c.req.valid('param').id);
+    const { verification, timings } = await verify(c.get('deps'), classifier, c.req.valid('json'));
+    account(c, 1, timings);
+    return c.json(verification, 200);
   });
