@@ -1,4 +1,5 @@
 /** What one classifier's Durable Object can do, as an interface: callers and env.ts know this, never the class. Embeddings are raw (no transform). */
+import type { ReviewedPrediction } from '../../shared/wire/review.ts';
 
 export type LabelInfo = { readonly name: string; readonly description: string | null; readonly examples: number };
 
@@ -73,6 +74,17 @@ export type TrainedVersion = {
   readonly activate: boolean;
 };
 
+/** An input to be kept for review, with what was answered for it. */
+export type NewReviewItem = Pick<NewExample, 'id' | 'base' | 'tuned' | 'sha256' | 'contentType' | 'objectKey'> & {
+  readonly prediction: ReviewedPrediction;
+};
+export type ReviewItemInfo = Pick<NewReviewItem, 'id' | 'sha256' | 'contentType' | 'objectKey' | 'prediction'> & {
+  /** mdl_… whose embedding is kept beside the base one. */
+  readonly tunedModel: string | null;
+  readonly createdAt: number;
+};
+export type EnrolledFromReview = { readonly version: number; readonly exampleId: string; readonly warnings: ExampleWarning[] };
+
 export type Verified = {
   readonly version: number;
   readonly match: boolean;
@@ -130,6 +142,20 @@ export interface ClassifierObject {
     examples: ExampleInfo[];
     falseRejectRate: number | null;
   }>;
+  /** Which of these inputs (by SHA-256) are neither waiting for review nor examples. */
+  newToReview(sha256s: readonly string[]): Promise<string[]>;
+  /** Keeps what is new and drops the oldest beyond `max`; `droppedKeys` are the originals of those dropped. */
+  keepForReview(items: readonly NewReviewItem[], max: number): Promise<{ kept: string[]; droppedKeys: string[] }>;
+  /** Newest first. */
+  listReview(page: { limit: number; after: string | null }): Promise<{ data: ReviewItemInfo[]; hasMore: boolean }>;
+  getReviewItem(id: string): Promise<ReviewItemInfo | null>;
+  /** Exactly once: a second call is a `conflict` that names the example. `tuned`: in place of the embedding that was kept. */
+  enrollReviewed(
+    id: string,
+    said: { labels: readonly string[]; tuned: { model: string; embedding: Float32Array } | null },
+    newLabels: readonly { name: string; embedding: Float32Array | null }[],
+  ): Promise<Outcome<EnrolledFromReview>>;
+  dropReviewItem(id: string): Promise<Outcome<{ objectKey: string | null }>>;
   report(): Promise<unknown>;
   destroy(): Promise<{ objectKeys: string[] }>;
 }
