@@ -1,4 +1,6 @@
 /** What one classifier's Durable Object can do, as an interface: callers and env.ts know this, never the class. Embeddings are raw (no transform). */
+import type { DriftCause, DriftFigures } from './drift.ts';
+import type { Moments } from './moments.ts';
 import type { ReviewedPrediction } from '../../shared/wire/review.ts';
 
 export type LabelInfo = { readonly name: string; readonly description: string | null; readonly examples: number };
@@ -85,6 +87,28 @@ export type ReviewItemInfo = Pick<NewReviewItem, 'id' | 'sha256' | 'contentType'
 };
 export type EnrolledFromReview = { readonly version: number; readonly exampleId: string; readonly warnings: ExampleWarning[] };
 
+/** Some predictions as one isolate saw them, joined: features are those of the head (see learning/features.ts). */
+export type Observed = {
+  readonly moments: Moments;
+  /** By the likeliest label, unknown ones too. */
+  readonly labels: Readonly<Record<string, number>>;
+  readonly unknown: number;
+};
+/** A window of predictions that was judged; in the names of the report, where it is published. Times are ISO 8601. */
+export type JudgedWindow = DriftFigures & { readonly version: number; readonly predictions: number; readonly from: string; readonly to: string };
+export type DriftState = {
+  readonly status: 'collecting' | 'normal' | 'drifting';
+  readonly causes: readonly DriftCause[];
+  /** Since when it drifts. */
+  readonly since: string | null;
+  /** How many predictions the open window holds, and how many it needs. */
+  readonly collected: number;
+  readonly window: number;
+  readonly last: JudgedWindow | null;
+};
+/** An alarm to be told of; the id makes telling it twice telling it once. */
+export type DriftAlarm = { readonly event: string; readonly causes: readonly DriftCause[]; readonly window: JudgedWindow };
+
 export type Verified = {
   readonly version: number;
   readonly match: boolean;
@@ -156,6 +180,10 @@ export interface ClassifierObject {
     newLabels: readonly { name: string; embedding: Float32Array | null }[],
   ): Promise<Outcome<EnrolledFromReview>>;
   dropReviewItem(id: string): Promise<Outcome<{ objectKey: string | null }>>;
+  /** Takes predictions into the open window; judges it when it is full. The answer is the alarms that nobody has settled yet. */
+  observe(observed: Observed): Promise<readonly DriftAlarm[]>;
+  /** The alarm was told. */
+  settleDrift(event: string): Promise<void>;
   report(): Promise<unknown>;
   destroy(): Promise<{ objectKeys: string[] }>;
 }

@@ -10,6 +10,7 @@ import type {
   Failure,
   NewExample,
   NewReviewItem,
+  Observed,
   Outcome,
   ServedHead,
   TrainedVersion,
@@ -18,6 +19,7 @@ import type {
 import { parseSettings, type Bindings } from '../env.ts';
 import { makeObjects } from '../objects/objects.ts';
 import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
+import { DriftMonitor, driftState, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
 import { solveVersion } from './learn.ts';
 import { Ledger } from './ledger.ts';
@@ -35,6 +37,7 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
   readonly #sql: SqlStorage;
   readonly #ledger: Ledger;
   readonly #verifier = new Verifier();
+  readonly #drift = new DriftMonitor();
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
@@ -189,16 +192,24 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return queue.dropReviewItem(this.#sql, id);
   }
 
+  async observe(observed: Observed) {
+    // Predictions that were answered before the classifier was deleted.
+    if (!records.readConfig(this.#sql)) return [];
+    await this.#ready();
+    return this.#ledger.write(() => this.#drift.observe(this.#ledger, observed, new Date().toISOString()));
+  }
+
+  async settleDrift(event: string) {
+    settleDrift(this.#sql, event);
+  }
+
   async report(): Promise<unknown> {
     const config = await this.#ready();
     const labels = records.selectLabels(this.#sql);
     const recipe = this.#ledger.activeRecipe();
     const names = labels.map((l) => l.name);
-    return makeReport(
-      records.activeVersion(this.#sql),
-      labels,
-      solveVersion(this.#sql, config, names, recipe, this.#ledger.background(recipe), null),
-    );
+    const solved = solveVersion(this.#sql, config, names, recipe, this.#ledger.background(recipe), null);
+    return { ...makeReport(records.activeVersion(this.#sql), labels, solved), drift: driftState(this.#sql) };
   }
 
   async destroy() {

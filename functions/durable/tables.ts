@@ -62,6 +62,6 @@ export function deleteBlob(sql: SqlStorage, key: string): void {
 }
 
 /** An exact copy of a view's bytes, as SQLite wants them. */
-export function toBuffer(view: Uint8Array | Float32Array): ArrayBuffer {
+export function toBuffer(view: Uint8Array | Float32Array | Float64Array): ArrayBuffer {
   return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer;
 }
