@@ -19,6 +19,7 @@ import { classifiersRoutes } from './routes/classifiers/index.ts';
 import { examplesRoutes } from './routes/examples/index.ts';
 import { labelsRoutes } from './routes/labels/index.ts';
 import { predictRoutes } from './routes/predict/index.ts';
+import { reviewRoutes } from './routes/review/index.ts';
 import { versionsRoutes } from './routes/versions/index.ts';
 import { metaRoutes } from './routes/meta/index.ts';
 import { keysRoutes } from './routes/keys/index.ts';
@@ -36,7 +37,7 @@ export function makeApp(): OpenAPIHono<HttpEnv> {
   app.use(limitBody);
   app.route('/', tenantsRoutes).route('/', keysRoutes).route('/', usageRoutes);
   app.route('/', backbonesRoutes).route('/', classifiersRoutes).route('/', examplesRoutes).route('/', labelsRoutes);
-  app.route('/', versionsRoutes).route('/', predictRoutes);
+  app.route('/', versionsRoutes).route('/', predictRoutes).route('/', reviewRoutes);
   app.route('/', datasetsRoutes).route('/', uploadsRoutes).route('/', jobsRoutes).route('/', modelsRoutes);
   app.route('/', eventsRoutes).route('/', webhooksRoutes).route('/', runnerRoutes);
   app.route('/', metaRoutes(app));

@@ -5,6 +5,7 @@ export const ID_PREFIXES = {
   key: 'key',
   classifier: 'cls',
   example: 'ex',
+  review: 'rev',
   dataset: 'ds',
   upload: 'up',
   job: 'job',
@@ -40,6 +41,11 @@ export function makeId(kind: IdKind, now: number, random: Uint8Array): string {
 /** `makeId` with the platform's clock and randomness; pure code takes ids as arguments instead. */
 export function newId(kind: IdKind): string {
   return makeId(kind, Date.now(), crypto.getRandomValues(new Uint8Array(RANDOM_CHARS)));
+}
+
+/** The example that a review item becomes: the same time and random part, so that becoming one twice is becoming one once. */
+export function exampleOfReviewItem(item: string): string {
+  return ID_PREFIXES.example + item.slice(ID_PREFIXES.review.length);
 }
 
 /** A regular expression for one kind of id, for zod and routes. */

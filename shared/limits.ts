@@ -45,3 +45,5 @@ export const WEBHOOK_RETRY_SECONDS = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 5
 export const IDEMPOTENCY_TTL_SECONDS = 86_400;
 export const KEY_CACHE_TTL_SECONDS = 30;
 export const VERSIONS_KEPT = 50;
+/** Predictions that drift is judged over, at least. */
+export const DRIFT_WINDOW_MIN = 100;

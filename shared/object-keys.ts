@@ -3,6 +3,8 @@ export const objectKeys = {
   blob: (sha256: string) => `blobs/${sha256}`,
   backboneManifest: (id: string) => `backbones/${id}/manifest.json`,
   example: (tenant: string, classifier: string, example: string) => `tenants/${tenant}/classifiers/${classifier}/examples/${example}`,
+  /** An input kept for review; when it becomes an example it stays where it is. */
+  reviewItem: (tenant: string, classifier: string, item: string) => `tenants/${tenant}/classifiers/${classifier}/review/${item}`,
   upload: (tenant: string, dataset: string, upload: string, filename: string) =>
     `tenants/${tenant}/datasets/${dataset}/uploads/${upload}/${filename}`,
   /** Frozen dataset files; the fence keeps two hosts from writing the same key. */

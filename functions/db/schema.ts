@@ -1,4 +1,5 @@
 /** D1 tables. Times are integer milliseconds UTC. Rows never leave the stores: API bodies are made in use cases. */
+import type { ReviewRule } from '../../shared/wire/review.ts';
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
 export const tenants = sqliteTable('tenants', {
@@ -40,6 +41,8 @@ export const classifiers = sqliteTable(
     dimension: integer('dimension').notNull(),
     task: text('task').$type<'single_label' | 'multi_label'>().notNull(),
     falseRejectRate: text('false_reject_rate'),
+    /** Null: no review queue. */
+    review: text('review', { mode: 'json' }).$type<ReviewRule | null>(),
     createdAt: integer('created_at').notNull(),
     deletedAt: integer('deleted_at'),
   },

@@ -1,4 +1,7 @@
 /** What one classifier's Durable Object can do, as an interface: callers and env.ts know this, never the class. Embeddings are raw (no transform). */
+import type { DriftCause, DriftFigures } from './drift.ts';
+import type { Moments } from './moments.ts';
+import type { ReviewedPrediction } from '../../shared/wire/review.ts';
 
 export type LabelInfo = { readonly name: string; readonly description: string | null; readonly examples: number };
 
@@ -73,7 +76,55 @@ export type TrainedVersion = {
   readonly activate: boolean;
 };
 
-export type Failure = { readonly ok: false; readonly code: 'not_found' | 'unknown_label' | 'conflict' | 'unprocessable'; readonly detail: string };
+/** An input to be kept for review, with what was answered for it. */
+export type NewReviewItem = Pick<NewExample, 'id' | 'base' | 'tuned' | 'sha256' | 'contentType' | 'objectKey'> & {
+  readonly prediction: ReviewedPrediction;
+};
+export type ReviewItemInfo = Pick<NewReviewItem, 'id' | 'sha256' | 'contentType' | 'objectKey' | 'prediction'> & {
+  /** mdl_… whose embedding is kept beside the base one. */
+  readonly tunedModel: string | null;
+  readonly createdAt: number;
+};
+export type EnrolledFromReview = { readonly version: number; readonly exampleId: string; readonly warnings: ExampleWarning[] };
+
+/** Some predictions as one isolate saw them, joined: features are those of the head (see learning/features.ts). */
+export type Observed = {
+  readonly moments: Moments;
+  /** By the likeliest label, unknown ones too. */
+  readonly labels: Readonly<Record<string, number>>;
+  readonly unknown: number;
+};
+/** A window of predictions that was judged; in the names of the report, where it is published. Times are ISO 8601. */
+export type JudgedWindow = DriftFigures & { readonly version: number; readonly predictions: number; readonly from: string; readonly to: string };
+export type DriftState = {
+  readonly status: 'collecting' | 'normal' | 'drifting';
+  readonly causes: readonly DriftCause[];
+  /** Since when it drifts. */
+  readonly since: string | null;
+  /** How many predictions the open window holds, and how many it needs. */
+  readonly collected: number;
+  readonly window: number;
+  readonly last: JudgedWindow | null;
+};
+/** An alarm to be told of; the id makes telling it twice telling it once. */
+export type DriftAlarm = { readonly event: string; readonly causes: readonly DriftCause[]; readonly window: JudgedWindow };
+
+export type Verified = {
+  readonly version: number;
+  readonly match: boolean;
+  readonly similarity: number;
+  readonly threshold: number;
+  /** Whether the false-accept rate was counted (true) or extrapolated. */
+  readonly promised: boolean;
+  /** How many the threshold rests on. */
+  readonly impostors: number;
+};
+
+export type Failure = {
+  readonly ok: false;
+  readonly code: 'not_found' | 'unknown_label' | 'conflict' | 'unprocessable' | 'nothing_to_predict';
+  readonly detail: string;
+};
 export type Outcome<T> = { readonly ok: true; readonly value: T } | Failure;
 
 /** Every method is serialised by the object; all are safe to repeat with the same ids. */
@@ -101,6 +152,8 @@ export interface ClassifierObject {
   /** The active head, or nothing new when the caller already holds `known`. */
   servedHead(known: number | null): Promise<ServedHead | { unchanged: true; version: number }>;
   headOf(version: number): Promise<Outcome<ServedHead>>;
+  /** Is this of that label? Compared with the label's examples and with what impostors (background, other labels) reach; see learning/verification.ts. */
+  verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }): Promise<Outcome<Verified>>;
   listVersions(): Promise<VersionInfo[]>;
   activateVersion(n: number): Promise<Outcome<VersionInfo>>;
   /** Idempotent by job: the second call with the same job answers what the first one did. */
@@ -113,6 +166,24 @@ export interface ClassifierObject {
     examples: ExampleInfo[];
     falseRejectRate: number | null;
   }>;
+  /** Which of these inputs (by SHA-256) are neither waiting for review nor examples. */
+  newToReview(sha256s: readonly string[]): Promise<string[]>;
+  /** Keeps what is new and drops the oldest beyond `max`; `droppedKeys` are the originals of those dropped. */
+  keepForReview(items: readonly NewReviewItem[], max: number): Promise<{ kept: string[]; droppedKeys: string[] }>;
+  /** Newest first. */
+  listReview(page: { limit: number; after: string | null }): Promise<{ data: ReviewItemInfo[]; hasMore: boolean }>;
+  getReviewItem(id: string): Promise<ReviewItemInfo | null>;
+  /** Exactly once: a second call is a `conflict` that names the example. `tuned`: in place of the embedding that was kept. */
+  enrollReviewed(
+    id: string,
+    said: { labels: readonly string[]; tuned: { model: string; embedding: Float32Array } | null },
+    newLabels: readonly { name: string; embedding: Float32Array | null }[],
+  ): Promise<Outcome<EnrolledFromReview>>;
+  dropReviewItem(id: string): Promise<Outcome<{ objectKey: string | null }>>;
+  /** Takes predictions into the open window; judges it when it is full. The answer is the alarms that nobody has settled yet. */
+  observe(observed: Observed): Promise<readonly DriftAlarm[]>;
+  /** The alarm was told. */
+  settleDrift(event: string): Promise<void>;
   report(): Promise<unknown>;
   destroy(): Promise<{ objectKeys: string[] }>;
 }

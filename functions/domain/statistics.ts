@@ -49,7 +49,7 @@ export function signTest(wins: number, losses: number): number {
 }
 
 /** A standard normal number (Box and Muller 1958). */
-function normal(random: Random): number {
+export function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 

@@ -9,6 +9,8 @@ import type {
   ExampleInfo,
   Failure,
   NewExample,
+  NewReviewItem,
+  Observed,
   Outcome,
   ServedHead,
   TrainedVersion,
@@ -17,19 +19,25 @@ import type {
 import { parseSettings, type Bindings } from '../env.ts';
 import { makeObjects } from '../objects/objects.ts';
 import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
-import { solveVersion, warningsFor } from './learn.ts';
+import { DriftMonitor, driftState, settleDrift } from './drift.ts';
+import { enrollInto } from './enroll.ts';
+import { solveVersion } from './learn.ts';
 import { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { PLAIN } from './records.ts';
 import { makeReport } from './report.ts';
+import * as queue from './review-queue.ts';
 import { activateVersion, takeTrained } from './take-version.ts';
 import { migrate } from './tables.ts';
+import { Verifier } from './verify.ts';
 
 const failure = (code: Failure['code'], detail: string): Failure => ({ ok: false, code, detail });
 
 export class Classifier extends DurableObject<Bindings> implements ClassifierObject {
   readonly #sql: SqlStorage;
   readonly #ledger: Ledger;
+  readonly #verifier = new Verifier();
+  readonly #drift = new DriftMonitor();
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
@@ -58,19 +66,7 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     const config = await this.#ready();
     const wrong = examples.find((e) => e.base.length !== config.dimension);
     if (wrong) return failure('unprocessable', `Example ${wrong.id} has ${wrong.base.length} values, expected ${config.dimension}.`);
-    return this.#ledger.write(() => {
-      const before = records.membersAt(this.#sql, null, null).filter((m) => !examples.some((e) => e.id === m.id));
-      for (const label of newLabels) records.addLabel(this.#sql, label);
-      const since = records.latestVersion(this.#sql) + 1;
-      let added = 0;
-      for (const e of examples) {
-        for (const name of e.labels) records.addLabel(this.#sql, { name, embedding: null });
-        if (records.insertExample(this.#sql, e, since, 'enrolled', Date.now())) added++;
-      }
-      const recipe = this.#ledger.activeRecipe();
-      const { version, solved } = added > 0 ? this.#ledger.solveNext(recipe) : { version: records.activeVersion(this.#sql), solved: null };
-      return { ok: true as const, value: { version, warnings: warningsFor(examples, before, config, this.#ledger.background(recipe), solved) } };
-    });
+    return this.#ledger.write(() => ({ ok: true as const, value: enrollInto(this.#ledger, config, examples, newLabels) }));
   }
 
   async listExamples(page: { limit: number; after: string | null; label: string | null }) {
@@ -136,6 +132,13 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return { ok: true, value: this.#ledger.served(version) };
   }
 
+  async verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }) {
+    // Another isolate may not know yet that the classifier was deleted.
+    if (!records.readConfig(this.#sql)) return failure('not_found', 'There is no such classifier.');
+    await this.#ready();
+    return this.#verifier.verify(this.#ledger, asked);
+  }
+
   async listVersions() {
     return records.selectVersions(this.#sql, records.readConfig(this.#sql)?.backbone ?? null);
   }
@@ -157,23 +160,64 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return { version, model, head, examples, falseRejectRate: this.#ledger.config().falseRejectRate };
   }
 
+  async newToReview(sha256s: readonly string[]) {
+    return queue.newToReview(this.#sql, sha256s);
+  }
+
+  async keepForReview(items: readonly NewReviewItem[], max: number) {
+    // A prediction that was answered before the classifier was deleted must not fill its empty tables.
+    if (!records.readConfig(this.#sql)) return { kept: [], droppedKeys: [] };
+    return this.#ledger.write(() => queue.keepForReview(this.#sql, items, max, Date.now()));
+  }
+
+  async listReview(page: { limit: number; after: string | null }) {
+    const data = queue.listReview(this.#sql, { ...page, limit: page.limit + 1 });
+    return { data: data.slice(0, page.limit), hasMore: data.length > page.limit };
+  }
+
+  async getReviewItem(id: string) {
+    return queue.getReviewItem(this.#sql, id);
+  }
+
+  async enrollReviewed(
+    id: string,
+    said: { labels: readonly string[]; tuned: { model: string; embedding: Float32Array } | null },
+    newLabels: readonly { name: string; embedding: Float32Array | null }[],
+  ) {
+    await this.#ready();
+    return this.#ledger.write(() => queue.enrollReviewed(this.#ledger, id, said, newLabels));
+  }
+
+  async dropReviewItem(id: string) {
+    return queue.dropReviewItem(this.#sql, id);
+  }
+
+  async observe(observed: Observed) {
+    // Predictions that were answered before the classifier was deleted.
+    if (!records.readConfig(this.#sql)) return [];
+    await this.#ready();
+    return this.#ledger.write(() => this.#drift.observe(this.#ledger, observed, new Date().toISOString()));
+  }
+
+  async settleDrift(event: string) {
+    settleDrift(this.#sql, event);
+  }
+
   async report(): Promise<unknown> {
     const config = await this.#ready();
     const labels = records.selectLabels(this.#sql);
     const recipe = this.#ledger.activeRecipe();
     const names = labels.map((l) => l.name);
-    return makeReport(
-      records.activeVersion(this.#sql),
-      labels,
-      solveVersion(this.#sql, config, names, recipe, this.#ledger.background(recipe), null),
-    );
+    const solved = solveVersion(this.#sql, config, names, recipe, this.#ledger.background(recipe), null);
+    return { ...makeReport(records.activeVersion(this.#sql), labels, solved), drift: driftState(this.#sql) };
   }
 
   async destroy() {
     const all = records.selectExamples(this.#sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null });
+    const waiting = queue.listReview(this.#sql, { limit: Number.MAX_SAFE_INTEGER, after: null });
     await this.ctx.storage.deleteAll();
     migrate(this.ctx.storage);
-    return { objectKeys: all.flatMap((e) => e.objectKey ?? []) };
+    return { objectKeys: [...all, ...waiting].flatMap((e) => e.objectKey ?? []) };
   }
 
   /** Everything that a change needs and that takes I/O. */

@@ -11,6 +11,8 @@ const STEPS = [
    CREATE TABLE versions (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, labels TEXT NOT NULL, recipe TEXT NOT NULL, evidence TEXT NOT NULL,
      parent INTEGER, job TEXT UNIQUE, created_at INTEGER NOT NULL);
    CREATE TABLE blobs (key TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (key, part));`,
+  `CREATE TABLE review (id TEXT PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, base BLOB NOT NULL, tuned BLOB, tuned_model TEXT, content_type TEXT,
+     object_key TEXT, prediction TEXT NOT NULL, created_at INTEGER NOT NULL);`,
 ] as const;
 
 /** Rows of SQLite in a Durable Object hold at most 2 MB. */
@@ -60,6 +62,6 @@ export function deleteBlob(sql: SqlStorage, key: string): void {
 }
 
 /** An exact copy of a view's bytes, as SQLite wants them. */
-export function toBuffer(view: Uint8Array | Float32Array): ArrayBuffer {
+export function toBuffer(view: Uint8Array | Float32Array | Float64Array): ArrayBuffer {
   return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer;
 }

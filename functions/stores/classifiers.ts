@@ -1,5 +1,6 @@
-/** The row of a classifier: what never changes about it, and its name. Examples, versions and labels are its Durable Object's. */
+/** The row of a classifier: what never changes about it, its name and its review rule. Examples, versions and labels are its Durable Object's. */
 import { and, desc, eq, isNull, lt } from 'drizzle-orm';
+import type { ReviewRule } from '../../shared/wire/review.ts';
 import type { Database } from '../db/database.ts';
 import { classifiers } from '../db/schema.ts';
 
@@ -13,6 +14,8 @@ export type StoredClassifier = {
   readonly task: 'single_label' | 'multi_label';
   /** null: never answers unknown. */
   readonly falseRejectRate: number | null;
+  /** null: no review queue. */
+  readonly review: ReviewRule | null;
   readonly createdAt: number;
 };
 
@@ -25,6 +28,7 @@ const toClassifier = (row: typeof classifiers.$inferSelect): StoredClassifier =>
   dimension: row.dimension,
   task: row.task,
   falseRejectRate: row.falseRejectRate === null ? null : Number(row.falseRejectRate),
+  review: row.review,
   createdAt: row.createdAt,
 });
 
@@ -57,11 +61,12 @@ export async function updateClassifier(
   db: Database,
   tenant: string,
   id: string,
-  change: { name?: string; falseRejectRate?: number | null },
+  change: { name?: string; falseRejectRate?: number | null; review?: ReviewRule | null },
 ): Promise<StoredClassifier | null> {
   const set = {
     ...(change.name === undefined ? {} : { name: change.name }),
     ...(change.falseRejectRate === undefined ? {} : { falseRejectRate: asText(change.falseRejectRate) }),
+    ...(change.review === undefined ? {} : { review: change.review }),
   };
   const [row] = await db.update(classifiers).set(set).where(own(tenant, id)).returning();
   return row ? toClassifier(row) : null;

@@ -1,6 +1,7 @@
 /** Bodies of `/v1/classifiers`, their labels and versions. */
 import { z } from 'zod';
 import { Modality } from '../catalogue.ts';
+import { ReviewRule } from './review.ts';
 import { LABEL_NAME_MAX_CHARS, LABELS_MAX, VECTOR_MAX_DIMENSION } from '../limits.ts';
 
 /** Labels are compared exactly, so two spellings of one Unicode text must not make two labels: NFC, no blanks around, no control characters. */
@@ -35,13 +36,18 @@ export const CreateClassifier = z
       .max(LABELS_MAX)
       .default([]),
     unknown: UnknownRule.nullable().default({ false_reject_rate: DEFAULT_FALSE_REJECT_RATE }).meta({ description: 'null: never answer unknown.' }),
+    review: ReviewRule.nullable().default(null),
   })
   .meta({ id: 'CreateClassifier' });
 export type CreateClassifier = z.infer<typeof CreateClassifier>;
 
 export const UpdateClassifier = z
-  .strictObject({ name: z.string().trim().min(1).max(200).optional(), unknown: UnknownRule.nullable().optional() })
-  .refine((change) => change.name !== undefined || change.unknown !== undefined, 'Give "name" or "unknown".')
+  .strictObject({
+    name: z.string().trim().min(1).max(200).optional(),
+    unknown: UnknownRule.nullable().optional(),
+    review: ReviewRule.nullable().optional(),
+  })
+  .refine((change) => Object.values(change).some((value) => value !== undefined), 'Give "name", "unknown" or "review".')
   .meta({ id: 'UpdateClassifier' });
 export type UpdateClassifier = z.infer<typeof UpdateClassifier>;
 
@@ -58,6 +64,8 @@ export const Classifier = z
     dimension: z.number().int(),
     task: Task,
     unknown: UnknownRule.nullable(),
+    /** Which predictions are kept for a person to look at; null: none. */
+    review: ReviewRule.nullable(),
     /** The version being served. */
     version: z.number().int(),
     /** The fine-tuned model that this version runs on; null for the plain backbone. */

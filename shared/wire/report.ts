@@ -1,5 +1,6 @@
 /** Body of `GET /v1/classifiers/{id}/report`: every example is left out once and judged by a head that never saw it. */
 import { z } from 'zod';
+import { Drift } from './drift.ts';
 
 const Share = z.number().min(0).max(1);
 const Interval = z.object({ low: Share, high: Share });
@@ -17,6 +18,8 @@ export const Report = z
     /** Examples that look as if they belong to another label, the surest first. */
     label_issues: z.array(z.object({ example_id: z.string(), label: z.string(), suggested: z.string(), probability: Share })),
     balance: z.object({ smallest: z.number().int(), largest: z.number().int() }),
+    /** Whether the inputs of predictions are still like the enrolled ones. */
+    drift: Drift,
     /** What was tried for the head, and with what result. */
     evidence: z.unknown(),
   })

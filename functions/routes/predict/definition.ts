@@ -1,12 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { ManyPredictRequest, Prediction, PredictionList, PredictQuery, PredictRequest } from '../../../shared/wire/predictions.ts';
+import { Verification, VerifyRequest } from '../../../shared/wire/verification.ts';
 import { requireScope } from '../../http/auth.ts';
 import { problemResponses } from '../../http/problems.ts';
 import { accepts, jsonAnswer, jsonInput, PICTURE_TYPES } from '../../http/route-parts.ts';
 
 const tags = ['Predictions'];
 const raw = { schema: { type: 'string' as const, format: 'binary' } };
-const problems = problemResponses(
+const refusals = [
   'not_found',
   'nothing_to_predict',
   'malformed_json',
@@ -19,7 +20,8 @@ const problems = problemResponses(
   'picture_too_large',
   'text_invalid',
   'dimension_mismatch',
-);
+] as const;
+const problems = problemResponses(...refusals);
 const timing = {
   'Server-Timing': { description: '`decode`, `embed`, `score` and `queue` in milliseconds.', schema: { type: 'string' as const } },
 };
@@ -60,4 +62,20 @@ export const predictManyRoute = createRoute({
   middleware: [requireScope('predict')],
   request: { body: jsonInput(ManyPredictRequest) },
   responses: { 200: { ...jsonAnswer(PredictionList, 'One prediction a classifier, in the order asked.'), headers: timing }, ...problems },
+});
+
+export const verifyRoute = createRoute({
+  method: 'post',
+  path: '/v1/classifiers/{id}/verify',
+  operationId: 'verify',
+  tags,
+  summary: 'Is this of that label?',
+  description:
+    'Works from one example on. The threshold is the similarity that at most `false_accept_rate` of impostors reach: the background and the examples of other labels. A rate too low for their number is extrapolated, and `promised` is false.',
+  middleware: [requireScope('predict')],
+  request: { params: z.object({ id: z.string() }), body: jsonInput(VerifyRequest) },
+  responses: {
+    200: { ...jsonAnswer(Verification, 'Whether it matches, and what that rests on.'), headers: timing },
+    ...problemResponses(...refusals, 'unknown_label'),
+  },
 });

@@ -1,21 +1,29 @@
-/** `POST /v1/classifiers/{id}/predict` and `POST /v1/predict`. */
+/** `POST /v1/classifiers/{id}/predict`, `POST /v1/classifiers/{id}/verify` and `POST /v1/predict`. */
 import type { Context } from 'hono';
-import { PredictRequest } from '../../../shared/wire/predictions.ts';
+import { PredictRequest, type Prediction } from '../../../shared/wire/predictions.ts';
 import { tenantOf } from '../../http/auth.ts';
 import type { HttpEnv } from '../../http/context.ts';
 import { listAnswer } from '../../http/pages.ts';
 import { jsonBody } from '../../http/route-parts.ts';
 import { newRouter } from '../../http/router.ts';
 import { loadForPrediction } from '../../usecases/classifiers/load-classifier.ts';
+import { afterPredictions } from '../../usecases/predict/after-prediction.ts';
 import { predictMany } from '../../usecases/predict/predict-many.ts';
-import { predict, type Timings } from '../../usecases/predict/predict.ts';
+import { predict, type Answered, type Timings } from '../../usecases/predict/predict.ts';
 import { recordPredictions } from '../../usecases/usage/record-predictions.ts';
-import { predictManyRoute, predictRoute } from './definition.ts';
+import { verify } from '../../usecases/predict/verify.ts';
+import { predictManyRoute, predictRoute, verifyRoute } from './definition.ts';
 import { fromJson, fromRaw } from './read-prediction.ts';
 
-/** Counts the predictions and says where the time went (Server-Timing, milliseconds). */
-function account(c: Context<HttpEnv>, count: number, timings: Timings): void {
-  recordPredictions(c.get('deps'), tenantOf(c), count, (work) => c.executionCtx.waitUntil(work));
+/** Leaves what is to be done after the answer to the background, and answers the predictions alone. */
+function settle(c: Context<HttpEnv>, answered: readonly Answered[], timings: Timings): Prediction[] {
+  afterPredictions(c.get('deps'), tenantOf(c), answered, (work) => c.executionCtx.waitUntil(work));
+  tellTimings(c, timings);
+  return answered.map(({ prediction }) => prediction);
+}
+
+/** Where the time went (Server-Timing, milliseconds). */
+function tellTimings(c: Context<HttpEnv>, timings: Timings): void {
   const parts = (['decode', 'queue', 'embed', 'score'] as const).map((part) => `${part};dur=${timings[part].toFixed(2)}`);
   c.header('Server-Timing', parts.join(', '));
 }
@@ -26,15 +34,22 @@ export const predictRoutes = newRouter()
     const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase() ?? '';
     const query = c.req.valid('query');
     const asked = type === 'application/json' ? fromJson(jsonBody(c, PredictRequest), query) : await fromRaw(c, type, query);
-    const { predictions, timings } = await predict(c.get('deps'), classifier, asked.inputs, (read) => read(classifier), asked.options);
-    account(c, predictions.length, timings);
+    const { answered, timings } = await predict(c.get('deps'), classifier, asked.inputs, (read) => read(classifier), asked.options);
+    const predictions = settle(c, answered, timings);
     const [first] = predictions;
     return !asked.isList && first
       ? c.json(first, 200)
       : c.json({ ...listAnswer(predictions, false, null), has_more: false as const, next_cursor: null }, 200);
   })
   .openapi(predictManyRoute, async (c) => {
-    const { predictions, timings } = await predictMany(c.get('deps'), tenantOf(c), c.req.valid('json'));
-    account(c, predictions.length, timings);
+    const { answered, timings } = await predictMany(c.get('deps'), tenantOf(c), c.req.valid('json'));
+    const predictions = settle(c, answered, timings);
     return c.json({ object: 'list' as const, data: predictions, has_more: false as const, next_cursor: null }, 200);
+  })
+  .openapi(verifyRoute, async (c) => {
+    const classifier = await loadForPrediction(c.get('deps'), tenantOf(c), c.req.valid('param').id);
+    const { verification, timings } = await verify(c.get('deps'), classifier, c.req.valid('json'));
+    recordPredictions(c.get('deps'), tenantOf(c), 1, (work) => c.executionCtx.waitUntil(work));
+    tellTimings(c, timings);
+    return c.json(verification, 200);
   });

@@ -21,6 +21,7 @@ export async function createClassifier(deps: Needs, tenant: string, input: Creat
     dimension: on.dimension,
     task: input.task,
     falseRejectRate: input.unknown?.false_reject_rate ?? null,
+    review: input.review,
     createdAt: deps.now(),
   };
   const labels = await embedLabels(

@@ -16,8 +16,8 @@ const HELD_MAX = 10_000;
 const held = new Map<string, { row: StoredClassifier; readAt: number }>();
 
 /**
- * The same for predictions, which must not touch D1 each time: what a prediction needs of the row never changes. A deletion in another isolate is
- * noticed within KEY_CACHE_TTL_SECONDS, like a revoked key.
+ * The same for predictions, which must not touch D1 each time: what an answer needs of the row never changes. A deletion or another review rule
+ * through another isolate is noticed within KEY_CACHE_TTL_SECONDS, like a revoked key.
  */
 export async function loadForPrediction(deps: Pick<Deps, 'db' | 'now'>, tenant: string, id: string): Promise<StoredClassifier> {
   const found = held.get(id);
@@ -30,7 +30,7 @@ export async function loadForPrediction(deps: Pick<Deps, 'db' | 'now'>, tenant: 
   return row;
 }
 
-/** For a deletion through this isolate. */
+/** For a change or deletion through this isolate. */
 export function forgetForPrediction(id: string): void {
   held.delete(id);
 }
@@ -54,6 +54,7 @@ export function toClassifier(row: StoredClassifier, description: Description): C
     dimension: row.dimension,
     task: row.task,
     unknown: row.falseRejectRate === null ? null : { false_reject_rate: row.falseRejectRate },
+    review: row.review,
     version: description.version,
     model: description.model,
     labels: description.labels.map(({ name, description: words, examples }) => ({ name, description: words, examples })),

@@ -5,9 +5,15 @@ import { insertEvent, insertEventIfChanged } from '../../stores/events.ts';
 
 export type Happening = { readonly tenant: string; readonly type: EventType; readonly data: unknown };
 
-/** Writes one event on its own. Use `eventStatementIfChanged` when another row changes with it. */
-export async function recordEvent(deps: Pick<Deps, 'db' | 'newId' | 'now' | 'deliveries'>, happening: Happening): Promise<{ id: string }> {
-  const id = deps.newId('event');
+/**
+ * Writes one event on its own. Use `eventStatementIfChanged` when another row changes with it.
+ * @param id of an event that may be told more than once and happened once
+ */
+export async function recordEvent(
+  deps: Pick<Deps, 'db' | 'newId' | 'now' | 'deliveries'>,
+  happening: Happening,
+  id = deps.newId('event'),
+): Promise<{ id: string }> {
   await insertEvent(deps.db, { ...happening, id, now: deps.now() });
   await wakeOutbox(deps);
   return { id };

@@ -3,13 +3,12 @@
  * Durable Object knows of them, so an example never points at nothing.
  */
 import { GraftError } from '../../../shared/errors.ts';
-import { LABELS_MAX } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
-import { sniffPicture } from '../../../shared/preprocess/sniff.ts';
 import type { EnrollAnswer } from '../../../shared/wire/examples.ts';
 import type { Deps } from '../../deps.ts';
 import type { NewExample } from '../../domain/classifier-object.ts';
 import { sha256Hex } from '../../domain/digests.ts';
+import { originalOf } from '../../domain/original.ts';
 import type { Input } from '../../domain/read-input.ts';
 import type { StoredClassifier } from '../../stores/classifiers.ts';
 import { addUsage } from '../../stores/usage.ts';
@@ -18,6 +17,7 @@ import { describeClassifier } from '../classifiers/load-classifier.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
 import { eachInput } from '../predict/each-input.ts';
 import { embedInput } from '../predict/embed-input.ts';
+import { newLabelsAmong, refuseSeveralLabels } from './new-labels.ts';
 import { keepOriginals, type Original } from './originals.ts';
 
 type Needs = Pick<Deps, 'db' | 'newId' | 'now' | 'classifier' | 'objects' | 'encoder' | 'heads'>;
@@ -37,17 +37,12 @@ export async function enrollExamples(
   at: (index: number) => string,
 ): Promise<EnrollAnswer> {
   const { labels: existing, model } = await describeClassifier(deps, classifier);
-  const known = new Set(existing.map((label) => label.name));
-  const newNames = [...new Set(items.flatMap((item) => item.labels))].filter((name) => !known.has(name));
-  if (known.size + newNames.length > LABELS_MAX)
-    throw new GraftError('unprocessable', `A classifier has at most ${LABELS_MAX} labels; this would make ${known.size + newNames.length}.`);
-
-  const read = await eachInput(items, at, async (item) => await prepare(deps, classifier, model, item));
-  const newLabels = await embedLabels(
-    deps,
-    classifier,
-    newNames.map((name) => ({ name, description: null })),
+  const named = newLabelsAmong(
+    existing,
+    items.flatMap((item) => item.labels),
   );
+  const read = await eachInput(items, at, async (item) => await prepare(deps, classifier, model, item));
+  const newLabels = await embedLabels(deps, classifier, named);
 
   const originals = read.flatMap(({ original }) => (original ? [original] : []));
   await keepOriginals(deps, originals);
@@ -83,14 +78,11 @@ async function prepare(
   model: string | null,
   item: ToEnroll,
 ): Promise<{ example: NewExample; original: Original | null }> {
-  if (classifier.task === 'single_label' && item.labels.length !== 1)
-    throw new GraftError('unprocessable', 'The classifier gives one label to each input; give one label.', { param: 'labels' });
+  refuseSeveralLabels(classifier, item.labels);
   const input = item.read();
   const id = deps.newId('example');
   const embedded = await embedInput(deps, input, { backbone: classifier.backbone, model });
-  const bytes = input.kind === 'vector' ? new Uint8Array(input.vector.buffer) : input.bytes;
-  const contentType =
-    input.kind === 'image' ? (sniffPicture(bytes)?.contentType ?? null) : input.kind === 'text' ? 'text/plain; charset=utf-8' : null;
+  const { bytes, contentType } = originalOf(input);
   const key = contentType === null ? null : objectKeys.example(classifier.tenant, classifier.id, id);
   return {
     example: {

@@ -1,19 +1,15 @@
 /** One input, many classifiers: the network runs once for each fine-tuned model among them, and once in all when there is none. */
 import { GraftError } from '../../../shared/errors.ts';
-import type { ManyPredictRequest, Prediction } from '../../../shared/wire/predictions.ts';
+import type { ManyPredictRequest } from '../../../shared/wire/predictions.ts';
 import type { Deps } from '../../deps.ts';
 import { readInput } from '../../domain/read-input.ts';
 import { loadForPrediction } from '../classifiers/load-classifier.ts';
 import { embedInput, type Embedded } from './embed-input.ts';
-import { servedHead, toPrediction, type Timings } from './predict.ts';
+import { servedHead, toPrediction, type Answered, type Timings } from './predict.ts';
 
 type Needs = Pick<Deps, 'db' | 'now' | 'encoder' | 'heads'>;
 
-export async function predictMany(
-  deps: Needs,
-  tenant: string,
-  request: ManyPredictRequest,
-): Promise<{ predictions: Prediction[]; timings: Timings }> {
+export async function predictMany(deps: Needs, tenant: string, request: ManyPredictRequest): Promise<{ answered: Answered[]; timings: Timings }> {
   const classifiers = await Promise.all(request.classifiers.map(async (id) => await loadForPrediction(deps, tenant, id)));
   const first = classifiers[0];
   if (!first) throw new GraftError('invalid_request', 'Name at least one classifier.', { param: 'classifiers' });
@@ -27,10 +23,11 @@ export async function predictMany(
   const embedded = new Map<string | null, Embedded>();
   for (const { model } of heads) if (!embedded.has(model)) embedded.set(model, await embedInput(deps, input, { backbone: first.backbone, model }));
   const started = performance.now();
-  const predictions = classifiers.map((classifier, i) => {
+  const answered = classifiers.map((classifier, i) => {
     const held = heads[i]!;
-    return toPrediction(classifier, held, embedded.get(held.model)!, request.top_k);
+    const seen = embedded.get(held.model)!;
+    return { classifier, held, input, embedded: seen, prediction: toPrediction(classifier, held, seen, request.top_k) };
   });
   const sum = (part: 'decode' | 'embed' | 'queue') => [...embedded.values()].reduce((total, e) => total + e.timings[part], 0);
-  return { predictions, timings: { decode: sum('decode'), embed: sum('embed'), queue: sum('queue'), score: performance.now() - started } };
+  return { answered, timings: { decode: sum('decode'), embed: sum('embed'), queue: sum('queue'), score: performance.now() - started } };
 }

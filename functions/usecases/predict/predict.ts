@@ -10,6 +10,14 @@ import { eachInput } from './each-input.ts';
 import { embedInput, type Embedded } from './embed-input.ts';
 
 export type Timings = { decode: number; embed: number; queue: number; score: number };
+/** A prediction with what it was made from, for what happens after the answer. */
+export type Answered = {
+  readonly classifier: StoredClassifier;
+  readonly held: HeldHead;
+  readonly input: Input;
+  readonly embedded: Pick<Embedded, 'base' | 'tuned'>;
+  readonly prediction: Prediction;
+};
 export type PredictOptions = {
   readonly topK: number | undefined;
   readonly minVersion: number;
@@ -24,19 +32,20 @@ export async function predict<T>(
   inputs: readonly T[],
   read: (input: T) => Input,
   options: PredictOptions,
-): Promise<{ predictions: Prediction[]; timings: Timings }> {
+): Promise<{ answered: Answered[]; timings: Timings }> {
   const held = await servedHead(deps, classifier.id, options.minVersion);
   const timings: Timings = { decode: 0, embed: 0, queue: 0, score: 0 };
   const on = { backbone: classifier.backbone, model: held.model };
-  const predictions = await eachInput(inputs, options.at, async (input) => {
-    const embedded = await embedInput(deps, read(input), on);
+  const answered = await eachInput(inputs, options.at, async (item) => {
+    const input = read(item);
+    const embedded = await embedInput(deps, input, on);
     const started = performance.now();
     const prediction = toPrediction(classifier, held, embedded, options.topK);
     for (const part of ['decode', 'embed', 'queue'] as const) timings[part] += embedded.timings[part];
     timings.score += performance.now() - started;
-    return prediction;
+    return { classifier, held, input, embedded, prediction };
   });
-  return { predictions, timings };
+  return { answered, timings };
 }
 
 /** Throws `nothing_to_predict` while there is no head. */
