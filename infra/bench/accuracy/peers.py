@@ -3,6 +3,7 @@
 import json
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -37,7 +38,7 @@ def softmax_confidence(model: object, x: np.ndarray) -> np.ndarray:
 rows = load_file(sys.argv[1])["rows"].astype(np.float64)
 rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 result = []
-for shots, all_episodes in json.load(open(sys.argv[2])):
+for shots, all_episodes in json.loads(Path(sys.argv[2]).read_text()):
     for e in all_episodes:
         line: dict[str, object] = {"shots": shots, "accuracy": {}}
         for name, model in peers(shots).items():

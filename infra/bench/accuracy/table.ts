@@ -65,7 +65,7 @@ export function printAll(cells: readonly Cell[], episodes: number): string {
       plain(served.ece),
     ];
   });
-  const at8 = cells.filter((c) => c.shots === 8 && (c.ours.true ?? c.ours.none)?.auroc != null);
+  const at8 = cells.filter((c) => c.shots === 8 && ((c.ours.true ?? c.ours.none)?.auroc ?? null) !== null);
   const unknown =
     at8.length > 0 ? `AUROC for unknowns at 8 shots, mean: ${mean(at8.map((c) => (c.ours.true ?? c.ours.none)!.auroc!)).toFixed(3)}\n` : '';
   return `\n${episodes} seeded episodes a cell, accuracy in % with 95 % interval\n\n${table([head, ...rows])}\n\n${overall(cells, 'image')}${overall(cells, 'text')}${unknown}`;
