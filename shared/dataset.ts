@@ -34,6 +34,8 @@ export const DatasetManifest = z
     /** sha256 over the sha256 of `dataset.safetensors` and of `rows.jsonl`, hex, joined by a newline. */
     digest: z.string(),
     files: z.array(BlobFile),
+    /** Datasets with several tasks: tensors `tasks.<i>` I32 [n] hold the labels of task i (−1: none); `labels` is the first task. */
+    tasks: z.array(z.object({ name: z.string(), labels: z.array(z.string()) })).default([]),
     /** Rows that were left out, and warnings (duplicates, conflicts); the first 1,000. */
     errors: z.array(ErrorDetail),
     error_count: z.number().int().nonnegative(),

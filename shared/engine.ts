@@ -4,7 +4,9 @@
  * 4 out of memory (retry with a smaller batch), anything else a crash (retry). JSON Schema for the engine is generated from this file.
  */
 import { z } from 'zod';
+import { Advice } from './advice.ts';
 import { MethodType } from './jobs.ts';
+import { Inspection } from './quality.ts';
 
 export const ENGINE_PROTOCOL = 1;
 
@@ -19,29 +21,85 @@ export const MethodOptions = z
     /** How much of the backbone is trained: only heads, the tail (last blocks) or everything. */
     depth: z.enum(['head', 'last_blocks', 'full']).optional(),
     augment_views: z.number().int().min(1).max(16).optional(),
+    /** How many blocks of the network are trained, counted from the end; beyond the tail the whole network is shipped. Instead of `depth`. */
+    last_blocks: z.number().int().min(1).max(16).optional(),
+    /** Learning rate of each block as a share of the block above it (discriminative rates, Howard & Ruder 2018); 1: the same everywhere. */
+    layer_decay: z.number().positive().max(1).optional(),
+    /** Blocks are unfrozen one by one from the end over the first half of the epochs (Howard & Ruder 2018). */
+    gradual_unfreezing: z.boolean().optional(),
+    /** Epochs in which only the head learns, before the network does (LP-FT, Kumar et al. 2022). */
+    probe_epochs: z.number().int().min(0).max(100).optional(),
+    /** Strength of the pull towards the starting weights (L2-SP, Li et al. 2018); 0: none. */
+    l2_sp: z.number().min(0).max(10).optional(),
+    /** α of mixup's Beta(α, α) (Zhang et al. 2018); 0: none. Pictures only. */
+    mixup: z.number().min(0).max(1).optional(),
+    /** Decay of the exponential moving average of the weights that is served; 0: the last weights. */
+    ema: z.number().min(0).max(0.9999).optional(),
+    /** Share of all steps in which the rate grows from 0. */
+    warmup: z.number().min(0).max(0.5).optional(),
+    /** Stop after this many epochs without a smaller loss on rows set aside from the training rows; 0: never. */
+    early_stopping: z.number().int().min(0).max(100).optional(),
+    class_weights: z.enum(['balanced', 'none']).optional(),
+    /** domain_adaptation: which discrepancy is made small (Sun & Saenko 2016; Long et al. 2015; Li et al. 2017). */
+    alignment: z.enum(['coral', 'mmd', 'adabn']).optional(),
+    /** Weight of the alignment or domain loss at its full strength. */
+    alignment_weight: z.number().min(0).max(100).optional(),
+    /** domain_confusion: how many runs, each with its own seed. */
+    seeds: z.number().int().min(1).max(10).optional(),
+    /** multi_task: the task that a classifier gets; the first one when absent. */
+    task: z.string().min(1).max(64).optional(),
+    /** zero_shot: labels that are never trained on, though the dataset has rows of them; they are what it is judged by. */
+    unseen_labels: z.array(z.string()).max(1_000).optional(),
+    /** zero_shot: the mapping into the label space (Romera-Paredes & Torr 2015; Frome et al. 2013). */
+    mapping: z.enum(['eszsl', 'devise']).optional(),
   })
+  .refine((m) => m.depth === undefined || m.last_blocks === undefined, { message: 'Give "depth" or "last_blocks", not both.', path: ['last_blocks'] })
   .meta({ id: 'MethodOptions' });
 export type MethodOptions = z.infer<typeof MethodOptions>;
+
+/** `dataset.safetensors` of a dataset with its label names; `tasks` names the tensors `tasks.<i>` beside `labels` (−1: no label for this task). */
+const EngineDataset = z.object({
+  arrays: z.string(),
+  labels: z.array(z.string()),
+  tasks: z.array(z.object({ name: z.string(), labels: z.array(z.string()) })).default([]),
+});
 
 export const EngineSpec = z
   .object({
     protocol: z.literal(ENGINE_PROTOCOL),
+    /** `train`: a model; `advise`: what, when and how to transfer; `inspect`: the quality of a dataset. */
+    action: z.enum(['train', 'advise', 'inspect']).default('train'),
     job: z.string(),
     seed: z.number().int(),
     modality: z.enum(['image', 'text']),
     method: MethodOptions,
     /** Path of `dataset.safetensors` and its label names. */
-    dataset: z.object({ arrays: z.string(), labels: z.array(z.string()) }),
+    dataset: EngineDataset,
+    /** Rows of `dataset` that are not used at all (the caller excluded them by their quality). */
+    exclude_rows: z.array(z.number().int().nonnegative()).default([]),
+    /** Another dataset whose labelled rows are what is held out; all of `dataset` is then for training. */
+    validation: EngineDataset.nullable().default(null),
+    /** The target domain, unlabelled or partly labelled; its held-out rows (labelled, validation or test) are what a model is judged by when there are any. */
+    target: EngineDataset.nullable().default(null),
     /** Examples enrolled in the classifier, decoded by the host like a dataset (same tensors without `split`), never held out. `labels` index into `dataset.labels` after those not in it were appended to `labels`. */
     enrolled: z.object({ arrays: z.string(), ids: z.array(z.string()), labels: z.array(z.string()) }).nullable(),
     /** The head being served now (safetensors, head-file.ts) and, when it is a trained one, its tail graph. */
     incumbent: z.object({ head: z.string(), tail: z.string().nullable() }).nullable(),
     /** Folder with manifest.json and the files that it names. */
     backbone: z.object({ id: z.string(), dir: z.string() }),
+    /** advise: every backbone of the modality, `backbone` among them. */
+    backbones: z.array(z.object({ id: z.string(), dir: z.string() })).default([]),
+    /** zero_shot and label-name heads: the text backbone, and safetensors `input_ids` I32 [labels, 128], `lengths` I32 of what each label is called, in the order of `dataset.labels`. */
+    label_texts: z.object({ backbone_dir: z.string(), tokens: z.string() }).nullable().default(null),
     checkpoint: z.string().nullable(),
     out_dir: z.string(),
     device: z.enum(['auto', 'cpu', 'cuda']),
-    limits: z.object({ threads: z.number().int().min(1), max_seconds: z.number().positive().nullable() }),
+    /** `processes` > 1: data-parallel training (torchrun; gloo on CPUs, nccl on GPUs) with the same result as one. */
+    limits: z.object({
+      threads: z.number().int().min(1),
+      max_seconds: z.number().positive().nullable(),
+      processes: z.number().int().min(1).default(1),
+    }),
     /** Requested false-reject rate of the open-set rule; null for none. */
     false_reject_rate: z.number().min(0).max(0.5).nullable(),
   })
@@ -61,18 +119,25 @@ export const Progress = z
 export type Progress = z.infer<typeof Progress>;
 
 /** Per held-out row, one value each, all arrays of the same length. Predictions index `HeldOut.labels`; −1 is "not a label this one knows". */
+const Answers = z.object({ prediction: z.array(z.number().int()), confidence: z.array(z.number()) });
 export const HeldOut = z
   .object({
     split: z.enum(['validation', 'test']),
     labels: z.array(z.string()),
     rows: z.array(z.number().int()),
     truth: z.array(z.number().int()),
-    candidate: z.object({ prediction: z.array(z.number().int()), confidence: z.array(z.number()) }),
-    incumbent: z.object({ prediction: z.array(z.number().int()), confidence: z.array(z.number()) }).nullable(),
+    candidate: Answers,
+    incumbent: Answers.nullable(),
     /** Ridge head on the frozen base embedding, fitted on the same training rows. */
-    frozen: z.object({ prediction: z.array(z.number().int()), confidence: z.array(z.number()) }),
+    frozen: Answers,
     /** Majority class of the training rows. */
-    baseline: z.object({ prediction: z.array(z.number().int()), confidence: z.array(z.number()) }),
+    baseline: Answers,
+    /** Label names alone, through the text backbone; null where it was not asked for or cannot be. */
+    zero_shot: Answers.nullable().default(null),
+    /** The same network from random weights; null where it was not asked for. */
+    scratch: Answers.nullable().default(null),
+    /** The same method without its adaptation (domain_adaptation, domain_confusion); null for others. */
+    source_only: Answers.nullable().default(null),
   })
   .meta({ id: 'HeldOut' });
 export type HeldOut = z.infer<typeof HeldOut>;
@@ -81,8 +146,18 @@ export const ArtifactName = z.enum([
   'head.safetensors',
   'tail.onnx',
   'tail.onnx.data',
+  'trunk.onnx',
+  'trunk.onnx.data',
   'embeddings.safetensors',
   'weights.safetensors',
+  'head.tfjs.json',
+  'head.tfjs.bin',
+  'model-card.md',
+  'learning-curve.svg',
+  'confusion.svg',
+  'reliability.svg',
+  'classes.svg',
+  'heads.safetensors',
   'manifest.json',
 ]);
 export type ArtifactName = z.infer<typeof ArtifactName>;
@@ -92,6 +167,22 @@ export type ArtifactName = z.infer<typeof ArtifactName>;
  * (at most 5,000, balanced over classes), `labels` I32 [n], `rows` I32 [n] (row in the frozen dataset); and `enrolled.base`, `enrolled.tuned` in the order of
  * `spec.enrolled.ids`. `background.tuned` F32 [m, d]: the background examples through the tuned tail.
  */
+/** multi_task: one task beside the same task trained alone on the same rows; `interval`: 95 %, paired bootstrap on the held-out rows. */
+export const TaskResult = z
+  .object({
+    name: z.string(),
+    labels: z.array(z.string()),
+    held_out_rows: z.number().int(),
+    accuracy: z.number(),
+    single_task_accuracy: z.number(),
+    difference: z.number(),
+    interval: z.object({ low: z.number(), high: z.number() }),
+    /** The tasks hurt each other here beyond doubt. */
+    negative_transfer: z.boolean(),
+  })
+  .meta({ id: 'TaskResult' });
+export type TaskResult = z.infer<typeof TaskResult>;
+
 export const EngineResult = z
   .object({
     method: z.object({ asked: MethodType, used: z.string() }),
@@ -108,6 +199,12 @@ export const EngineResult = z
     device: z.string(),
     /** Loss at the end of each epoch. */
     losses: z.array(z.number()),
+    /** Which network serves the tuned part: none of its own, a tail over the shared trunk, or a whole one. */
+    network: z.enum(['base', 'tail', 'whole']).default('base'),
+    /** multi_task only. */
+    tasks: z.array(TaskResult).default([]),
+    /** What a method wants to be known by, in its own names: validators, per-seed accuracies, domain distances, what `auto` chose and why. */
+    evidence: z.record(z.string(), z.unknown()).default({}),
     notes: z.array(z.string()),
   })
   .meta({ id: 'EngineResult' });
@@ -115,12 +212,16 @@ export type EngineResult = z.infer<typeof EngineResult>;
 
 export const EngineLine = z
   .discriminatedUnion('type', [
-    z.object({ type: z.literal('phase'), phase: z.enum(['loading', 'embedding', 'training', 'evaluating', 'exporting']) }),
+    z.object({ type: z.literal('phase'), phase: z.enum(['loading', 'embedding', 'training', 'evaluating', 'exporting', 'advising', 'inspecting']) }),
     z.object({ type: z.literal('progress'), progress: Progress }),
     /** A complete file in `out_dir`, renamed into place before this line. */
     z.object({ type: z.literal('checkpoint'), file: z.string(), epoch: z.number().int(), sha256: z.string(), bytes: z.number().int() }),
     z.object({ type: z.literal('artifact'), name: ArtifactName, file: z.string(), sha256: z.string(), bytes: z.number().int() }),
     z.object({ type: z.literal('result'), result: EngineResult }),
+    /** action `advise` ends with this instead of `result`. */
+    z.object({ type: z.literal('advice'), advice: Advice }),
+    /** action `inspect` ends with this instead of `result`. */
+    z.object({ type: z.literal('inspection'), inspection: Inspection }),
     z.object({ type: z.literal('error'), code: z.string(), detail: z.string(), retryable: z.boolean(), blame: z.enum(['caller', 'graft']) }),
   ])
   .meta({ id: 'EngineLine' });
@@ -139,6 +240,10 @@ export const ModelManifest = z
     seed: z.number().int(),
     dataset_digest: z.string().nullable(),
     tuned: z.boolean(),
+    /** `whole`: trunk.onnx is this model's own; otherwise the base backbone's trunk feeds the tail. */
+    network: z.enum(['base', 'tail', 'whole']).default('tail'),
+    /** What it was made from and by: method, parents, code version, figures on the held-out rows, preprocessing. */
+    lineage: z.record(z.string(), z.unknown()).default({}),
     files: z.array(z.object({ name: ArtifactName, sha256: z.string(), bytes: z.number().int() })),
   })
   .meta({ id: 'ModelManifest' });

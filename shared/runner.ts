@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { BackboneManifest } from './catalogue.ts';
 import { DatasetManifest } from './dataset.ts';
+import { Advice } from './advice.ts';
 import { ArtifactName, EngineResult, MethodOptions, Progress } from './engine.ts';
+import { Inspection, QualityCode } from './quality.ts';
 
 /** A presigned GET. */
 export const Download = z.object({ url: z.string(), bytes: z.number().int().nullable(), sha256: z.string().nullable() });
@@ -18,6 +20,9 @@ export const LeaseRequest = z.object({
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;
 
+export const WorkBackbone = z.object({ manifest: BackboneManifest, files: z.record(z.string(), Download) });
+export type WorkBackbone = z.infer<typeof WorkBackbone>;
+
 export const ValidateWork = z.object({
   kind: z.literal('validate'),
   dataset: z.string(),
@@ -30,16 +35,33 @@ export const ValidateWork = z.object({
   /** Format `classifier`: originals of a classifier's examples instead of an archive. */
   examples: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), download: Download })).nullable(),
   vocabulary: Download.nullable(),
+  /** What embeds the rows for the quality report; null where no backbone is published. */
+  backbone: WorkBackbone.nullable().default(null),
 });
 export type ValidateWork = z.infer<typeof ValidateWork>;
 
+const WorkDataset = z.object({ id: z.string(), manifest: DatasetManifest, files: z.record(z.string(), Download) });
+
 export const TrainWork = z.object({
   kind: z.literal('train'),
+  /** `advise` ends with `CompleteRequest` of kind `advice` and has no artifacts. */
+  action: z.enum(['train', 'advise']).default('train'),
   job: z.string(),
   seed: z.number().int(),
   method: MethodOptions,
-  dataset: z.object({ id: z.string(), manifest: DatasetManifest, files: z.record(z.string(), Download) }),
-  backbone: z.object({ manifest: BackboneManifest, files: z.record(z.string(), Download) }),
+  dataset: WorkDataset,
+  validation: WorkDataset.nullable().default(null),
+  target: WorkDataset.nullable().default(null),
+  /** Codes of `quality.jsonl` whose rows are left out. */
+  exclude: z.array(QualityCode).default([]),
+  backbone: WorkBackbone,
+  /** advise: every backbone of the modality. */
+  backbones: z.array(WorkBackbone).default([]),
+  /** zero_shot and label names: the text backbone, and what each label of the dataset is called (its name or description). */
+  label_texts: z
+    .object({ backbone: WorkBackbone, texts: z.array(z.string()) })
+    .nullable()
+    .default(null),
   /** Examples of the classifier with a stored original; rows with the sha256 of a held-out row are left out by the host. */
   enrolled: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), sha256: z.string(), download: Download })),
   incumbent: z.object({ version: z.number().int(), head: Download, tail: Download.nullable(), tail_data: Download.nullable() }).nullable(),
@@ -96,7 +118,10 @@ export const CompleteRequest = z.discriminatedUnion('kind', [
     manifest: DatasetManifest.nullable(),
     errors: DatasetManifest.shape.errors,
     error_count: z.number().int(),
+    /** Null where nothing was inspected (no backbone, or too few rows); the issues themselves are in `quality.jsonl`. */
+    inspection: Inspection.omit({ issues: true }).nullable().default(null),
   }),
+  z.object({ kind: z.literal('advice'), advice: Advice, seconds: z.number() }),
   z.object({
     kind: z.literal('train'),
     result: EngineResult,

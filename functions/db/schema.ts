@@ -66,6 +66,8 @@ export const datasets = sqliteTable(
     uploadId: text('upload_id'),
     /** DatasetManifest, when frozen. */
     manifest: text('manifest', { mode: 'json' }),
+    /** Inspection without its issues, when the host made one. */
+    quality: text('quality', { mode: 'json' }),
     /** Fence of the lease that froze it: part of the keys of its files. */
     frozenFence: integer('frozen_fence'),
     errors: text('errors', { mode: 'json' }),
@@ -102,9 +104,16 @@ export const jobs = sqliteTable(
     tenantId: text('tenant_id')
       .notNull()
       .references(() => tenants.id),
+    /** `advice` jobs train nothing; their result is an Advice. */
+    kind: text('kind').$type<'training' | 'advice'>().notNull().default('training'),
     datasetId: text('dataset_id').notNull(),
+    validationDatasetId: text('validation_dataset_id'),
+    targetDatasetId: text('target_dataset_id'),
+    sourceClassifierId: text('source_classifier_id'),
     classifierId: text('classifier_id'),
     backbone: text('backbone').notNull(),
+    /** Quality codes whose rows are left out. */
+    exclude: text('exclude', { mode: 'json' }).$type<string[] | null>(),
     method: text('method', { mode: 'json' }).notNull(),
     seed: integer('seed').notNull(),
     promote: text('promote').$type<'if_better' | 'never'>().notNull(),

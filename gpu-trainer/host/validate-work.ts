@@ -30,6 +30,7 @@ export async function validateDataset(api: WorkerApi, lease: Lease, work: Valida
     manifest: frozen.manifest,
     errors: frozen.errors,
     error_count: frozen.errorCount,
+    inspection: null,
   });
 }
 

@@ -25,6 +25,9 @@ function simulate(rows: number, labels: number, rates: Rates, random: Random): H
     incumbent: rates.incumbent === null ? null : answers(rates.incumbent),
     frozen: answers(rates.frozen ?? rates.candidate),
     baseline: answers(rates.baseline ?? 1 / labels),
+    zero_shot: null,
+    scratch: null,
+    source_only: null,
   };
 }
 

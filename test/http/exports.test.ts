@@ -225,6 +225,8 @@ async function tunedVersion(tenant: string, id: string): Promise<{ version: numb
     seed: 1,
     dataset_digest: null,
     tuned: true,
+    network: 'tail',
+    lineage: {},
     files: [
       { ...graph.model, name: 'tail.onnx' },
       { ...graph.data!, name: 'tail.onnx.data' },

@@ -148,6 +148,7 @@ export async function frozenFiles(): Promise<{ files: NamedBytes[]; manifest: Da
     unlabelled: 0,
     digest: await sha256Hex(listed.map((file) => file.sha256).join('\n')),
     files: listed,
+    tasks: [],
     errors: [{ file: 'broken.png', code: 'picture_truncated', detail: 'The picture is truncated.' }],
     error_count: 1,
     split_seed: 1,
@@ -208,6 +209,9 @@ export function heldOutOf(rows: number, right: { candidate: number; incumbent: n
     incumbent: right.incumbent === null ? null : answers(right.incumbent),
     frozen: answers(right.frozen ?? right.candidate),
     baseline: answers(right.baseline ?? rows / 2),
+    zero_shot: null,
+    scratch: null,
+    source_only: null,
   };
 }
 
@@ -265,6 +269,8 @@ export async function trainedFiles(job: string, more: { labels?: readonly string
     seed: 1,
     dataset_digest: null,
     tuned: false,
+    network: 'base',
+    lineage: {},
     files: (await Promise.all(files.map(named))) as ModelManifest['files'],
   };
   return [...files, { name: 'manifest.json', bytes: utf8.encode(JSON.stringify(manifest)) }];
@@ -283,6 +289,9 @@ export async function completionOf(files: readonly NamedBytes[], heldOut: HeldOu
     seconds: 1.5,
     device: 'cpu',
     losses: [],
+    network: 'base',
+    tasks: [],
+    evidence: {},
     notes: [],
   };
   const artifacts = (await Promise.all(files.map(named))) as Extract<CompleteRequest, { kind: 'train' }>['artifacts'];

@@ -25,6 +25,7 @@ export async function createDataset(
     status: 'awaiting_upload',
     uploadId: null,
     manifest: null,
+    quality: null,
     frozenFence: null,
     errors: null,
     errorCount: 0,

@@ -30,7 +30,12 @@ export async function createJob(deps: Needs, input: { tenant: string; request: C
   const row: JobRow = {
     id: deps.newId('job'),
     tenantId: tenant,
+    kind: 'training',
     datasetId: dataset.id,
+    validationDatasetId: null,
+    targetDatasetId: null,
+    sourceClassifierId: null,
+    exclude: null,
     classifierId: request.classifier ?? null,
     backbone,
     method: request.method ?? MethodOptions.parse({}),

@@ -39,6 +39,7 @@ export async function presentValidation(deps: Needs, work: WorkRow): Promise<Val
     archive,
     examples: row.format === 'classifier' ? await classifierExamples(deps, work.tenantId, row.fromClassifier) : null,
     vocabulary: row.modality === 'text' ? await vocabulary(deps) : null,
+    backbone: null,
   };
 }
 
@@ -89,6 +90,12 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
     inputs: classifier?.inputs ?? { version: null, labels: null },
     work: {
       kind: 'train',
+      action: 'train',
+      validation: null,
+      target: null,
+      exclude: [],
+      backbones: [],
+      label_texts: null,
       job: job.id,
       seed: job.seed,
       method: MethodOptions.parse(job.method),

@@ -82,6 +82,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
       .update(files.map((f) => f.sha256).join('\n'))
       .digest('hex'),
     files: [...files],
+    tasks: [],
     errors,
     error_count: errorCount,
     split_seed: input.splitSeed,

@@ -1,0 +1,48 @@
+/** The quality of a dataset, row by row: what validation finds by looking at embeddings, and what a job may leave out. */
+import { z } from 'zod';
+
+export const QualityCode = z
+  .enum([
+    'label_issue',
+    'near_duplicate',
+    'near_duplicate_across_splits',
+    'conflicting_duplicate',
+    'outlier',
+    'tiny_picture',
+    'blank_picture',
+    'other_language',
+    'encoding',
+    'short_text',
+  ])
+  .meta({ id: 'QualityCode' });
+export type QualityCode = z.infer<typeof QualityCode>;
+
+/** One finding about one row of the frozen dataset. `suggested`: the label that the other rows say; `with`: the row it repeats. Score: 0 … 1, higher is surer. */
+export const QualityIssue = z
+  .object({
+    code: QualityCode,
+    row: z.number().int().nonnegative(),
+    score: z.number(),
+    suggested: z.string().nullable().default(null),
+    with: z.number().int().nonnegative().nullable().default(null),
+    detail: z.string(),
+  })
+  .meta({ id: 'QualityIssue' });
+export type QualityIssue = z.infer<typeof QualityIssue>;
+
+/** What the engine answers to `inspect`. `summary` counts issues by code; `class_balance` and `shift` describe the whole. */
+export const Inspection = z
+  .object({
+    rows: z.number().int(),
+    backbone: z.string(),
+    issues: z.array(QualityIssue),
+    summary: z.record(z.string(), z.number().int()),
+    /** Estimated share of wrong labels (confident learning, Northcutt et al. 2021); null where there are too few rows to say. */
+    label_noise: z.number().nullable(),
+    cross_validated_accuracy: z.number().nullable(),
+    class_balance: z.object({ smallest: z.number().int(), largest: z.number().int(), effective_classes: z.number() }).nullable(),
+    /** How differently training and held-out rows lie: accuracy of a classifier that tells them apart (0.5: not at all). */
+    split_shift: z.object({ auc: z.number(), p_value: z.number() }).nullable(),
+  })
+  .meta({ id: 'Inspection' });
+export type Inspection = z.infer<typeof Inspection>;
