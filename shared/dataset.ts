@@ -17,6 +17,8 @@ export const FrozenRow = z.object({
   file: z.string(),
   line: z.number().int().positive().optional(),
   label: z.string().nullable(),
+  /** Task → label, in datasets with several tasks. */
+  tasks: z.record(z.string(), z.string()).optional(),
   split: z.enum(SPLITS),
   sha256: z.string(),
 });
@@ -35,7 +37,9 @@ export const DatasetManifest = z
     digest: z.string(),
     files: z.array(BlobFile),
     /** Datasets with several tasks: tensors `tasks.<i>` I32 [n] hold the labels of task i (−1: none); `labels` is the first task. */
-    tasks: z.array(z.object({ name: z.string(), labels: z.array(z.string()) })).default([]),
+    tasks: z
+      .array(z.object({ name: z.string(), labels: z.array(z.string()), counts: z.record(z.string(), z.number().int()).default({}) }))
+      .default([]),
     /** Rows that were left out, and warnings (duplicates, conflicts); the first 1,000. */
     errors: z.array(ErrorDetail),
     error_count: z.number().int().nonnegative(),

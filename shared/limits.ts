@@ -6,6 +6,9 @@ export const JSON_MAX_BYTES = 25 * 1024 * 1024;
 export const BATCH_MAX_INPUTS = 64;
 export const LABELS_MAX = 1_000;
 export const LABEL_NAME_MAX_CHARS = 200;
+/** Questions that the rows of one dataset answer, and how long the name of one is. */
+export const TASKS_MAX = 32;
+export const TASK_NAME_MAX_CHARS = 64;
 export const VECTOR_MAX_DIMENSION = 4_096;
 export const PAGE_MAX = 100;
 export const PAGE_DEFAULT = 20;
@@ -34,6 +37,8 @@ export const DATASET_MAX_ROWS = 1_000_000;
 export const DATASET_ERRORS_KEPT = 1_000;
 /** An archive may not unpack to more than this many times its own size (zip bombs). */
 export const ARCHIVE_MAX_RATIO = 200;
+/** The list of rows in a zip of pictures: a million lines of 250 bytes. */
+export const ARCHIVE_LIST_MAX_BYTES = 256 * 1024 * 1024;
 export const ARCHIVE_MAX_BYTES = 200 * 1024 * 1024 * 1024;
 
 export const LEASE_TTL_SECONDS = 60;

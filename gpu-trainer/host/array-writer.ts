@@ -44,13 +44,14 @@ export class ArrayWriter {
     await rm(this.#scratch, { force: true });
   }
 
-  /** Writes the safetensors file with `labels` and, for datasets, `split`; `order` lists the added rows in their final order. */
-  async finish(file: string, name: string, labels: Int32Array, split: Uint8Array | null): Promise<WrittenFile> {
+  /** Writes the safetensors file with `labels` and, for datasets, `split` and the labels of each further task as `tasks.<i>`. */
+  async finish(file: string, name: string, labels: Int32Array, split: Uint8Array | null, tasks: readonly Int32Array[] = []): Promise<WrittenFile> {
     const n = this.rows;
     const side = IMAGE_SQUARE_SIDE_PX;
     // Four-byte tensors first: every tensor stays aligned.
     const small: { name: string; dtype: 'I32' | 'U8'; shape: number[]; bytes: Uint8Array }[] = [
-      { name: 'labels', dtype: 'I32', shape: [n], bytes: new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength) },
+      { name: 'labels', dtype: 'I32', shape: [n], bytes: bytesOf(labels) },
+      ...tasks.map((of, i) => ({ name: `tasks.${i}`, dtype: 'I32' as const, shape: [n], bytes: bytesOf(of) })),
     ];
     if (this.#modality === 'text')
       small.push({ name: 'lengths', dtype: 'I32', shape: [n], bytes: new Uint8Array(Int32Array.from(this.#lengths).buffer) });
@@ -81,4 +82,8 @@ export class ArrayWriter {
     }
     return { name, sha256: hash.digest('hex'), bytes };
   }
+}
+
+function bytesOf(values: Int32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

@@ -105,7 +105,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     modality: work.dataset.manifest.modality,
     method: work.method,
     action: work.action,
-    dataset: { arrays, labels: work.dataset.manifest.labels, tasks: work.dataset.manifest.tasks },
+    dataset: { arrays, labels: work.dataset.manifest.labels, tasks: work.dataset.manifest.tasks.map(({ name, labels }) => ({ name, labels })) },
     exclude_rows: [],
     validation: null,
     target: null,

@@ -7,7 +7,8 @@ import type { LeaseKeeper } from './lease-keeper.ts';
 import { download, TransferRefused, upload } from './transfer.ts';
 import { freezeDataset, type Frozen } from './validate/freeze.ts';
 import { RowError } from './validate/row-error.ts';
-import { csvRows, imageFolder, jsonLines, type OnError, type SourceRow } from './validate/sources.ts';
+import { csvRows, jsonLines, pictureLines } from './validate/lines.ts';
+import { imageFolder, type OnError, type SourceRow } from './validate/sources.ts';
 import type { WorkerApi } from './worker-api.ts';
 import { readFile, rm } from 'node:fs/promises';
 
@@ -51,7 +52,8 @@ async function freeze(work: ValidateWork, keeper: LeaseKeeper, folder: string): 
     }
     rows = (onError) => {
       if (work.format === 'imagefolder') return imageFolder(file, bytes, onError);
-      return work.format === 'jsonl' ? jsonLines(file, filename, onError) : csvRows(file, filename, work.columns, onError);
+      if (work.modality === 'image') return pictureLines(file, bytes, onError, work.columns);
+      return work.format === 'jsonl' ? jsonLines(file, filename, onError, work.columns) : csvRows(file, filename, work.columns, onError);
     };
   } else rows = (onError) => fromExamples(work, keeper, folder, onError);
   const encode = work.modality === 'image' ? { decoder: await loadDecoder() } : { tokenizer: await vocabulary(work, keeper, folder) };

@@ -7,7 +7,7 @@ import { DatasetStatus } from '../jobs.ts';
 export const NAME_MAX_CHARS = 200;
 const Name = z.string().trim().min(1).max(NAME_MAX_CHARS);
 
-/** Which columns or keys hold what; the defaults are `text`, `image` and `label`. */
+/** Which columns or keys hold what; the defaults are `text`, `image`, `label` and `split`. `tasks.<name>` names the column of a task. */
 export const DatasetColumns = z.record(z.string().min(1).max(64), z.string().min(1).max(200)).meta({ id: 'DatasetColumns' });
 
 export const CreateDatasetRequest = z
@@ -42,6 +42,8 @@ export const Dataset = z
     /** counts[split][label] */
     counts: z.record(z.string(), z.record(z.string(), z.number().int())).nullable(),
     unlabelled: z.number().int().nullable(),
+    /** Of datasets whose rows answer several questions; `labels` and `counts` are those of the first. */
+    tasks: z.array(z.object({ name: z.string(), labels: z.array(z.string()), counts: z.record(z.string(), z.number().int()) })).nullable(),
     digest: z.string().nullable(),
     /** Rows that were left out and why, and warnings; the first 1,000 of `error_count`. */
     errors: z.array(ErrorDetail),

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadDecoder } from '../../gpu-trainer/host/inputs.ts';
 import { freezeDataset, type Frozen } from '../../gpu-trainer/host/validate/freeze.ts';
+import { pictureLines } from '../../gpu-trainer/host/validate/lines.ts';
 import { imageFolder } from '../../gpu-trainer/host/validate/sources.ts';
 import { DatasetManifest, FrozenRow } from '../../shared/dataset.ts';
 import { decodeSafetensors } from '../../shared/safetensors.ts';
@@ -34,12 +35,12 @@ const fruit: readonly ZipEntry[] = [
   { name: 'pear/2.png', bytes: picture(4) },
 ];
 
-async function freeze(bytes: Uint8Array): Promise<Frozen> {
+async function freeze(bytes: Uint8Array, rowsOf: typeof imageFolder = imageFolder): Promise<Frozen> {
   const file = path.join(folder, 'upload');
   await writeFile(file, bytes);
   return await freezeDataset({
     modality: 'image',
-    rows: (onError) => imageFolder(file, bytes.length, onError),
+    rows: (onError) => rowsOf(file, bytes.length, onError),
     encode: { decoder },
     folder,
     splitSeed: 7,
@@ -157,5 +158,50 @@ describe('a bad entry is named and left out', () => {
     );
     expect(odd.errors).toMatchObject([{ code: 'path_too_deep', file: 'constructor/apple/1.png' }]);
     expect(odd.manifest?.counts.train).toEqual({ apple: 2, constructor: 2, pear: 2 });
+  });
+});
+
+describe('unlabelled pictures', () => {
+  const bare = [1, 2, 3, 4, 5, 6].map((n) => ({ name: `${n}.png`, bytes: picture(n) }));
+  it.each([
+    ['at the top', bare],
+    ['under unlabelled/', bare.map((e) => ({ ...e, name: `unlabelled/${e.name}` }))],
+    ['below one top folder', bare.map((e) => ({ ...e, name: `photos/Unlabeled/${e.name}` }))],
+    ['in a split', bare.map((e) => ({ ...e, name: `train/unlabelled/${e.name}` }))],
+  ])('%s make a dataset without labels', async (_, entries) => {
+    const { manifest, errors } = await freeze(makeZip(entries));
+    expect(errors).toEqual([]);
+    expect(manifest).toMatchObject({ rows: 6, unlabelled: 6, labels: [] });
+  });
+
+  it('beside label folders make a partly labelled dataset', async () => {
+    const { manifest } = await freeze(
+      makeZip([...fruit, { name: 'unlabelled/1.png', bytes: picture(8) }, { name: 'unlabelled/2.png', bytes: picture(9) }]),
+    );
+    expect(manifest).toMatchObject({ rows: 6, unlabelled: 2, labels: ['apple', 'pear'] });
+  });
+});
+
+describe('a list beside the pictures', () => {
+  it('gives them labels or tasks, names what is missing, and must be one', async () => {
+    const lines = [
+      { image: 'pics/1.png', tasks: { kind: 'apple', ripe: 'yes' } },
+      { image: 'pics/2.png', tasks: { kind: 'apple' } },
+      { image: 'pics/3.png', tasks: { kind: 'pear', ripe: 'no' } },
+      { image: 'pics/4.png', tasks: { kind: 'pear', ripe: 'yes' } },
+      { image: 'pics/5.png', tasks: { ripe: 'no' } },
+      { image: '../1.png', tasks: { ripe: 'no' } },
+      { tasks: { ripe: 'no' } },
+    ];
+    const list = { name: 'set/rows.jsonl', bytes: new TextEncoder().encode(lines.map((line) => JSON.stringify(line)).join('\n')) };
+    const pictures = [1, 2, 3, 4, 5].map((n) => ({ name: `set/pics/${n}.png`, bytes: picture(n) }));
+    const { manifest, errors } = await freeze(makeZip([list, ...pictures]), pictureLines);
+    expect(manifest).toMatchObject({ rows: 5, labels: ['apple', 'pear'], tasks: [{ name: 'kind' }, { name: 'ripe', counts: { no: 2, yes: 2 } }] });
+    expect(errors.map((e) => [e.code, e.file, e.line])).toEqual([
+      ['image_missing', 'set/rows.jsonl', 6],
+      ['image_missing', 'set/rows.jsonl', 7],
+    ]);
+    const twice = await freeze(makeZip([list, { ...list, name: 'set/more.jsonl' }, ...pictures]), pictureLines);
+    expect(twice).toMatchObject({ manifest: null, errors: [{ code: 'list_missing' }] });
   });
 });

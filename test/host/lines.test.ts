@@ -1,11 +1,13 @@
 /** JSONL and CSV: every bad line is named by file and line, everything else is frozen. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freezeDataset, type Frozen } from '../../gpu-trainer/host/validate/freeze.ts';
-import { csvRows, jsonLines } from '../../gpu-trainer/host/validate/sources.ts';
+import { csvRows, jsonLines } from '../../gpu-trainer/host/validate/lines.ts';
 import { LABEL_NAME_MAX_CHARS, TEXT_MAX_BYTES } from '../../shared/limits.ts';
+import { FrozenRow } from '../../shared/dataset.ts';
+import { decodeSafetensors } from '../../shared/safetensors.ts';
 import { makeTokenizer } from '../../shared/preprocess/wordpiece.ts';
 
 // A vocabulary of letters: these tests are about lines, not about words.
@@ -24,7 +26,7 @@ async function freeze(name: string, content: string, columns: Record<string, str
   await writeFile(file, content);
   return await freezeDataset({
     modality: 'text',
-    rows: (onError) => (name.endsWith('.csv') ? csvRows(file, name, columns, onError) : jsonLines(file, name, onError)),
+    rows: (onError) => (name.endsWith('.csv') ? csvRows(file, name, columns, onError) : jsonLines(file, name, onError, columns)),
     encode: { tokenizer },
     folder,
     splitSeed: 7,
@@ -92,7 +94,85 @@ describe('jsonl', () => {
   });
 });
 
+describe('tasks', () => {
+  const column = async (name: string): Promise<number[]> => {
+    const tensor = decodeSafetensors(await readFile(path.join(folder, 'dataset.safetensors'))).tensors[name];
+    return tensor?.data instanceof Int32Array ? [...tensor.data] : [];
+  };
+
+  it('are frozen one tensor each, with −1 where a row does not answer', async () => {
+    const rows = [
+      { text: 'a', tasks: { topic: 'work', tone: 'warm' } },
+      { text: 'b', tasks: { topic: 'play' } },
+      { text: 'c', tasks: { tone: 'cold', topic: 'work' } },
+      { text: 'd', tasks: { tone: 'warm' } },
+      { text: 'e', tasks: { topic: 'play', tone: 'cold' } },
+      { text: 'f', tasks: {} },
+    ];
+    const { manifest, errors } = await freeze('a.jsonl', rows.map((row) => JSON.stringify(row)).join('\n'));
+    expect(errors).toEqual([]);
+    expect(manifest).toMatchObject({ labels: ['play', 'work'], rows: 6, unlabelled: 1 });
+    expect(manifest?.tasks).toEqual([
+      { name: 'topic', labels: ['play', 'work'], counts: { play: 2, work: 2 } },
+      { name: 'tone', labels: ['cold', 'warm'], counts: { cold: 2, warm: 2 } },
+    ]);
+    expect(await column('tasks.0')).toEqual([1, 0, 1, -1, 0, -1]);
+    expect(await column('tasks.1')).toEqual([1, -1, 0, 1, 0, -1]);
+    expect(await column('labels')).toEqual(await column('tasks.0'));
+    const lines = (await readFile(path.join(folder, 'rows.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => FrozenRow.parse(JSON.parse(line)));
+    expect(lines[3]).toMatchObject({ label: null, tasks: { tone: 'warm' } });
+  });
+
+  it('come from named columns too, in CSV and JSONL, and a label beside them is a task of its own', async () => {
+    const columns = { text: 'body', 'tasks.mood': 'm' };
+    const csv = await freeze('a.csv', 'body,label,m\na,x,up\nb,x,down\nc,y,\nd,y,up\ne,,down\n', columns);
+    const lines = ['a,x,up', 'b,x,down', 'c,y,', 'd,y,up', 'e,,down'].map((line) => {
+      const [body, label, m] = line.split(',');
+      return JSON.stringify({ body, label: label || undefined, m: m || undefined });
+    });
+    const json = await freeze('a.jsonl', lines.join('\n'), columns);
+    for (const { manifest } of [csv, json])
+      expect(manifest?.tasks.map((task) => [task.name, task.counts])).toEqual([
+        ['label', { x: 2, y: 2 }],
+        ['mood', { down: 2, up: 2 }],
+      ]);
+    expect(json.manifest?.digest).not.toBe(csv.manifest?.digest); // file names are part of rows.jsonl
+  });
+
+  it('are refused where no job could use them', async () => {
+    const rows = (tasks: unknown[]) => tasks.map((of, i) => JSON.stringify({ text: 'abcdefgh'[i], tasks: of })).join('\n');
+    const bad = await freeze('a.jsonl', rows([['x'], { '': 'x' }, { t: 5 }, { t: 'x' }, { t: 'x' }, { t: 'x' }]));
+    expect(bad.manifest).toBeNull();
+    expect(bad.errors.map((e) => [e.code, e.line])).toEqual([
+      ['too_few_labels', undefined],
+      ['tasks_invalid', 1],
+      ['tasks_invalid', 2],
+      ['label_invalid', 3],
+    ]);
+    expect(bad.errors[0]?.detail).toContain('"t"');
+    const several = await freeze('a.jsonl', '{"text":"a","labels":["x","y"]}\n{"text":"b","labels":["x"]}');
+    expect(several.errors.map((e) => [e.code, e.line])).toContainEqual(['label_invalid', 1]);
+    const conflict = await freeze(
+      'a.jsonl',
+      rows([
+        { t: 'x', u: 'p' },
+        { t: 'x', u: 'q' },
+        { t: 'y', u: 'p' },
+        { t: 'y', u: 'q' },
+      ]).replace('"b"', '"a"'),
+    );
+    expect(conflict.errors.map((e) => [e.code, e.line])).toContainEqual(['label_conflict', 2]);
+  });
+});
+
 describe('csv', () => {
+  it('without a label column is an unlabelled target', async () => {
+    expect((await freeze('a.csv', 'text\none\ntwo\nthree\n')).manifest).toMatchObject({ rows: 3, unlabelled: 3, labels: [], tasks: [] });
+  });
+
   it('names each bad line, also after a record of several lines', async () => {
     const frozen = await freeze(
       'mail.csv',

@@ -44,6 +44,8 @@ export async function createDataset(
   }
   if (request.format === 'imagefolder' && request.modality === 'text')
     throw new GraftError('invalid_request', 'The format "imagefolder" holds pictures; texts come as "jsonl" or "csv".', { param: 'format' });
+  if (request.format === 'csv' && request.modality === 'image')
+    throw new GraftError('invalid_request', 'Pictures come as "imagefolder", or as "jsonl" in a zip beside them.', { param: 'format' });
   Object.assign(row, { modality: request.modality, task: request.task, format: request.format, columns: request.columns ?? null });
   await insertDataset(deps.db, row);
   return presentDataset(row);

@@ -24,6 +24,7 @@ export function presentDataset(row: DatasetRow): Dataset {
     labels: manifest?.labels ?? null,
     counts: manifest?.counts ?? null,
     unlabelled: manifest?.unlabelled ?? null,
+    tasks: manifest?.tasks ?? null,
     digest: manifest?.digest ?? null,
     errors: row.errors === null ? [] : z.array(ErrorDetail).parse(row.errors),
     error_count: row.errorCount,

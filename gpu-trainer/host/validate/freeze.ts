@@ -4,7 +4,7 @@ import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UNLABELLED, type DatasetManifest, type FrozenRow } from '../../../shared/dataset.ts';
 import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
-import { DATASET_ERRORS_KEPT, DATASET_MAX_ROWS, LABELS_MAX } from '../../../shared/limits.ts';
+import { DATASET_ERRORS_KEPT, DATASET_MAX_ROWS } from '../../../shared/limits.ts';
 import type { Decoder } from '../../../shared/preprocess/decoder.ts';
 import type { Tokenizer } from '../../../shared/preprocess/wordpiece.ts';
 import { ArrayWriter, type Row, type WrittenFile } from '../array-writer.ts';
@@ -12,6 +12,7 @@ import { sha256OfFile } from '../transfer.ts';
 import { RowError } from './row-error.ts';
 import type { OnError, SourceRow, Split } from './sources.ts';
 import { assignSplits } from './split.ts';
+import { checkCounts, checkTasks, settleTasks, stratumOf, taskColumn, type Task } from './tasks.ts';
 
 export type Frozen = {
   readonly manifest: DatasetManifest | null;
@@ -19,8 +20,7 @@ export type Frozen = {
   readonly errorCount: number;
   readonly files: readonly string[];
 };
-type Kept = { file: string; line?: number; label: string | null; split: Split | null; sha256: string };
-const MIN_ROWS_PER_LABEL = 2;
+type Kept = { file: string; line?: number; label: string | null; tasks?: ReadonlyMap<string, string>; split: Split | null; sha256: string };
 
 export type FreezeInput = {
   readonly modality: 'image' | 'text';
@@ -41,6 +41,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     if (errors.length < DATASET_ERRORS_KEPT) errors.push(error.toDetail());
   };
   const kept: Kept[] = [];
+  let tasks: Task[] = [];
   const seen = new Map<string, Kept>();
   const writer = await ArrayWriter.create(input.modality, path.join(input.folder, 'rows.scratch'));
   try {
@@ -61,7 +62,8 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
         report(error);
       }
     }
-    checkUsable(kept);
+    tasks = settleTasks(kept);
+    checkUsable(kept, tasks);
   } catch (error) {
     await writer.discard();
     if (!(error instanceof RowError)) throw error;
@@ -69,20 +71,23 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     return { manifest: null, errors: [error.toDetail(), ...errors.filter((e) => e.detail !== error.message)], errorCount, files: [] };
   }
   const labels = [...new Set(kept.flatMap((r) => r.label ?? []))].toSorted();
-  const splits = assignSplits(kept, input.splitSeed);
-  const files = await write(input.folder, writer, kept, labels, splits);
+  const splits = assignSplits(
+    kept.map((r) => ({ label: stratumOf(r), split: r.split, sha256: r.sha256 })),
+    input.splitSeed,
+  );
+  const files = await write(input.folder, writer, kept, { labels, tasks, splits });
   const manifest: DatasetManifest = {
     format: 'graft-dataset-1',
     modality: input.modality,
     labels,
     rows: kept.length,
     counts: countRows(kept, labels, splits),
-    unlabelled: kept.filter((r) => r.label === null).length,
+    unlabelled: kept.filter((r) => stratumOf(r) === null).length,
     digest: createHash('sha256')
       .update(files.map((f) => f.sha256).join('\n'))
       .digest('hex'),
     files: [...files],
-    tasks: [],
+    tasks,
     errors,
     error_count: errorCount,
     split_seed: input.splitSeed,
@@ -93,14 +98,20 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
 function checkRepeated(source: SourceRow, before: Kept | undefined): void {
   if (!before) return;
   const where = before.line === undefined ? before.file : `${before.file} line ${before.line}`;
-  if (before.label === source.label)
+  if (before.label === source.label && sameTasks(before.tasks, source.tasks))
     throw new RowError('duplicate', `The same content as ${where}; the first one is kept.`, source.file, source.line);
   throw new RowError(
     'label_conflict',
-    `The same content as ${where}, which has the label "${before.label}"; the first one is kept.`,
+    before.label === source.label
+      ? `The same content as ${where}, which has other labels; the first one is kept.`
+      : `The same content as ${where}, which has the label "${before.label}"; the first one is kept.`,
     source.file,
     source.line,
   );
+}
+
+function sameTasks(a: SourceRow['tasks'], b: SourceRow['tasks']): boolean {
+  return (a?.size ?? 0) === (b?.size ?? 0) && [...(a ?? [])].every(([name, label]) => b?.get(name) === label);
 }
 
 function encode(source: SourceRow, by: FreezeInput['encode']): Row {
@@ -114,17 +125,13 @@ function encode(source: SourceRow, by: FreezeInput['encode']): Row {
 }
 
 /** What a job could not use as a whole. Throws RowError without a file. */
-function checkUsable(kept: readonly Kept[]): void {
+function checkUsable(kept: readonly Kept[], tasks: readonly Task[]): void {
   if (kept.length === 0) throw new RowError('dataset_empty', 'The upload has no usable row.');
+  if (tasks.length > 0) return checkTasks(tasks);
   const counts = new Map<string, number>();
   for (const r of kept) if (r.label !== null) counts.set(r.label, (counts.get(r.label) ?? 0) + 1);
-  if (counts.size === 0) return; // a wholly unlabelled target domain
-  if (counts.size === 1)
-    throw new RowError('too_few_labels', `The dataset has one label, "${[...counts.keys()][0]}"; a classifier needs at least two.`);
-  if (counts.size > LABELS_MAX) throw new RowError('too_many_labels', `The dataset has ${counts.size} labels; the limit is ${LABELS_MAX}.`);
-  for (const [label, n] of counts)
-    if (n < MIN_ROWS_PER_LABEL)
-      throw new RowError('too_few_rows', `The label "${label}" has ${n} usable row; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
+  // None at all: a wholly unlabelled target domain.
+  checkCounts(Object.fromEntries(counts), null);
 }
 
 function countRows(kept: readonly Kept[], labels: readonly string[], splits: readonly Split[]): DatasetManifest['counts'] {
@@ -138,8 +145,7 @@ async function write(
   folder: string,
   writer: ArrayWriter,
   kept: readonly Kept[],
-  labels: readonly string[],
-  splits: readonly Split[],
+  { labels, tasks, splits }: { labels: readonly string[]; tasks: readonly Task[]; splits: readonly Split[] },
 ): Promise<WrittenFile[]> {
   const place = new Map(labels.map((l, i) => [l, i]));
   const number = { train: 0, validation: 1, test: 2 };
@@ -148,6 +154,7 @@ async function write(
     'dataset.safetensors',
     Int32Array.from(kept, (r) => (r.label === null ? UNLABELLED : place.get(r.label)!)),
     Uint8Array.from(splits, (s) => number[s]),
+    tasks.map((task) => taskColumn(kept, task)),
   );
   const file = path.join(folder, 'rows.jsonl');
   const out = await open(file, 'w');
@@ -160,6 +167,7 @@ async function write(
         split: splits[i]!,
         sha256: r.sha256,
         ...(r.line === undefined ? {} : { line: r.line }),
+        ...(tasks.length > 0 ? { tasks: Object.fromEntries(r.tasks ?? []) } : {}),
       };
       await out.write(`${JSON.stringify(row)}\n`);
     }

@@ -1,0 +1,166 @@
+/**
+ * Rows that come as lines, in their own order: JSONL and CSV of texts, and JSONL in a zip beside the pictures that it names. Bad lines become errors,
+ * the rest goes on. A row has one `label`, or `tasks` with one label each, or neither (an unlabelled target).
+ */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { parse } from 'csv-parse';
+import { ARCHIVE_LIST_MAX_BYTES, IMAGE_MAX_BYTES, TASK_NAME_MAX_CHARS, TEXT_MAX_BYTES } from '../../../shared/limits.ts';
+import { openArchive } from './archive.ts';
+import { RowError } from './row-error.ts';
+import { checkLabel, SPLIT_NAMES, type OnError, type SourceRow } from './sources.ts';
+
+/** What a line says, before the text or picture is looked at. */
+type Said = { readonly content: unknown; readonly label: unknown; readonly tasks: ReadonlyMap<string, unknown>; readonly split: unknown };
+type Columns = Record<string, string> | null;
+type At = { readonly file: string; readonly line: number };
+
+/** `columns` names a task's column as `tasks.<name>`. */
+const TASK_COLUMN = 'tasks.';
+
+/** `{"text", "label"}` or `{"text", "tasks": {name: label}}` a line; `target` is read as `label`, `split` is optional. */
+export async function* jsonLines(file: string, name: string, onError: OnError, columns: Columns = null): AsyncGenerator<SourceRow> {
+  yield* eachLine(createReadStream(file), name, onError, async (row, at) => textRow(readObject(row, 'text', columns, at), at));
+}
+
+/** A zip with one JSONL file whose lines name pictures by their path from that file: `{"image", "label" | "tasks"}`. */
+export async function* pictureLines(file: string, archiveBytes: number, onError: OnError, columns: Columns = null): AsyncGenerator<SourceRow> {
+  const archive = await openArchive(file, archiveBytes);
+  try {
+    const lists = archive.entries.filter((e) => e.fileName.toLowerCase().endsWith('.jsonl'));
+    const [list] = lists;
+    if (!list || lists.length > 1) throw new RowError('list_missing', `The archive holds ${lists.length} JSONL files; it needs exactly one.`);
+    const folder = list.fileName.slice(0, list.fileName.lastIndexOf('/') + 1);
+    const entries = new Map(archive.entries.map((e) => [e.fileName, e]));
+    const lines = Readable.from([Buffer.from(await archive.read(list, ARCHIVE_LIST_MAX_BYTES))]);
+    yield* eachLine(lines, list.fileName, onError, async (row, at) => {
+      const said = readObject(row, 'image', columns, at);
+      if (typeof said.content !== 'string' || said.content === '') throw new RowError('image_missing', 'The row names no picture.', at.file, at.line);
+      const entry = entries.get(folder + said.content);
+      if (!entry) throw new RowError('image_missing', `The archive has no picture "${folder}${said.content}".`, at.file, at.line);
+      return { ...answers(said, at), bytes: await archive.read(entry, IMAGE_MAX_BYTES) };
+    });
+  } finally {
+    archive.close();
+  }
+}
+
+/** CSV with a header (RFC 4180). `columns` maps `text`, `label`, `split` and `tasks.<name>` to the caller's column names. */
+export async function* csvRows(file: string, name: string, columns: Columns, onError: OnError): AsyncGenerator<SourceRow> {
+  const named = { text: 'text', label: 'label', split: 'split', ...columns };
+  const tasks = Object.entries(columns ?? {}).filter(([key]) => key.startsWith(TASK_COLUMN));
+  const parser = createReadStream(file).pipe(parse({ bom: true, columns: true, info: true, relax_column_count: true, skip_empty_lines: true }));
+  // Label and split may be absent, but not when the caller named them: all rows would silently be unlabelled.
+  const needed = [named.text, ...Object.values(columns ?? {})];
+  let checked = false;
+  try {
+    for await (const item of parser as AsyncIterable<{ record: Record<string, string>; info: { lines: number; error?: { message: string } } }>) {
+      const { record, info } = item;
+      if (!checked) {
+        const missing = needed.find((column) => !Object.hasOwn(record, column));
+        if (missing !== undefined)
+          throw new RowError('column_missing', `The header has no column "${missing}"; it has: ${Object.keys(record).join(', ')}.`, name, 1);
+        checked = true;
+      }
+      try {
+        if (info.error) throw new RowError('row_invalid', info.error.message, name, info.lines);
+        const of = new Map(tasks.map(([key, column]) => [key.slice(TASK_COLUMN.length), record[column] || null]));
+        const said = { content: record[named.text], label: record[named.label] || null, tasks: of, split: record[named.split] || null };
+        yield textRow(said, { file: name, line: info.lines });
+      } catch (error) {
+        if (!(error instanceof RowError)) throw error;
+        onError(error);
+      }
+    }
+  } catch (error) {
+    if (error instanceof RowError) throw error;
+    throw new RowError('csv_invalid', `The CSV cannot be read: ${(error as Error).message}.`, name);
+  }
+}
+
+async function* eachLine(
+  input: Readable,
+  name: string,
+  onError: OnError,
+  read: (row: Record<string, unknown>, at: At) => Promise<SourceRow>,
+): AsyncGenerator<SourceRow> {
+  let line = 0;
+  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+    line++;
+    const clean = line === 1 ? text.replace(/^\uFEFF/, '') : text;
+    if (clean.trim() === '') continue;
+    try {
+      yield await read(parseObject(clean, { file: name, line }), { file: name, line });
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      onError(error);
+    }
+  }
+}
+
+function parseObject(text: string, at: At): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new RowError('json_invalid', `The line is not JSON: ${(error as Error).message}.`, at.file, at.line);
+  }
+  if (!isObject(value)) throw new RowError('row_invalid', 'The line is not a JSON object.', at.file, at.line);
+  return value;
+}
+
+function readObject(row: Record<string, unknown>, content: 'text' | 'image', columns: Columns, at: At): Said {
+  const key = (name: string): string => columns?.[name] ?? name;
+  const tasks = row['tasks'] ?? {};
+  if (!isObject(tasks)) throw new RowError('tasks_invalid', '"tasks" is not an object of task names and labels.', at.file, at.line);
+  const named = Object.entries(columns ?? {}).flatMap(([name, of]) =>
+    name.startsWith(TASK_COLUMN) ? [[name.slice(TASK_COLUMN.length), row[of]] as const] : [],
+  );
+  return {
+    content: row[key(content)],
+    label: row[key('label')] ?? row['target'] ?? onlyLabel(row['labels'], at) ?? null,
+    tasks: new Map([...Object.entries(tasks), ...named]),
+    split: row[key('split')] ?? null,
+  };
+}
+
+/** `labels` with one entry is a label; with several the row would need a multi-label dataset, and must not pass as unlabelled. */
+function onlyLabel(labels: unknown, at: At): unknown {
+  if (labels === undefined || labels === null) return null;
+  if (Array.isArray(labels) && labels.length <= 1) return labels[0] ?? null;
+  throw new RowError('label_invalid', '"labels" holds several labels; a row has one, or several "tasks" with one each.', at.file, at.line);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function textRow(said: Said, at: At): SourceRow {
+  if (typeof said.content !== 'string' || said.content.trim() === '') throw new RowError('text_missing', 'The row has no text.', at.file, at.line);
+  const bytes = new TextEncoder().encode(said.content);
+  if (bytes.length > TEXT_MAX_BYTES)
+    throw new RowError('text_too_long', `The text has ${bytes.length} bytes; the limit is ${TEXT_MAX_BYTES}.`, at.file, at.line);
+  return { ...answers(said, at), bytes };
+}
+
+function answers(said: Said, at: At): Omit<SourceRow, 'bytes'> {
+  const { split } = said;
+  const labelOf = (value: unknown): string | null => {
+    if (value === null || value === undefined) return null;
+    if (typeof value !== 'string') throw new RowError('label_invalid', 'The label is not a string.', at.file, at.line);
+    return checkLabel(value, at.file, at.line);
+  };
+  const label = labelOf(said.label);
+  const tasks = new Map<string, string>();
+  for (const [name, value] of said.tasks) {
+    const clean = name.trim().normalize('NFC');
+    if (clean === '' || clean.length > TASK_NAME_MAX_CHARS)
+      throw new RowError('tasks_invalid', `A task's name has 1 to ${TASK_NAME_MAX_CHARS} characters.`, at.file, at.line);
+    const answer = labelOf(value);
+    if (answer !== null) tasks.set(clean, answer);
+  }
+  const place = split === null ? null : SPLIT_NAMES.get(typeof split === 'string' ? split.toLowerCase() : '');
+  if (place === undefined) throw new RowError('split_invalid', 'The split is not train, validation or test.', at.file, at.line);
+  return { ...at, label, ...(tasks.size > 0 ? { tasks } : {}), split: place };
+}

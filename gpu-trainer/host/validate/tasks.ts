@@ -1,0 +1,66 @@
+/** Several answers a row: which tasks a dataset has, and each row's labels in them. Pure. */
+import { UNLABELLED } from '../../../shared/dataset.ts';
+import { LABELS_MAX, TASKS_MAX } from '../../../shared/limits.ts';
+import { RowError } from './row-error.ts';
+
+export const MIN_ROWS_PER_LABEL = 2;
+/** What `label` is called as a task, in a dataset whose other rows (or whose other answers) have names. */
+export const LABEL_TASK = 'label';
+
+type Labelled = { label: string | null; tasks?: ReadonlyMap<string, string> };
+export type Task = { readonly name: string; readonly labels: string[]; readonly counts: Record<string, number> };
+
+/**
+ * The tasks in the order in which they first appear; none when no row names any. Afterwards each row's `label` is its label in the first task, and a
+ * `label` beside `tasks` has become the task "label".
+ */
+export function settleTasks(rows: Labelled[]): Task[] {
+  if (!rows.some((r) => r.tasks)) return [];
+  const counts = new Map<string, Map<string, number>>();
+  for (const row of rows) {
+    const all = new Map(row.label === null ? [] : [[LABEL_TASK, row.label]]);
+    for (const [name, label] of row.tasks ?? []) all.set(name, label);
+    row.tasks = all;
+    for (const [name, label] of all) {
+      const of = counts.get(name) ?? new Map<string, number>();
+      of.set(label, (of.get(label) ?? 0) + 1);
+      counts.set(name, of);
+    }
+  }
+  const [first] = counts.keys();
+  for (const row of rows) row.label = row.tasks?.get(first!) ?? null;
+  return [...counts].map(([name, of]) => {
+    const labels = [...of.keys()].toSorted();
+    return { name, labels, counts: Object.fromEntries(labels.map((label) => [label, of.get(label)!])) };
+  });
+}
+
+/** Index of each row's label in the task, −1 where it has none. */
+export function taskColumn(rows: readonly Labelled[], task: Task): Int32Array {
+  const place = new Map(task.labels.map((label, i) => [label, i]));
+  return Int32Array.from(rows, (row) => place.get(row.tasks?.get(task.name) ?? '') ?? UNLABELLED);
+}
+
+/** What keeps rows of the same kind together when they are divided: the first answer that a row has. */
+export function stratumOf(row: Labelled): string | null {
+  if (row.label !== null || !row.tasks) return row.label;
+  const [first] = row.tasks;
+  return first ? first.join('\n') : null;
+}
+
+/** Throws RowError without a file when a job could not use the labels; `task` is null in a dataset with one. */
+export function checkCounts(counts: Readonly<Record<string, number>>, task: string | null): void {
+  const who = task === null ? 'The dataset' : `The task "${task}"`;
+  const labels = Object.keys(counts);
+  if (labels.length === 1) throw new RowError('too_few_labels', `${who} has one label, "${labels[0]}"; a classifier needs at least two.`);
+  if (labels.length > LABELS_MAX) throw new RowError('too_many_labels', `${who} has ${labels.length} labels; the limit is ${LABELS_MAX}.`);
+  for (const [label, n] of Object.entries(counts))
+    if (n < MIN_ROWS_PER_LABEL)
+      throw new RowError('too_few_rows', `The label "${label}" has ${n} usable row; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
+}
+
+/** Throws RowError without a file. */
+export function checkTasks(tasks: readonly Task[]): void {
+  if (tasks.length > TASKS_MAX) throw new RowError('too_many_tasks', `The dataset has ${tasks.length} tasks; the limit is ${TASKS_MAX}.`);
+  for (const task of tasks) checkCounts(task.counts, task.name);
+}
