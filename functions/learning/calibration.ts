@@ -1,13 +1,16 @@
 /**
- * Temperature scaling (Guo et al. 2017) on left-out scores. With few rows the estimate is shrunk towards a prior: the temperature t minimises
- *   Σᵢ −log softmax(scoresᵢ / t)[labelᵢ] + κ/2 · (log t − log t₀)²
- * so that two examples a class cannot make the answers over-confident.
+ * Temperature scaling (Guo et al. 2017) on left-out scores of n rows. With few rows the estimate is shrunk towards a prior, and the targets are
+ * softened as in Platt (1999), so that a handful of rows that all happen to be right cannot make the answers sure: the temperature t minimises
+ *   Σᵢ −Σ_c qᵢ_c log softmax(scoresᵢ / t)_c + κ/2 · (log t − log t₀)²,   q = (n+1)/(n+2) on the row's label, the rest shared by the other labels.
  */
 
-/** t₀: what ridge scores on ±1 targets need in the median of picture and text sets (docs/decisions/0004). */
-export const PRIOR_TEMPERATURE = 0.25;
+/**
+ * What a score exactly on its ±1 targets is believed with before there is evidence; t₀ follows from it, and grows as classes get fewer.
+ * With .9975 it is near the best temperature of few-shot heads for two classes and for six (docs/decisions/0004).
+ */
+const PRIOR_BELIEF = 0.9975;
 /** κ: the prior weighs about as much as this many rows. */
-const PRIOR_STRENGTH = 8;
+const PRIOR_STRENGTH = 16;
 const LOG_RANGE = [Math.log(0.01), Math.log(5)] as const;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
@@ -27,24 +30,36 @@ export function softmax(scores: ArrayLike<number>, temperature: number): Float64
   return scaled.map((s) => Math.exp(s - total));
 }
 
-/** Sum of −log p of the true label over rows. `scores` row-major [rows × labels]. */
-export function logLoss(scores: Float64Array, truth: readonly number[], labels: number, temperature: number): number {
+/** t₀ = 2 / (log(k − 1) + logit(PRIOR_BELIEF)): with +1 for its label and −1 for the k − 1 others, a row is believed with PRIOR_BELIEF. */
+export function priorTemperature(labels: number): number {
+  return 2 / (Math.log(Math.max(1, labels - 1)) + Math.log(PRIOR_BELIEF / (1 - PRIOR_BELIEF)));
+}
+
+/** Cross-entropy summed over rows, `soft` of each target shared by the other labels. `scores` row-major [rows × labels]. */
+export function logLoss(scores: Float64Array, truth: readonly number[], labels: number, temperature: number, soft = 0): number {
   let loss = 0;
-  for (const [i, c] of truth.entries()) {
-    const row = scores.subarray(i * labels, (i + 1) * labels).map((s) => s / temperature);
-    loss += logSumExp(row) - row[c]!;
+  const share = labels > 1 ? soft / (labels - 1) : 0;
+  for (const [i, own] of truth.entries()) {
+    const at = i * labels;
+    let max = -Infinity;
+    let total = 0;
+    for (let c = 0; c < labels; c++) {
+      max = Math.max(max, scores[at + c]!);
+      total += scores[at + c]!;
+    }
+    let sum = 0;
+    for (let c = 0; c < labels; c++) sum += Math.exp((scores[at + c]! - max) / temperature);
+    const expected = (1 - labels * share) * scores[at + own]! + share * total;
+    loss += Math.log(sum) + (max - expected) / temperature;
   }
   return loss;
 }
 
 /** The temperature described above, and the penalised loss there. No rows: the prior. */
-export function fitTemperature(
-  scores: Float64Array,
-  truth: readonly number[],
-  labels: number,
-  prior: number = PRIOR_TEMPERATURE,
-): { temperature: number; loss: number } {
-  const objective = (log: number): number => logLoss(scores, truth, labels, Math.exp(log)) + (PRIOR_STRENGTH / 2) * (log - Math.log(prior)) ** 2;
+export function fitTemperature(scores: Float64Array, truth: readonly number[], labels: number): { temperature: number; loss: number } {
+  const prior = Math.log(priorTemperature(labels));
+  const soft = 1 / (truth.length + 2);
+  const objective = (log: number): number => logLoss(scores, truth, labels, Math.exp(log), soft) + (PRIOR_STRENGTH / 2) * (log - prior) ** 2;
   let [a, b] = [...LOG_RANGE] as [number, number];
   let c = b - GOLDEN * (b - a);
   let d = a + GOLDEN * (b - a);

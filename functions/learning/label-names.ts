@@ -3,7 +3,7 @@
  * name or description. It fades with evidence: its weight maximises the left-out likelihood of the examples, and names that mislead get none.
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
-import { fitTemperature, logLoss, PRIOR_TEMPERATURE } from './calibration.ts';
+import { fitTemperature, logLoss, priorTemperature } from './calibration.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
@@ -71,7 +71,7 @@ export function mixNames(given: {
       all.names.map((s) => s * PRIOR_MIX),
       all.truth,
       labels,
-      PRIOR_TEMPERATURE,
+      priorTemperature(labels),
     );
     return loss <= all.truth.length * Math.log(labels) ? PRIOR_MIX : 0;
   }

@@ -4,7 +4,7 @@
  */
 import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts';
 import { blend, type Blended, type Candidate } from './blend.ts';
-import { PRIOR_TEMPERATURE, fitTemperature } from './calibration.ts';
+import { fitTemperature, priorTemperature } from './calibration.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
 import { mixNames, nameComponent, nameScores } from './label-names.ts';
 import { BEST_WEIGHT, fitOpenSet, NEAREST_WEIGHT } from './open-set.ts';
@@ -105,7 +105,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 
   const leftOut = { ids: fair.map((i) => examples[i]!.id), truth, scores: take(scores, fair, k) };
   const temperature =
-    input.task === 'multi_label' ? PRIOR_TEMPERATURE : (input.trainedTemperature ?? fitTemperature(leftOut.scores, truth, k).temperature);
+    input.task === 'multi_label' ? priorTemperature(2) : (input.trainedTemperature ?? fitTemperature(leftOut.scores, truth, k).temperature);
   const support = chooseSupport(examples, input.transform, center, dimension);
   const head: Head = { labels, task: input.task, components, temperature, openSet: null, support };
   const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, center);

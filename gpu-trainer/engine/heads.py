@@ -15,8 +15,8 @@ LAMBDAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 PRIOR_LAMBDA = 0.1
 SEARCH_ROWS_MAX = 256
 SUPPORT_ROWS_MAX = 512
-PRIOR_TEMPERATURE = 0.25
-PRIOR_STRENGTH = 8.0
+PRIOR_BELIEF = 0.9975
+PRIOR_STRENGTH = 16.0
 EVIDENCE_HALF_ROWS = 4
 BACKGROUND_REJECTED = 0.6
 NEAREST_WEIGHT = 2.0
@@ -126,12 +126,27 @@ def log_loss(scores: Matrix, y: Ints, temperature: float) -> float:
     return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]).sum())
 
 
+def prior_temperature(labels: int) -> float:
+    return float(2 / (np.log(max(1, labels - 1)) + np.log(PRIOR_BELIEF / (1 - PRIOR_BELIEF))))
+
+
+def soft_loss(scores: Matrix, y: Ints, temperature: float, soft: float) -> float:
+    """Cross-entropy summed over rows, `soft` of each target shared by the other labels."""
+    k = scores.shape[1]
+    share = soft / (k - 1) if k > 1 else 0.0
+    z = scores / temperature
+    z = z - z.max(axis=1, keepdims=True)
+    expected = (1 - k * share) * z[np.arange(len(y)), y] + share * z.sum(axis=1)
+    return float((np.log(np.exp(z).sum(axis=1)) - expected).sum())
+
+
 def fit_temperature(scores: Matrix, y: Ints) -> float:
-    """Temperature scaling (Guo et al. 2017), shrunk to a prior; golden-section search as in functions/learning/calibration.ts."""
+    """Temperature scaling (Guo et al. 2017) with Platt's (1999) soft targets, shrunk to a prior; as functions/learning/calibration.ts."""
+    prior, soft = float(np.log(prior_temperature(scores.shape[1]))), 1 / (len(y) + 2)
 
     def objective(log: float) -> float:
-        loss = log_loss(scores, y, float(np.exp(log))) if len(y) else 0.0
-        return loss + PRIOR_STRENGTH / 2 * (log - np.log(PRIOR_TEMPERATURE)) ** 2
+        loss = soft_loss(scores, y, float(np.exp(log)), soft) if len(y) else 0.0
+        return loss + PRIOR_STRENGTH / 2 * (log - prior) ** 2
 
     golden = (np.sqrt(5) - 1) / 2
     a, b = float(np.log(0.01)), float(np.log(5))
