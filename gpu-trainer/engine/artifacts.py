@@ -9,14 +9,14 @@ import numpy as np
 from safetensors.numpy import save_file as save_arrays
 
 from . import heads
-from .export import Floats
+from .deploy import Tuned
 from .job import Job
 from .wire import file_facts, send
 
 STORED_ROWS_MAX = 1_000
 
 
-def store_embeddings(job: Job, tuned: Floats | None, background: Floats | None) -> Path:
+def store_embeddings(job: Job, tuned: Tuned | None) -> Path:
     """Raw embeddings of the training rows (at most STORED_ROWS_MAX, classes in turn) and of the enrolled examples."""
     from_dataset = np.flatnonzero(job.train.row >= 0)
     keep = from_dataset[heads.by_turns(job.train.labels[from_dataset], STORED_ROWS_MAX)]
@@ -27,15 +27,15 @@ def store_embeddings(job: Job, tuned: Floats | None, background: Floats | None) 
         "rows": job.train.row[keep].astype(np.int32),
         "enrolled.base": job.base_train[enrolled],
     }
-    if tuned is not None and background is not None:
-        arrays |= {"tuned": tuned[keep], "enrolled.tuned": tuned[enrolled], "background.tuned": background}
+    if tuned is not None:
+        arrays |= {"tuned": tuned.train[keep], "enrolled.tuned": tuned.train[enrolled], "background.tuned": tuned.background}
     path = job.out / "embeddings.safetensors"
     save_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()}, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
     return path
 
 
-def write_manifest(job: Job, files: list[Path], mix: float) -> None:
+def write_manifest(job: Job, files: list[Path], mix: float, network: str) -> None:
     named = [{"name": p.name, **{k: v for k, v in file_facts(p).items() if k != "file"}} for p in files]
     manifest = {
         "format": "graft-model-1",
@@ -48,6 +48,7 @@ def write_manifest(job: Job, files: list[Path], mix: float) -> None:
         "seed": job.spec["seed"],
         "dataset_digest": None,
         "tuned": mix > 0,
+        "network": network,
         "files": named,
     }
     path = job.out / "manifest.json"

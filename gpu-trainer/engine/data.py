@@ -62,6 +62,19 @@ def join(a: Rows, b: Rows) -> Rows:
     return Rows(inputs, *parts)
 
 
+def moved(rows: Rows, names: list[str], labels: list[str]) -> Rows:
+    """The same rows with their labels' places in `labels`; −1 where a name is not among them."""
+    place = np.array([labels.index(n) if n in labels else -1 for n in names] + [-1], dtype=np.int64)
+    return Rows(rows.inputs, place[rows.labels], rows.split, rows.row)
+
+
+def held_out(rows: Rows) -> tuple[Ints, str]:
+    """Labelled rows of the test split, or of the validation split when there is no test row."""
+    labelled = rows.labels >= 0
+    test = np.flatnonzero(labelled & (rows.split == TEST))
+    return (test, "test") if len(test) else (np.flatnonzero(labelled & (rows.split == VALIDATION)), "validation")
+
+
 def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     skip = (SQUARE - INPUT) // 2
     return pixels[skip : skip + INPUT, skip : skip + INPUT]
@@ -98,11 +111,14 @@ class Backbone:
     def background(self) -> tuple[Floats, list[Floats]]:
         """Base embeddings [m, d] and trunk features of the background."""
         base = load_file(self.folder / self.manifest["background"]["name"])["embeddings"]
-        arrays = load_file(self.folder / self.manifest["background_inputs"]["name"])
         if self.image:
+            arrays = load_file(self.folder / self.manifest["background_inputs"]["name"])
             return base, [f[None] for f in arrays["features"]]
-        rows = zip(arrays["input_ids"], arrays["lengths"], strict=True)
-        return base, [self.features_of(r[:n].astype(np.int64)) for r, n in rows]
+        return base, [self.features_of(row) for row in self.background_tokens()]
+
+    def background_tokens(self) -> list[NDArray[np.int64]]:
+        arrays = load_file(self.folder / self.manifest["background_inputs"]["name"])
+        return [r[:n].astype(np.int64) for r, n in zip(arrays["input_ids"], arrays["lengths"], strict=True)]
 
 
 def embed(tail: onnxruntime.InferenceSession, features: list[Floats]) -> Floats:

@@ -7,7 +7,8 @@ import numpy as np
 
 from . import heads
 from .data import embed
-from .export import Floats, open_session
+from .deploy import Tuned
+from .export import open_session
 from .head_file import ServedHead, write_head
 from .heads import Matrix
 from .job import Job
@@ -24,9 +25,7 @@ def evaluate(
     mix: float,
     curve: list[dict[str, float]],
     oof: Matrix,
-    tuned_train: Floats | None,
-    tuned_held: Floats | None,
-    tuned_background: Floats | None,
+    tuned: Tuned | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     y, k, kind, fair = job.train.labels, len(job.labels), job.backbone.kind, job.fair()
     center = heads.center_of(job.base_background, kind)
@@ -36,11 +35,11 @@ def evaluate(
     background_scores = base.scores(heads.transform(job.base_background, kind, center)) * (1 - mix)
     candidate_scores = frozen_scores * (1 - mix)
     components = [component("base", base, center, kind, 1 - mix)]
-    if tuned_train is not None and tuned_held is not None and tuned_background is not None:
-        tuned_center = heads.center_of(tuned_background, kind)
-        ridge = heads.fit_ridge(heads.transform(tuned_train, kind, tuned_center), y, k)
-        candidate_scores = candidate_scores + mix * ridge.scores(heads.transform(tuned_held, kind, tuned_center))
-        background_scores = background_scores + mix * ridge.scores(heads.transform(tuned_background, kind, tuned_center))
+    if tuned is not None:
+        tuned_center = heads.center_of(tuned.background, kind)
+        ridge = heads.fit_ridge(heads.transform(tuned.train, kind, tuned_center), y, k)
+        candidate_scores = candidate_scores + mix * ridge.scores(heads.transform(tuned.held, kind, tuned_center))
+        background_scores = background_scores + mix * ridge.scores(heads.transform(tuned.background, kind, tuned_center))
         components.append(component("tuned", ridge, tuned_center, kind, mix))
     temperature = heads.fit_temperature(oof[fair], y[fair])
     frozen_temperature = heads.fit_temperature(base.left_out[fair], y[fair])
@@ -57,19 +56,28 @@ def evaluate(
         "incumbent": incumbent(job),
         "frozen": prediction(frozen_scores, frozen_temperature),
         "baseline": {"prediction": [majority] * n, "confidence": [share] * n},
+        "scratch": prediction(candidate_scores, temperature) if job.recipe.random_start else None,
     }
     result = {
-        "method": {"asked": job.asked, "used": "tail_tuning" if mix > 0 else "linear_probe"},
-        "hyperparameters": {**job.hyper, "seed": job.spec["seed"], "lambda": base.lam},
+        "method": {"asked": job.asked, "used": used(job, mix)},
+        "hyperparameters": {**job.recipe.described(), "seed": job.spec["seed"], "lambda": base.lam},
         "tuned_mix": mix,
         "mix_curve": curve,
         "temperature": temperature,
         "labels": job.labels,
         "train_rows": len(job.train),
         "device": str(job.device),
+        "network": "base" if mix == 0 else "whole" if job.recipe.whole else "tail",
+        "evidence": job.evidence,
         "notes": job.notes,
     }
     return result, held
+
+
+def used(job: Job, mix: float) -> str:
+    if mix == 0:
+        return "linear_probe"
+    return "tail_tuning" if job.recipe.method == "fine_tune" and not job.recipe.whole else job.recipe.method
 
 
 def component(embedding: str, ridge: heads.Ridge, center: Matrix, kind: str, mix: float) -> dict[str, Any]:

@@ -1,59 +1,54 @@
-"""Tail tuning: the deep step of `auto`. The trunk's activations are cached; the tail and a cosine classifier are trained on them.
+"""The one training loop. What is trained (network.py), on what (source.py) and what is made small (objective.py) come in as values.
 
-Deterministic for a seed: every epoch draws from its own generator, so a resumed run equals an uninterrupted one.
+Deterministic for a seed: every epoch and step draws from its own generator, so a resumed run equals an uninterrupted one.
 """
 
+from __future__ import annotations
+
+import copy
 import hashlib
-import json
 import math
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .efficientnet import load_image
 from .export import Floats
 from .heads import Ints
-from .minilm import load_text
+from .network import Network, blocks
+from .objective import Batch, Loss
+from .recipe import Recipe
+from .schedule import class_weight, rate, set_aside, unfrozen
+from .source import PLAIN, Inputs, Source
 
 COSINE_SCALE = 16.0
-
-
-@dataclass(frozen=True)
-class Recipe:
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    weight_decay: float
-    label_smoothing: float
-    seed: int
-    stage: str
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError("epochs and batch_size must be at least 1")
+DRAWS = 1_000_003
 
 
 @dataclass
 class State:
-    tail: nn.Module
+    """`average`: the moving average of the network's weights; `best`: its weights at the least loss on rows set aside (with `best_loss`, `waited`
+    epochs ago); `anchor`: the starting weights. `step`, `total`: how far into epoch `epoch`, and its losses so far."""
+
+    network: Network
     classifier: nn.Parameter
+    criterion: Loss
     optimiser: torch.optim.AdamW
-    epoch: int
-    losses: list[float]
-
-
-def fresh_tail(weights: Path, image: bool) -> nn.Module:
-    loaded = load_file(weights)
-    return (load_image(loaded) if image else load_text(loaded))[1]
+    anchor: dict[str, Tensor]
+    average: dict[str, Tensor]
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_loss: float = math.inf
+    waited: int = 0
+    epoch: int = 0
+    step: int = 0
+    updates: int = 0
+    total: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    aside_losses: list[float] = field(default_factory=list)
 
 
 def seeded(*parts: int | str) -> torch.Generator:
@@ -61,109 +56,173 @@ def seeded(*parts: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
-def start(weights: Path, image: bool, labels: int, dimension: int, recipe: Recipe, device: torch.device) -> State:
-    tail = fresh_tail(weights, image).to(device)
-    generator = seeded(recipe.seed, recipe.stage, "classifier")
-    classifier = nn.Parameter((torch.randn(labels, dimension, generator=generator) / math.sqrt(dimension)).to(device))
-    groups = [{"params": [*tail.parameters()]}, {"params": [classifier], "weight_decay": 0.0}]
+def start(network: Network, criterion: Loss, labels: int, dimension: int, recipe: Recipe, seed: tuple[int, str], device: torch.device) -> State:
+    network, criterion = network.to(device), criterion.to(device)
+    if recipe.whole and recipe.image:
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    draw = torch.randn(labels, dimension, generator=seeded(*seed, "classifier")) / math.sqrt(dimension)
+    classifier = nn.Parameter(draw.to(device))
+    groups: list[dict[str, object]] = []
+    parts = blocks(network)
+    for depth, part in enumerate(reversed(parts)):
+        # L2-SP takes the place of the decay towards zero (Li et al. 2018).
+        decay = {"weight_decay": 0.0} if recipe.l2_sp > 0 else {}
+        groups.append({"params": part, "share": recipe.layer_decay**depth, **decay})
+    groups.append({"params": [classifier, *criterion.parameters()], "share": 1.0, "weight_decay": 0.0})
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return State(tail, classifier, optimiser, 0, [])
+    anchor = {k: p.detach().clone() for k, p in network.named_parameters()} if recipe.l2_sp > 0 else {}
+    average = copy.deepcopy(network.state_dict()) if recipe.ema > 0 else {}
+    return State(network, classifier, criterion, optimiser, anchor, average)
 
 
-def stack(features: list[Floats], device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Pictures: [b, 192, 7, 7]. Texts: zero-padded [b, n, 384] and lengths."""
-    if features[0].ndim == 4:
-        return torch.from_numpy(np.concatenate(features)).to(device), None
-    lengths = torch.tensor([f.shape[1] for f in features])
-    out = torch.zeros(len(features), int(lengths.max()), features[0].shape[2])
-    for i, f in enumerate(features):
-        out[i, : f.shape[1]] = torch.from_numpy(f[0])
-    return out.to(device), lengths.to(device)
+def features(embedding: Tensor, sqrt: bool) -> Tensor:
+    return F.normalize((embedding.float().clamp_min(0) + 1e-6).sqrt() if sqrt else embedding.float(), dim=1)
 
 
-def forward(tail: nn.Module, features: list[Floats], device: torch.device) -> Tensor:
-    x, lengths = stack(features, device)
-    return tail(x) if lengths is None else tail(x, lengths)
+def mixed(inputs: Inputs, target: Tensor, alpha: float, generator: torch.Generator) -> tuple[Inputs, Tensor, float]:
+    """Mixup (Zhang et al. 2018); on cached trunk activations it is manifold mixup (Verma et al. 2019)."""
+    share = float(np.random.default_rng(int(torch.randint(DRAWS, (1,), generator=generator))).beta(alpha, alpha))
+    order = torch.randperm(len(target), generator=generator).to(target.device)
+    return (share * inputs[0] + (1 - share) * inputs[0][order],), target[order], share
 
 
 def train(
     state: State,
-    views: list[list[Floats]],
+    source: Source,
     y: Ints,
+    rows: Ints,
     recipe: Recipe,
+    seed: tuple[int, str],
     *,
     sqrt: bool,
-    on_step: Callable[[int, int, int, float], None],
+    after_step: Callable[[State, int, int, int, float], None],
     after_epoch: Callable[[State], None],
 ) -> None:
-    """`views[i]`: cached activations of row i, the plain one first; each epoch takes one at random. Batch-norm statistics stay frozen."""
+    """`source` and `y`: all training rows; `rows`: those that this stage learns from. Batch-norm statistics stay those of the published weights,
+    except from a random start, which has none."""
     device = state.classifier.device
-    n = len(y)
-    steps = max(1, math.ceil(n / recipe.batch_size))
-    counts = np.bincount(y, minlength=state.classifier.shape[0]).astype(np.float64)
-    weight = torch.tensor(np.divide(n, (counts > 0).sum() * counts, out=np.zeros_like(counts), where=counts > 0), dtype=torch.float32, device=device)
-    state.tail.eval()
-    while state.epoch < recipe.epochs:
-        generator = seeded(recipe.seed, recipe.stage, state.epoch)
-        order = torch.randperm(n, generator=generator)
-        choice = torch.randint(0, 1_000_003, (n,), generator=generator)
-        total = 0.0
-        for step in range(steps):
-            part = order[step * recipe.batch_size : (step + 1) * recipe.batch_size].tolist()
-            place = (state.epoch * steps + step) / (recipe.epochs * steps)
+    parts = blocks(state.network)
+    aside = set_aside(y[rows]) if recipe.early_stopping else np.zeros(len(rows), dtype=bool)
+    watched, rows = rows[aside], rows[~aside]
+    weight = class_weight(recipe, y[rows], len(state.classifier), device)
+    while state.epoch < recipe.epochs and not (watched.size and state.waited >= recipe.early_stopping):
+        generator = seeded(*seed, state.epoch)
+        batches = state.criterion.batches(y[rows], recipe.batch_size, generator)
+        free = unfrozen(recipe, state.epoch, len(parts))
+        for depth, part in enumerate(reversed(parts)):
+            for p in part:
+                p.requires_grad_(depth < free)
+        for step in range(state.step, len(batches)):
+            inner = seeded(*seed, state.epoch, step)
+            place = (state.epoch + step / len(batches)) / recipe.epochs
             for group in state.optimiser.param_groups:
-                group["lr"] = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * place))
-            embedding = forward(state.tail, [views[i][int(choice[i]) % len(views[i])] for i in part], device)
-            feature = F.normalize((embedding.clamp_min(0) + 1e-6).sqrt() if sqrt else embedding, dim=1)
-            logits = COSINE_SCALE * feature @ F.normalize(state.classifier, dim=1).T
-            target = torch.from_numpy(y[part]).to(device)
-            loss = F.cross_entropy(logits, target, weight=weight, label_smoothing=recipe.label_smoothing)
+                group["lr"] = recipe.learning_rate * group["share"] * rate(recipe, place, 1 / (recipe.epochs * len(batches)))
+            state.network.train(recipe.random_start)
+            loss = step_loss(state, source, y, rows[batches[step]], recipe, weight, place, free == 0, sqrt, inner)
             state.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             state.optimiser.step()
-            total += float(loss.detach()) * len(part)
-            on_step(state.epoch, step, len(part), float(loss.detach()))
-        state.losses.append(total / n)
-        state.epoch += 1
+            state.updates += 1
+            average(state, recipe.ema)
+            state.step = step + 1
+            state.total += float(loss.detach()) / len(batches)
+            after_step(state, step, len(batches), len(batches[step]), float(loss.detach()))
+        state.losses.append(state.total)
+        state.epoch, state.step, state.total = state.epoch + 1, 0, 0.0
+        if watched.size:
+            watch(state, source, y, watched, sqrt)
         after_epoch(state)
+    if state.best:
+        state.average = state.best
 
 
-def embed_torch(state: State, features: list[Floats], batch: int = 64) -> Floats:
-    with torch.no_grad():
-        parts = [forward(state.tail, features[i : i + batch], state.classifier.device).cpu().numpy() for i in range(0, len(features), batch)]
-    return np.concatenate(parts).astype(np.float32)
-
-
-def save_state(path: Path, state: State, extra: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """All resume state in one file; lands by rename."""
-    tensors = {f"tail.{k}": v.detach().cpu().contiguous() for k, v in state.tail.state_dict().items()}
-    tensors["classifier"] = state.classifier.detach().cpu().contiguous()
-    for i, (_, moments) in enumerate(sorted(state.optimiser.state_dict()["state"].items())):
-        for name, value in moments.items():
-            tensors[f"optimiser.{i}.{name}"] = value.detach().cpu().clone().contiguous()
-    tensors |= {f"extra.{k}": v.contiguous() for k, v in extra.items()}
-    staged = path.with_suffix(".part")
-    save_file(tensors, staged, metadata={"graft": json.dumps({**facts, "epoch": state.epoch, "losses": state.losses})})
-    os.replace(staged, path)
-
-
-def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    with safe_open(path, framework="pt") as f:
-        facts: dict[str, Any] = json.loads((f.metadata() or {})["graft"])
-        return facts, {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - safe_open is not a dict
-
-
-def restore(state: State, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+def step_loss(
+    state: State,
+    source: Source,
+    y: Ints,
+    rows: Ints,
+    recipe: Recipe,
+    weight: Tensor,
+    place: float,
+    probing: bool,
+    sqrt: bool,
+    generator: torch.Generator,
+) -> Tensor:
     device = state.classifier.device
-    state.tail.load_state_dict({k.removeprefix("tail."): v for k, v in tensors.items() if k.startswith("tail.")})
+    draws = torch.randint(0, DRAWS, (len(rows),), generator=generator).tolist()
+    inputs = source.batch(rows.tolist(), draws, device)
+    target = torch.from_numpy(y[rows]).to(device)
+    other, share = None, 1.0
+    if recipe.mixup > 0:
+        inputs, other, share = mixed(inputs, target, recipe.mixup, generator)
+    unlabelled = state.criterion.unlabelled
+    with torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext():
+        raw = state.network(*inputs)
+        extra = None
+        if unlabelled is not None:
+            chosen = torch.randint(0, len(unlabelled), (len(rows),), generator=generator).tolist()
+            extra = state.network(*unlabelled.batch(chosen, draws, device))
+    classifier = F.normalize(state.classifier, dim=1).T
+    feature = features(raw, sqrt)
+    far = None if extra is None else features(extra, sqrt)
+    batch = Batch(
+        target=target,
+        row=rows,
+        class_weight=weight,
+        place=place,
+        epoch=state.epoch,
+        probing=probing,
+        label_smoothing=recipe.label_smoothing,
+        other=other,
+        share=share,
+        unlabelled=far,
+        unlabelled_logits=None if far is None else COSINE_SCALE * far @ classifier,
+    )
+    loss = state.criterion.loss(batch, feature, COSINE_SCALE * feature @ classifier)
+    if state.anchor and not probing:
+        pull = sum(((p - state.anchor[k]) ** 2).sum() for k, p in state.network.named_parameters() if p.requires_grad)
+        loss = loss + recipe.l2_sp / 2 * pull
+    return loss
+
+
+def average(state: State, decay: float) -> None:
+    """s ← d s + (1 − d) w with d = min(decay, (1 + t)/(10 + t)), so that the start is forgotten (Polyak & Juditsky 1992)."""
+    if decay == 0:
+        return
+    d = min(decay, (1 + state.updates) / (10 + state.updates))
+    for name, value in state.network.state_dict().items():
+        kept = state.average[name]
+        if value.is_floating_point():
+            kept.mul_(d).add_(value, alpha=1 - d)
+        else:
+            kept.copy_(value)
+
+
+def watch(state: State, source: Source, y: Ints, rows: Ints, sqrt: bool) -> None:
+    """Loss on the rows set aside; keeps the best weights."""
+    embedding = torch.from_numpy(embed_torch(state, source, rows.tolist())).to(state.classifier.device)
     with torch.no_grad():
-        state.classifier.copy_(tensors["classifier"].to(device))
-    saved = state.optimiser.state_dict()
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser."):
-            _, i, kind = name.split(".")
-            moments.setdefault(int(i), {})[kind] = value
-    saved["state"] = moments
-    state.optimiser.load_state_dict(saved)
-    state.epoch, state.losses = facts["epoch"], list(facts["losses"])
+        logits = COSINE_SCALE * features(embedding, sqrt) @ F.normalize(state.classifier, dim=1).T
+        loss = float(F.cross_entropy(logits, torch.from_numpy(y[rows]).to(logits.device)))
+    state.aside_losses.append(loss)
+    state.waited += 1
+    if loss < state.best_loss:
+        state.best_loss, state.waited = loss, 0
+        state.best = copy.deepcopy(state.average or state.network.state_dict())
+
+
+def served(state: State) -> Network:
+    """The network to keep: averaged or best weights where the recipe asks for them."""
+    network = copy.deepcopy(state.network)
+    if state.average:
+        network.load_state_dict(state.average)
+    return network.eval()
+
+
+def embed_torch(state: State, source: Source, rows: list[int] | None = None, batch: int = 64) -> Floats:
+    """Plain views through the network that would be served."""
+    network, rows = served(state), list(range(len(source))) if rows is None else rows
+    with torch.no_grad():
+        parts = [rows[i : i + batch] for i in range(0, len(rows), batch)]
+        made = [network(*source.batch(p, [PLAIN] * len(p), state.classifier.device)).float().cpu().numpy() for p in parts]
+    return np.concatenate(made).astype(np.float32)

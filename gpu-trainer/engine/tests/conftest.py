@@ -73,7 +73,7 @@ def spec_of(modality: str, arrays: Path, labels: list[str], out: Path, **more: A
         "job": "job_test",
         "seed": 7,
         "modality": modality,
-        "method": {"type": "auto", "epochs": 2},
+        "method": {"type": "fine_tune", "epochs": 2},
         "dataset": {"arrays": str(arrays), "labels": labels},
         "enrolled": None,
         "incumbent": None,

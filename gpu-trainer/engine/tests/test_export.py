@@ -9,6 +9,10 @@ import torch
 from engine import tune
 from engine.data import embed
 from engine.export import export_graph, open_session
+from engine.losses.cross_entropy import CrossEntropy
+from engine.network import load_network
+from engine.recipe import recipe_of
+from engine.source import Cached
 
 from .conftest import BACKBONES
 
@@ -26,17 +30,21 @@ def features(image: bool) -> list[np.ndarray]:
 @pytest.mark.parametrize(("image", "tolerance"), [(True, 1e-4), (False, None)])
 def test_a_trained_tail_answers_the_same_as_a_graph(image: bool, tolerance: float | None, tmp_path: Path) -> None:
     weights = BACKBONES / ("efficientnet-lite0" if image else "all-minilm-l6-v2") / "weights.safetensors"
-    recipe = tune.Recipe(3, 1e-3, 4, 0.01, 0.0, 1, "final")
-    state = tune.start(weights, image, LABELS, 1280 if image else 384, recipe, torch.device("cpu"))
-    before = {k: v.clone() for k, v in state.tail.state_dict().items()}
+    modality = "image" if image else "text"
+    recipe = recipe_of("fine_tune", {"epochs": 3, "learning_rate": 1e-3, "batch_size": 4, "label_smoothing": 0.0}, modality)
+    network = load_network(weights, image, whole=False, random=None)
+    seed = (1, "final")
+    state = tune.start(network, CrossEntropy(), LABELS, 1280 if image else 384, recipe, seed, torch.device("cpu"))
+    before = {k: v.clone() for k, v in network.tail.state_dict().items()}
     rows = features(image)
-    y = np.arange(ROWS) % LABELS
-    tune.train(state, [[row] for row in rows], y, recipe, sqrt=image, on_step=lambda *_: None, after_epoch=lambda _: None)
-    assert any(not torch.equal(v, before[k]) for k, v in state.tail.state_dict().items())
+    y, keep = np.arange(ROWS) % LABELS, np.arange(ROWS)
+    source = Cached([[row] for row in rows])
+    tune.train(state, source, y, keep, recipe, seed, sqrt=image, after_step=lambda *_: None, after_epoch=lambda _: None)
+    assert any(not torch.equal(v, before[k]) for k, v in network.tail.state_dict().items())
     names = {"input_name": "features" if image else "hidden", "output_name": "embedding"}
-    export_graph(state.tail, torch.from_numpy(rows[0]), tmp_path / "tail.onnx", **names, dynamic=not image, int8=not image)
+    export_graph(network.tail, torch.from_numpy(rows[0]), tmp_path / "tail.onnx", **names, dynamic=not image, int8=not image)
     ours = embed(open_session(tmp_path / "tail.onnx"), rows)
-    torchs = tune.embed_torch(state, rows)
+    torchs = tune.embed_torch(state, source)
     if tolerance is not None:
         np.testing.assert_allclose(ours, torchs, atol=tolerance)
     else:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-import engine.job
 import engine.run
+import engine.stages
 from engine.head_file import ServedHead
 from engine.wire import sha256_of
 
@@ -83,7 +83,7 @@ def test_sigterm_writes_a_checkpoint_and_ends(whole: tuple[Ended, Path], mails: 
 
 def test_any_checkpoint_leads_to_the_same_end(whole: tuple[Ended, Path], mails: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after every epoch of every stage; the run goes on from one inside a fold and one inside the final stage."""
-    monkeypatch.setattr(engine.job, "CHECKPOINT_EVERY_SECONDS", -1.0)
+    monkeypatch.setattr(engine.stages, "CHECKPOINT_EVERY_SECONDS", -1.0)
     engine.run.run(spec_of("text", *mails, tmp_path), [])
     same_head(tmp_path, whole[1], 0)
     made = {path.stem for path in tmp_path.glob("checkpoint-*.safetensors")}

@@ -1,0 +1,88 @@
+"""The trained network as the edge serves it, and the embeddings that those graphs give: heads are fitted on nothing else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from .data import SQUARE, centre, embed
+from .efficientnet import normalise
+from .export import Floats, export_graph, open_session, run_session
+from .job import Job
+from .tune import State, served
+from .wire import Meter
+
+PATCH = 64
+
+
+@dataclass(frozen=True)
+class Tuned:
+    train: Floats
+    held: Floats
+    background: Floats
+    files: list[Path]
+
+
+def deploy(job: Job, state: State) -> Tuned:
+    """tail.onnx, for a whole network trunk.onnx beside it, and the weights; then every row through them."""
+    network = served(state).cpu().to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    threads = job.spec["limits"]["threads"]
+    files: list[Path] = []
+    sample = torch.from_numpy(job.views[0][0])
+    middle = "features" if job.image else "hidden"
+    kind: dict[str, Any] = {"dynamic": not job.image, "int8": not job.image}
+    if network.trunk is not None:
+        first = torch.zeros(1, 3, 224, 224) if job.image else torch.from_numpy(job.train.inputs[0][None])
+        names = {"input_name": "pixels" if job.image else "input_ids", "output_name": middle}
+        files += export_graph(network.trunk, first, job.out / "trunk.onnx", **names, **kind)
+    files += export_graph(network.tail, sample, job.out / "tail.onnx", input_name=middle, output_name="embedding", **kind)
+    tail = open_session(job.out / "tail.onnx", threads)
+    if network.trunk is None:
+        tuned = embed(tail, [v[0] for v in job.views]), embed(tail, job.held_features), embed(tail, job.background_features)
+        weights = network.tail.state_dict()
+    else:
+        trunk = open_session(job.out / "trunk.onnx", threads)
+        meter = Meter(0)
+
+        def through(values: Any) -> Floats:
+            rows = []
+            for i, value in enumerate(values):
+                job.check_stop()
+                rows.append(run_session(tail, run_session(trunk, ready(value, job.image))))
+                meter.tick(0, i, 1, (i + 1) / (len(values) + 1))
+            return np.concatenate(rows)
+
+        tuned = through(job.train.inputs), through(job.held.inputs), through(background(job))
+        weights = network.state_dict()
+    path = job.out / "weights.safetensors"
+    save_file({k: v.contiguous() for k, v in weights.items()}, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+    return Tuned(*tuned, [*files, path])
+
+
+def ready(value: Any, image: bool) -> NDArray[Any]:
+    return normalise(torch.from_numpy(np.ascontiguousarray(centre(value)))[None]).numpy() if image else value[None]
+
+
+def background(job: Job) -> list[Any]:
+    """Inputs of a whole network's background. Of the pictures' only the shared trunk's activations are kept, so for those it is training pictures
+    with their patches shuffled: statistics of pictures without the content of any class."""
+    if not job.image:
+        return job.backbone.background_tokens()
+    job.notes.append("Background of the whole network: training pictures with shuffled patches.")
+    random = np.random.default_rng(job.spec["seed"] & 0x7FFFFFFF)
+    return [jigsaw(job.train.inputs[i % len(job.train)], random) for i in range(len(job.base_background))]
+
+
+def jigsaw(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    n = SQUARE // PATCH
+    tiles = pixels.reshape(n, PATCH, n, PATCH, 3).transpose(0, 2, 1, 3, 4).reshape(n * n, PATCH, PATCH, 3)
+    tiles = tiles[random.permutation(n * n)].reshape(n, n, PATCH, PATCH, 3)
+    return tiles.transpose(0, 2, 1, 3, 4).reshape(SQUARE, SQUARE, 3)

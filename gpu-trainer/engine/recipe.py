@@ -1,0 +1,152 @@
+"""A method is a value: one frozen recipe for the one loop in tune.py. Papers are named where a method or an option has its defaults or checks.
+
+To add a method, put a function of (options, modality) into METHODS; what it returns is checked here like every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from .losses.contrastive import pairs, supervised
+from .losses.cross_entropy import cross_entropy
+from .network import ALL_BLOCKS, TAIL_BLOCKS
+from .objective import Objective
+from .wire import EngineError
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`depth`: head (nothing but closed-form heads), tail (on cached trunk activations) or whole. `size`: side of pictures in training."""
+
+    method: str
+    modality: str
+    depth: str = "tail"
+    objective: Objective = cross_entropy
+    random_start: bool = False
+    epochs: int = 20
+    learning_rate: float = 5e-4
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.1
+    augment_views: int = 1
+    size: int = 160
+    last_blocks: int | None = None
+    layer_decay: float = 1.0
+    gradual_unfreezing: bool = False
+    probe_epochs: int = 0
+    l2_sp: float = 0.0
+    mixup: float = 0.0
+    ema: float = 0.0
+    warmup: float = 0.0
+    early_stopping: int = 0
+    class_weights: str = "balanced"
+
+    @property
+    def image(self) -> bool:
+        return self.modality == "image"
+
+    @property
+    def whole(self) -> bool:
+        return self.depth == "whole"
+
+    def described(self) -> dict[str, Any]:
+        """The options as the result tells them; `depth` by the caller's names."""
+        named = {k: v for k, v in asdict(self).items() if k not in ("method", "modality", "objective", "random_start")}
+        named["depth"] = {"head": "head", "tail": "last_blocks", "whole": "full"}[self.depth]
+        return named if self.image else {k: v for k, v in named.items() if k not in ("size", "mixup")}
+
+
+def linear_probe(options: Options, modality: str) -> Recipe:
+    """Closed-form ridge on the frozen embedding (Kornblith et al. 2019)."""
+    return Recipe("linear_probe", modality, depth="head")
+
+
+def fine_tune(options: Options, modality: str) -> Recipe:
+    """Yosinski et al. 2014; the tail alone, or with `depth` full (or more `last_blocks` than the tail has) everything below it too."""
+    n = options.get("last_blocks")
+    whole = options.get("depth") == "full" or (n is not None and n > TAIL_BLOCKS[modality])
+    base = Recipe("fine_tune", modality, depth="head" if options.get("depth") == "head" else "whole" if whole else "tail")
+    if whole:
+        return replace(base, warmup=0.1, **({"epochs": 8, "learning_rate": 3e-4} if base.image else {"epochs": 3, "learning_rate": 5e-5}))
+    return replace(base, **({"augment_views": 4} if base.image else {"epochs": 6, "learning_rate": 1e-4}))
+
+
+def contrastive(options: Options, modality: str) -> Recipe:
+    """SetFit's pairs for texts (Tunstall et al. 2022), the supervised contrastive loss for pictures (Khosla et al. 2020); then the ridge head."""
+    if modality == "image":
+        return Recipe("contrastive", modality, objective=supervised, epochs=10, augment_views=4)
+    return Recipe("contrastive", modality, objective=pairs, epochs=4, learning_rate=5e-5, warmup=0.1)
+
+
+def from_scratch(options: Options, modality: str) -> Recipe:
+    """The same network from random weights: the baseline that shows what the transfer is worth (He et al. 2019, Rethinking ImageNet Pre-training)."""
+    base = Recipe("from_scratch", modality, depth="whole", random_start=True, warmup=0.1, size=128)
+    return replace(base, **({"epochs": 12, "learning_rate": 2e-3} if base.image else {"epochs": 8, "learning_rate": 5e-4}))
+
+
+METHODS: dict[str, Callable[[Options, str], Recipe]] = {
+    "linear_probe": linear_probe,
+    "fine_tune": fine_tune,
+    "contrastive": contrastive,
+    "from_scratch": from_scratch,
+}
+# Below this many rows a class (median) the frozen head wins or draws and costs nothing: tuned texts lose 4 to 5 points at 8 rows a class and draw at
+# 32; with under 4 pictures the cross-fitting that decides about a tuned tail has nothing to stand on.
+AUTO_ROWS = {"image": 4, "text": 32}
+OPTIONS = {f.name for f in fields(Recipe)} - {"method", "modality", "depth", "objective", "random_start", "size"}
+
+
+def choose(rows_per_class: float, modality: str) -> tuple[str, dict[str, Any]]:
+    """What `auto` does, and why."""
+    needed = AUTO_ROWS[modality]
+    method = "linear_probe" if rows_per_class < needed else "fine_tune"
+    word = "under" if rows_per_class < needed else "not under"
+    why = f"The median class has {rows_per_class:g} training rows, {word} the {needed} from which tuning the tail pays on a {modality} dataset."
+    return method, {"chose": method, "rows_per_class": rows_per_class, "rows_needed": needed, "why": why}
+
+
+def recipe_of(method: str, options: Options, modality: str) -> Recipe:
+    """The recipe of a method with the caller's options. Raises EngineError naming the field at fault."""
+    if method not in METHODS:
+        raise EngineError("method_unavailable", f"method.type: {method} is not available; use auto or one of {', '.join(sorted(METHODS))}.")
+    given = {k: v for k, v in options.items() if v is not None}
+    recipe = replace(METHODS[method](given, modality), **{k: v for k, v in given.items() if k in OPTIONS})
+    check(recipe, given)
+    return recipe
+
+
+def check(r: Recipe, given: Options) -> None:
+    """What the schema cannot say: fields that contradict each other, the modality or the network."""
+
+    def refuse(field: str, why: str) -> None:
+        raise EngineError("options_invalid", f"method.{field}: {why}")
+
+    depth = given.get("depth")
+    if r.method == "from_scratch" and (depth not in (None, "full") or r.last_blocks is not None):
+        refuse("depth" if depth else "last_blocks", "from_scratch trains the whole network; leave it out.")
+    if r.method == "contrastive" and depth not in (None, "last_blocks"):
+        refuse("depth", "contrastive tunes the tail; use last_blocks or leave it out.")
+    if r.method == "linear_probe" and (depth not in (None, "head") or r.last_blocks is not None):
+        refuse("depth" if depth else "last_blocks", "linear_probe trains no block of the network; use fine_tune.")
+    if r.mixup > 0 and not r.image:
+        refuse("mixup", "mixup is for pictures; leave it out for texts.")
+    if r.mixup > 0 and r.method == "contrastive":
+        refuse("mixup", "contrastive compares labels of pairs, which mixed pictures do not have.")
+    most = TAIL_BLOCKS[r.modality] if not r.whole else ALL_BLOCKS[r.modality]
+    if r.last_blocks is not None and r.last_blocks > most:
+        place = f"the tail has {TAIL_BLOCKS[r.modality]} blocks, the whole {r.modality} network {ALL_BLOCKS[r.modality]}"
+        refuse("last_blocks", f"{r.last_blocks} is too many: {place}.")
+    if r.probe_epochs >= r.epochs and r.probe_epochs > 0:
+        refuse("probe_epochs", f"{r.probe_epochs} of {r.epochs} epochs would leave none for the network; they count as part of epochs.")
+    if r.probe_epochs > 0 and r.method == "contrastive":
+        refuse("probe_epochs", "contrastive has no classifier to start with.")
+    if r.probe_epochs > 0 and r.random_start:
+        refuse("probe_epochs", "a head on random weights teaches nothing; from_scratch has none.")
+    if r.l2_sp > 0 and r.random_start:
+        refuse("l2_sp", "a pull towards random weights is no transfer; use weight_decay.")
+    if r.gradual_unfreezing and r.random_start:
+        refuse("gradual_unfreezing", "random weights below would never be good; from_scratch trains all blocks.")
