@@ -1,5 +1,5 @@
 /** Datasets and their uploads: rows in, rows out, one transition a function. */
-import { and, desc, eq, inArray, isNull, lt, notExists, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, isNull, lt, notExists, or, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
 import { datasets, jobs, uploads } from '../db/schema.ts';
 
@@ -60,7 +60,12 @@ export async function deleteDataset(db: Database, tenant: string, id: string, no
   const active = db
     .select({ one: sql`1` })
     .from(jobs)
-    .where(and(eq(jobs.datasetId, id), inArray(jobs.status, ['queued', 'validating', 'running', 'paused'])));
+    .where(
+      and(
+        or(eq(jobs.datasetId, id), eq(jobs.validationDatasetId, id), eq(jobs.targetDatasetId, id)),
+        inArray(jobs.status, ['queued', 'validating', 'running', 'paused']),
+      ),
+    );
   const rows = await db
     .update(datasets)
     .set({ deletedAt: now })

@@ -1,16 +1,17 @@
 /** A leased training job: inputs from object storage, the engine as a child, artifacts back, and a completion that may be sent twice. */
-import { mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { FrozenRow } from '../../shared/dataset.ts';
 import { ENGINE_PROTOCOL, type ArtifactName, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
 import type { Download, Lease, TrainWork } from '../../shared/runner.ts';
 import { ArrayWriter } from './array-writer.ts';
 import { runEngine } from './engine-process.ts';
 import { loadDecoder, loadTokenizer } from './inputs.ts';
+import { encodeTokens, fetchBackbone } from './job-backbone.ts';
+import { fetchDatasets } from './job-datasets.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { HostSettings } from './settings.ts';
-import { download, sha256OfFile, TransferRefused, upload } from './transfer.ts';
+import { download, TransferRefused, upload } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
 type Context = {
@@ -87,10 +88,14 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     await download(from, file, keeper.signal);
     return file;
   };
-  const backboneDir = await fetchBackbone(c, work);
-  const arrays = await fetchTo(work.dataset.files['dataset.safetensors'], 'dataset.safetensors');
-  const rows = await fetchTo(work.dataset.files['rows.jsonl'], 'rows.jsonl');
-  const enrolled = await encodeEnrolled(c, work, await heldOutDigests(rows), backboneDir);
+  const backboneDir = await fetchBackbone(work.backbone, c.settings.GRAFT_WORK_DIR, keeper.signal);
+  const { notes, held, excludeRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
+  if (notes.length > 0)
+    await c.api.events(
+      c.lease.token,
+      notes.map((message) => ({ type: 'log', level: 'info', message }) as const),
+    );
+  const enrolled = await encodeEnrolled(c, work, held, backboneDir);
   const incumbent = work.incumbent && {
     head: await fetchTo(work.incumbent.head, 'incumbent-head.safetensors'),
     tail: work.incumbent.tail && (await fetchTail(c, work)),
@@ -105,12 +110,10 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     modality: work.dataset.manifest.modality,
     method: work.method,
     action: work.action,
-    dataset: { arrays, labels: work.dataset.manifest.labels, tasks: work.dataset.manifest.tasks.map(({ name, labels }) => ({ name, labels })) },
-    exclude_rows: [],
-    validation: null,
-    target: null,
+    ...datasets,
+    exclude_rows: excludeRows,
     backbones: [],
-    label_texts: null,
+    label_texts: await writeLabelTexts(c, work),
     enrolled: enrolled.spec,
     incumbent,
     backbone: { id: work.backbone.manifest.id, dir: backboneDir },
@@ -123,26 +126,13 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
   return { spec, enrolledIds: enrolled.ids };
 }
 
-/** Backbone files are kept between jobs, under the digest that names them. */
-async function fetchBackbone(c: Context, work: TrainWork): Promise<string> {
-  const m = work.backbone.manifest;
-  const dir = path.join(c.settings.GRAFT_WORK_DIR, 'backbones', `${m.id}-${m.tail.model.sha256.slice(0, 16)}`);
-  await mkdir(dir, { recursive: true });
-  const files = [m.trunk.model, m.trunk.data, m.tail.model, m.tail.data, m.weights, m.background, m.background_inputs, m.vocabulary].filter(
-    (f) => f !== null,
-  );
-  for (const f of files) {
-    const file = path.join(dir, f.name);
-    const there = await stat(file).catch(() => null);
-    if (there?.size === f.bytes && (await sha256OfFile(file)) === f.sha256) continue;
-    const from = work.backbone.files[f.name];
-    if (!from) throw new GraftError('internal', `the lease has no download for the backbone's ${f.name}`);
-    await download({ ...from, sha256: f.sha256 }, file, c.keeper.signal);
-  }
-  const { writeFile } = await import('node:fs/promises');
-  await writeFile(path.join(dir, 'manifest.json.part'), JSON.stringify(m));
-  await rename(path.join(dir, 'manifest.json.part'), path.join(dir, 'manifest.json'));
-  return dir;
+async function writeLabelTexts(c: Context, work: TrainWork): Promise<EngineSpec['label_texts']> {
+  if (!work.label_texts) return null;
+  const { backbone, texts } = work.label_texts;
+  const dir = await fetchBackbone(backbone, c.settings.GRAFT_WORK_DIR, c.keeper.signal);
+  const tokens = path.join(c.folder, 'label-texts.safetensors');
+  await writeFile(tokens, encodeTokens(texts, await loadTokenizer(path.join(dir, backbone.manifest.vocabulary?.name ?? 'vocab.txt'))));
+  return { backbone_dir: dir, tokens };
 }
 
 /** The incumbent's tail graph; its external weights lie beside it under the name that the graph says. */
@@ -153,16 +143,6 @@ async function fetchTail(c: Context, work: TrainWork): Promise<string> {
   await download(work.incumbent!.tail!, file, c.keeper.signal);
   if (work.incumbent!.tail_data) await download(work.incumbent!.tail_data, path.join(dir, 'tail.onnx.data'), c.keeper.signal);
   return file;
-}
-
-async function heldOutDigests(rows: string): Promise<Set<string>> {
-  const held = new Set<string>();
-  for (const line of (await readFile(rows, 'utf8')).split('\n')) {
-    if (line === '') continue;
-    const row = FrozenRow.parse(JSON.parse(line));
-    if (row.split !== 'train') held.add(row.sha256);
-  }
-  return held;
 }
 
 /** Enrolled examples as extra training rows; what is held out in the dataset is left out here, or the proof would be worth nothing. */

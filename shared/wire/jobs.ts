@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ArtifactName, MethodOptions, Progress } from '../engine.ts';
 import { idPattern } from '../ids.ts';
 import { JobStatus } from '../jobs.ts';
+import { QualityCode } from '../quality.ts';
 import { Comparison, Decision, Evaluation, Metrics, Reason } from './evaluation.ts';
 
 export const SEED_MAX = 2 ** 31 - 1;
@@ -16,6 +17,8 @@ export const CreateJobRequest = z
     target_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
     source_classifier: z.string().regex(idPattern('classifier')).nullable().optional(),
     backbone: z.string().min(1).max(100).nullable().optional(),
+    /** Rows of the dataset with one of these findings in its quality report are left out. */
+    exclude: z.array(QualityCode).max(20).nullable().optional(),
     method: MethodOptions.optional(),
     seed: z.number().int().min(0).max(SEED_MAX).nullable().optional(),
     promote: z.enum(['if_better', 'never']).default('if_better'),
@@ -68,6 +71,9 @@ export const Job = z
     status: JobStatus,
     dataset: z.string(),
     classifier: z.string().nullable(),
+    validation_dataset: z.string().nullable(),
+    target_dataset: z.string().nullable(),
+    exclude: z.array(QualityCode).nullable(),
     backbone: z.string(),
     method: MethodOptions,
     seed: z.number().int(),

@@ -116,7 +116,8 @@ export async function sendFiles(token: string, files: readonly NamedBytes[]): Pr
   }
 }
 
-export async function frozenFiles(): Promise<{ files: NamedBytes[]; manifest: DatasetManifest }> {
+/** `change` goes over the manifest: the files stay those of two labels. */
+export async function frozenFiles(change: Partial<DatasetManifest> = {}): Promise<{ files: NamedBytes[]; manifest: DatasetManifest }> {
   const n = 12;
   const arrays = encodeSafetensors({
     pixels: tensor('U8', [n, 2, 2, 3], new Uint8Array(n * 12)),
@@ -152,6 +153,7 @@ export async function frozenFiles(): Promise<{ files: NamedBytes[]; manifest: Da
     errors: [{ file: 'broken.png', code: 'picture_truncated', detail: 'The picture is truncated.' }],
     error_count: 1,
     split_seed: 1,
+    ...change,
   };
   return { files, manifest };
 }
@@ -181,11 +183,11 @@ export async function sendParts(upload: Upload, bytes: Uint8Array): Promise<{ nu
   return etags;
 }
 
-export async function readyDataset(key: string): Promise<Dataset> {
+export async function readyDataset(key: string, change: Partial<DatasetManifest> = {}): Promise<Dataset> {
   const { id } = await uploadedDataset(key);
   const leased = await lease(['validate']);
   expect(leased.work).toMatchObject({ kind: 'validate', dataset: id });
-  const { files, manifest } = await frozenFiles();
+  const { files, manifest } = await frozenFiles(change);
   await sendFiles(leased.token, files);
   const done = await runner(`leases/${leased.token}/complete`, { kind: 'validate', ready: true, manifest, errors: manifest.errors, error_count: 1 });
   expect(done.status, await done.text()).toBe(200);

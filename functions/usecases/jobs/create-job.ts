@@ -1,10 +1,11 @@
 /** Queues a training job after checking everything that can be known now, so that a host never starts what cannot end. */
 import { BackboneManifest, SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
-import { DatasetManifest } from '../../../shared/dataset.ts';
+import type { DatasetManifest } from '../../../shared/dataset.ts';
 import { MethodOptions } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import { SEED_MAX, type CreateJobRequest, type Job } from '../../../shared/wire/jobs.ts';
+import { methodFault } from '../../domain/method-needs.ts';
 import type { Deps } from '../../deps.ts';
 import { getTrainable, insertJob, type JobRow } from '../../stores/jobs.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
@@ -13,18 +14,24 @@ import { needDataset } from '../datasets/get-dataset.ts';
 import { wakeOutbox } from '../events/record-event.ts';
 import { tellMove } from './job-moves.ts';
 import { presentJob } from './present-job.ts';
+import { checkSideDatasets, needReady } from './side-datasets.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
 
-/** Fields of the published request that no engine here can honour yet: refused by name rather than ignored. */
-const NOT_YET = ['validation_dataset', 'target_dataset', 'source_classifier'] as const;
-
 export async function createJob(deps: Needs, input: { tenant: string; request: CreateJobRequest }): Promise<Job> {
   const { tenant, request } = input;
-  for (const param of NOT_YET)
-    if (request[param]) throw new GraftError('unprocessable', `"${param}" is not supported by this version of Graft.`, { param });
+  if (request.source_classifier) {
+    // Refused by name rather than ignored.
+    const detail = 'Make a dataset of that classifier (POST /v1/datasets with from_classifier) and train on it.';
+    throw new GraftError('unprocessable', detail, { param: 'source_classifier' });
+  }
   const dataset = await needDataset(deps, tenant, request.dataset, 'dataset');
-  needTrainable(dataset);
+  const manifest = needReady(dataset, 'dataset');
+  needTrainable(manifest);
+  const method = request.method ?? MethodOptions.parse({});
+  const fault = methodFault(method, { manifest, hasTarget: Boolean(request.target_dataset) });
+  if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
+  const side = await checkSideDatasets(deps, tenant, request, dataset);
   const backbone = await chooseBackbone(deps, tenant, request, dataset);
   const now = deps.now();
   const row: JobRow = {
@@ -32,13 +39,13 @@ export async function createJob(deps: Needs, input: { tenant: string; request: C
     tenantId: tenant,
     kind: 'training',
     datasetId: dataset.id,
-    validationDatasetId: null,
-    targetDatasetId: null,
+    validationDatasetId: side.validation,
+    targetDatasetId: side.target,
     sourceClassifierId: null,
-    exclude: null,
+    exclude: request.exclude ?? null,
     classifierId: request.classifier ?? null,
     backbone,
-    method: request.method ?? MethodOptions.parse({}),
+    method,
     // Drawn here and recorded, never left to the engine: every job can be repeated.
     seed: request.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) % SEED_MAX,
     promote: request.promote,
@@ -61,12 +68,7 @@ export async function createJob(deps: Needs, input: { tenant: string; request: C
   return await presentJob(deps, row);
 }
 
-function needTrainable(dataset: DatasetRow): void {
-  if (dataset.status !== 'ready') {
-    const hint = { awaiting_upload: 'Upload its file first.', validating: 'Wait until it is ready.', invalid: 'Its errors say why.', ready: '' };
-    throw new GraftError('dataset_not_ready', `The dataset is ${dataset.status}. ${hint[dataset.status]}`, { param: 'dataset' });
-  }
-  const manifest = DatasetManifest.parse(dataset.manifest);
+function needTrainable(manifest: DatasetManifest): void {
   const withTraining = manifest.labels.filter((label) => (manifest.counts.train?.[label] ?? 0) > 0);
   if (withTraining.length < 2)
     throw new GraftError('unprocessable', `Training needs at least two labels with training rows; this dataset has ${withTraining.length}.`, {

@@ -1,12 +1,14 @@
 /** Rows of jobs, their log and their checkpoints as callers see them. */
 import { z } from 'zod';
 import { MethodOptions, Progress } from '../../../shared/engine.ts';
+import { QualityCode } from '../../../shared/quality.ts';
 import { JobError, JobEvent, JobResult, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
 import type { Deps } from '../../deps.ts';
 import type { CheckpointRow, JobEventRow, JobRow } from '../../stores/jobs.ts';
 import { getWork, lastHostSeen, queuePosition } from '../../stores/work.ts';
 import { iso, isoOrNull } from '../datasets/present-dataset.ts';
 
+const Exclude = z.array(QualityCode).nullable();
 const Metadata = z.record(z.string(), z.string()).nullable();
 
 /** Reads the work row too, so that a queued job says where it stands and whether any host is there. */
@@ -29,6 +31,9 @@ export async function presentJob(deps: Pick<Deps, 'db' | 'now'>, row: JobRow): P
     status: row.status,
     dataset: row.datasetId,
     classifier: row.classifierId,
+    validation_dataset: row.validationDatasetId,
+    target_dataset: row.targetDatasetId,
+    exclude: Exclude.parse(row.exclude),
     backbone: row.backbone,
     method,
     seed: row.seed,

@@ -1,10 +1,11 @@
 /** What a host gets to do its work: presigned downloads of exactly the files that this piece of work needs. */
-import { BackboneManifest, SHIPPED_BACKBONES, type BlobFile } from '../../../shared/catalogue.ts';
-import { DatasetManifest } from '../../../shared/dataset.ts';
+import { z } from 'zod';
+import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import { MethodOptions } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
+import { QualityCode } from '../../../shared/quality.ts';
 import type { Download, TrainWork, ValidateWork } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
@@ -13,11 +14,11 @@ import { getJob, getTrainable, listCheckpoints } from '../../stores/jobs.ts';
 import { getModel } from '../../stores/models.ts';
 import type { WorkRow } from '../../stores/work.ts';
 import type { LeasedInputs } from './leased-inputs.ts';
+import { blob, download, labelTexts, needBackbone, workBackbone, workDataset } from './present-inputs.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
 
-/** Long enough for a slow link and a big archive; a host that needs longer has lost its lease anyway. */
-const DOWNLOAD_TTL_SECONDS = 6 * 3600;
+const Excluded = z.array(QualityCode).nullable();
 
 export async function presentValidation(deps: Needs, work: WorkRow): Promise<ValidateWork> {
   const row = await getDataset(deps.db, work.tenantId, work.id);
@@ -71,19 +72,17 @@ async function originals(deps: Needs, examples: Exported['examples']) {
 }
 
 async function vocabulary(deps: Needs): Promise<Download> {
-  const manifest = await backboneManifest(deps, SHIPPED_BACKBONES.text);
+  const manifest = await needBackbone(deps, SHIPPED_BACKBONES.text);
   if (!manifest.vocabulary) throw new GraftError('unavailable', `The backbone "${manifest.id}" has no vocabulary.`);
   return await blob(deps, manifest.vocabulary);
 }
 
 export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ work: TrainWork; inputs: LeasedInputs }> {
   const job = await getJob(deps.db, work.tenantId, work.id);
-  const dataset = job && (await getDataset(deps.db, work.tenantId, job.datasetId));
-  if (!job || !dataset || dataset.frozenFence === null) throw new GraftError('not_found', "The job's dataset was deleted.");
-  const fence = dataset.frozenFence;
-  const manifest = DatasetManifest.parse(dataset.manifest);
-  const backbone = await backboneManifest(deps, job.backbone);
-  const blobs = blobsOf(backbone);
+  if (!job) throw new GraftError('not_found', 'The job was deleted.');
+  const dataset = await workDataset(deps, work.tenantId, job.datasetId, 'dataset');
+  const side = async (id: string | null, role: string) => (id === null ? null : await workDataset(deps, work.tenantId, id, role));
+  const method = MethodOptions.parse(job.method);
   const classifier = job.classifierId === null ? null : await exported(deps, work, job.classifierId);
   const [checkpoint] = await listCheckpoints(deps.db, job.id);
   return {
@@ -91,34 +90,22 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
     work: {
       kind: 'train',
       action: 'train',
-      validation: null,
-      target: null,
-      exclude: [],
+      validation: await side(job.validationDatasetId, 'validation dataset'),
+      target: await side(job.targetDatasetId, 'target dataset'),
+      exclude: Excluded.parse(job.exclude) ?? [],
       backbones: [],
-      label_texts: null,
+      label_texts: await labelTexts(deps, { classifierId: job.classifierId, method }, dataset),
       job: job.id,
       seed: job.seed,
-      method: MethodOptions.parse(job.method),
-      dataset: {
-        id: dataset.id,
-        manifest,
-        files: await record(manifest.files, (file) => download(deps, objectKeys.frozen(work.tenantId, dataset.id, fence, file.name), file)),
-      },
-      backbone: {
-        manifest: backbone,
-        files: await record(blobs, (file) => blob(deps, file)),
-      },
+      method,
+      dataset,
+      backbone: await workBackbone(deps, await needBackbone(deps, job.backbone)),
       enrolled: classifier?.enrolled ?? [],
       incumbent: classifier?.incumbent ?? null,
       checkpoint: checkpoint ? { ...(await download(deps, checkpoint.objectKey, checkpoint)), epoch: checkpoint.epoch } : null,
       false_reject_rate: classifier?.falseRejectRate ?? null,
     },
   };
-}
-
-function blobsOf(manifest: BackboneManifest): BlobFile[] {
-  const { trunk, tail, weights, vocabulary, background, background_inputs } = manifest;
-  return [trunk.model, trunk.data, tail.model, tail.data, weights, vocabulary, background, background_inputs].filter((file) => file !== null);
 }
 
 /** The head that is served now goes to object storage beside the job, so that host and gate mean the same version. */
@@ -143,22 +130,4 @@ async function modelFile(deps: Needs, tenant: string, model: string, name: strin
   const row = await getModel(deps.db, tenant, model);
   const key = row?.files[name];
   return key === undefined ? null : await download(deps, key, { bytes: null, sha256: null });
-}
-
-async function backboneManifest(deps: Needs, id: string): Promise<BackboneManifest> {
-  const bytes = await deps.objects.get(objectKeys.backboneManifest(id));
-  if (!bytes) throw new GraftError('unavailable', `The backbone "${id}" is not in object storage. Run the set-up.`);
-  return BackboneManifest.parse(JSON.parse(new TextDecoder().decode(bytes)));
-}
-
-async function blob(deps: Needs, file: BlobFile): Promise<Download> {
-  return await download(deps, objectKeys.blob(file.sha256), file);
-}
-
-async function download(deps: Needs, key: string, of: { bytes: number | null; sha256: string | null }): Promise<Download> {
-  return { url: await deps.objects.presignGet(key, { ttlSeconds: DOWNLOAD_TTL_SECONDS }), bytes: of.bytes, sha256: of.sha256 };
-}
-
-async function record<T extends { name: string }>(files: readonly T[], make: (file: T) => Promise<Download>): Promise<Record<string, Download>> {
-  return Object.fromEntries(await Promise.all(files.map(async (file) => [file.name, await make(file)] as const)));
 }

@@ -1,0 +1,60 @@
+/** What a training method needs and what contradicts it: said when the job is created, not by an engine half an hour later. Pure. */
+import type { DatasetManifest } from '../../shared/dataset.ts';
+import type { MethodOptions } from '../../shared/engine.ts';
+import type { MethodType } from '../../shared/jobs.ts';
+
+export type MethodFault = { readonly param: string; readonly detail: string };
+type Facts = { readonly manifest: DatasetManifest; readonly hasTarget: boolean };
+
+/** Options that mean something to one method only; `auto` may choose that method, so it takes them all. */
+const ONLY_FOR: readonly (readonly [keyof MethodOptions, MethodType])[] = [
+  ['alignment', 'domain_adaptation'],
+  ['seeds', 'domain_confusion'],
+  ['task', 'multi_task'],
+  ['unseen_labels', 'zero_shot'],
+  ['mapping', 'zero_shot'],
+];
+const NEEDS_TARGET: ReadonlySet<MethodType> = new Set(['domain_adaptation', 'domain_confusion']);
+/** A mapping into a space of label texts cannot be learnt from one label. */
+const SEEN_LABELS_MIN = 2;
+
+/** The first thing that is wrong, or null. `param` is the path in the request. */
+export function methodFault(method: MethodOptions, facts: Facts): MethodFault | null {
+  const { type } = method;
+  for (const [option, only] of ONLY_FOR)
+    if (method[option] !== undefined && type !== only && type !== 'auto')
+      return { param: `method.${option}`, detail: `"${option}" belongs to the method "${only}"; this job uses "${type}".` };
+  if (NEEDS_TARGET.has(type) && !facts.hasTarget)
+    return { param: 'target_dataset', detail: `"${type}" needs a target_dataset: rows, labelled or not, of the domain that the model will meet.` };
+  if (type === 'linear_probe' && (method.last_blocks !== undefined || (method.depth !== undefined && method.depth !== 'head'))) {
+    const param = method.last_blocks === undefined ? 'method.depth' : 'method.last_blocks';
+    return { param, detail: 'A linear probe trains only a head; to train blocks of the network use "fine_tune".' };
+  }
+  if (method.mixup && facts.manifest.modality === 'text') return { param: 'method.mixup', detail: 'Mixup mixes pictures; this dataset holds texts.' };
+  if (type === 'multi_task') return tasksFault(method, facts.manifest);
+  if (type === 'zero_shot') return unseenFault(method.unseen_labels ?? [], facts.manifest);
+  return null;
+}
+
+function tasksFault(method: MethodOptions, manifest: DatasetManifest): MethodFault | null {
+  const names = manifest.tasks.map((task) => task.name);
+  if (names.length < 2) {
+    const has = names.length === 0 ? 'none' : `only "${names[0]}"`;
+    return { param: 'dataset', detail: `"multi_task" needs a dataset whose rows name at least two tasks; this one has ${has}.` };
+  }
+  if (method.task !== undefined && !names.includes(method.task))
+    return { param: 'method.task', detail: `The dataset has no task "${method.task}"; it has: ${names.join(', ')}.` };
+  return null;
+}
+
+function unseenFault(unseen: readonly string[], manifest: DatasetManifest): MethodFault | null {
+  const unknown = unseen.find((label) => !manifest.labels.includes(label));
+  if (unknown !== undefined)
+    return { param: 'method.unseen_labels', detail: `The dataset has no label "${unknown}", so nothing could be judged by it.` };
+  const seen = manifest.labels.filter((label) => !unseen.includes(label) && (manifest.counts.train?.[label] ?? 0) > 0);
+  if (seen.length < SEEN_LABELS_MIN) {
+    const detail = `"zero_shot" needs at least ${SEEN_LABELS_MIN} labels with training rows that are not unseen_labels; this job has ${seen.length}.`;
+    return { param: 'method.unseen_labels', detail };
+  }
+  return null;
+}

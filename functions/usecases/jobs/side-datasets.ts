@@ -1,0 +1,55 @@
+/** The datasets beside the one that a job trains on: another domain to adapt to, and rows to be judged by. */
+import { DatasetManifest } from '../../../shared/dataset.ts';
+import { GraftError } from '../../../shared/errors.ts';
+import type { CreateJobRequest } from '../../../shared/wire/jobs.ts';
+import { list } from '../../domain/gate-words.ts';
+import type { Deps } from '../../deps.ts';
+import type { DatasetRow } from '../../stores/datasets.ts';
+import { needDataset } from '../datasets/get-dataset.ts';
+
+type Param = 'dataset' | 'validation_dataset' | 'target_dataset';
+
+/** Throws `dataset_not_ready`, naming the parameter. */
+export function needReady(row: DatasetRow, param: Param): DatasetManifest {
+  if (row.status !== 'ready') {
+    const hint = { awaiting_upload: 'Upload its file first.', validating: 'Wait until it is ready.', invalid: 'Its errors say why.' };
+    throw new GraftError('dataset_not_ready', `The ${param.replace('_', ' ')} is ${row.status}. ${hint[row.status]}`, { param });
+  }
+  return DatasetManifest.parse(row.manifest);
+}
+
+/** The ids of both, checked: this tenant's, ready, other rows, of the same modality, and with no label that training could not know. */
+export async function checkSideDatasets(
+  deps: Pick<Deps, 'db'>,
+  tenant: string,
+  request: CreateJobRequest,
+  dataset: DatasetRow,
+): Promise<{ validation: string | null; target: string | null }> {
+  const one = async (param: Exclude<Param, 'dataset'>): Promise<string | null> => {
+    const id = request[param] ?? null;
+    if (id === null) return null;
+    const refuse = (detail: string) => new GraftError('unprocessable', detail, { param });
+    if (id === dataset.id)
+      throw refuse('This is the dataset that is trained on. Held-out rows of its own need no second dataset; a target is another domain.');
+    const row = await needDataset(deps, tenant, id, param);
+    const manifest = needReady(row, param);
+    if (row.modality !== dataset.modality) throw refuse(`It holds ${row.modality}, the dataset ${dataset.modality}.`);
+    const known = new Set(DatasetManifest.parse(dataset.manifest).labels);
+    const strange = manifest.labels.filter((label) => !known.has(label));
+    if (strange.length > 0) throw refuse(`It has labels that the dataset has no row of: ${list(strange)}.`);
+    if (param === 'validation_dataset' && manifest.labels.length === 0)
+      throw refuse('None of its rows has a label, so nothing can be judged by them.');
+    return row.id;
+  };
+  const validation = await one('validation_dataset');
+  const target = await one('target_dataset');
+  if (validation !== null && validation === target)
+    throw new GraftError(
+      'unprocessable',
+      'One dataset cannot be adapted to and be held out as a whole. Give its rows splits and name it as the target only.',
+      {
+        param: 'validation_dataset',
+      },
+    );
+  return { validation, target };
+}

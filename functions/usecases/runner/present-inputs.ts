@@ -1,0 +1,72 @@
+/** Parts of what a host gets for training: frozen datasets, backbones, and what the labels are called. */
+import { BackboneManifest, SHIPPED_BACKBONES, type BlobFile } from '../../../shared/catalogue.ts';
+import { DatasetManifest } from '../../../shared/dataset.ts';
+import { GraftError } from '../../../shared/errors.ts';
+import { objectKeys } from '../../../shared/object-keys.ts';
+import type { Download, TrainWork, WorkBackbone } from '../../../shared/runner.ts';
+import { labelText } from '../../domain/label-text.ts';
+import type { Deps } from '../../deps.ts';
+import { getDataset } from '../../stores/datasets.ts';
+
+type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
+
+/** Long enough for a slow link and a big archive; a host that needs longer has lost its lease anyway. */
+const DOWNLOAD_TTL_SECONDS = 6 * 3600;
+
+export async function download(deps: Pick<Deps, 'objects'>, key: string, of: { bytes: number | null; sha256: string | null }): Promise<Download> {
+  return { url: await deps.objects.presignGet(key, { ttlSeconds: DOWNLOAD_TTL_SECONDS }), bytes: of.bytes, sha256: of.sha256 };
+}
+
+export async function blob(deps: Pick<Deps, 'objects'>, file: BlobFile): Promise<Download> {
+  return await download(deps, objectKeys.blob(file.sha256), file);
+}
+
+/** A frozen dataset with its files. Throws `not_found` when it was deleted since the job was made. */
+export async function workDataset(deps: Needs, tenant: string, id: string, role: string): Promise<TrainWork['dataset']> {
+  const row = await getDataset(deps.db, tenant, id);
+  const fence = row?.frozenFence ?? null;
+  if (!row || fence === null) throw new GraftError('not_found', `The job's ${role} was deleted.`);
+  const manifest = DatasetManifest.parse(row.manifest);
+  return { id, manifest, files: await record(manifest.files, (file) => download(deps, objectKeys.frozen(tenant, id, fence, file.name), file)) };
+}
+
+/** Null when the backbone is not published. */
+export async function readBackbone(deps: Pick<Deps, 'objects'>, id: string): Promise<BackboneManifest | null> {
+  const bytes = await deps.objects.get(objectKeys.backboneManifest(id));
+  return bytes && BackboneManifest.parse(JSON.parse(new TextDecoder().decode(bytes)));
+}
+
+export async function needBackbone(deps: Pick<Deps, 'objects'>, id: string): Promise<BackboneManifest> {
+  const manifest = await readBackbone(deps, id);
+  if (!manifest) throw new GraftError('unavailable', `The backbone "${id}" is not in object storage. Run the set-up.`);
+  return manifest;
+}
+
+/** A backbone with everything that the engine loads of it. */
+export async function workBackbone(deps: Pick<Deps, 'objects'>, manifest: BackboneManifest): Promise<WorkBackbone> {
+  const { trunk, tail, weights, vocabulary, background, background_inputs } = manifest;
+  const files = [trunk.model, trunk.data, tail.model, tail.data, weights, vocabulary, background, background_inputs].filter((file) => file !== null);
+  return { manifest, files: await record(files, (file) => blob(deps, file)) };
+}
+
+/**
+ * The text backbone, and what each label of the dataset reads as: its description in the classifier where there is one. Null where no text backbone
+ * is published, and for pictures whose method does not ask for words.
+ */
+export async function labelTexts(
+  deps: Needs,
+  job: { readonly classifierId: string | null; readonly method: { readonly type: string } },
+  dataset: TrainWork['dataset'],
+): Promise<TrainWork['label_texts']> {
+  if (dataset.manifest.modality !== 'text' && job.method.type !== 'zero_shot') return null;
+  const manifest = await readBackbone(deps, SHIPPED_BACKBONES.text);
+  if (!manifest) return null;
+  const described = job.classifierId === null ? null : await deps.classifier(job.classifierId).describe();
+  const descriptions = new Map(described?.labels.map((label) => [label.name, label.description]));
+  const texts = dataset.manifest.labels.map((label) => labelText(label, descriptions.get(label) ?? null));
+  return { backbone: await workBackbone(deps, manifest), texts };
+}
+
+async function record<T extends { name: string }>(files: readonly T[], make: (file: T) => Promise<Download>): Promise<Record<string, Download>> {
+  return Object.fromEntries(await Promise.all(files.map(async (file) => [file.name, await make(file)] as const)));
+}

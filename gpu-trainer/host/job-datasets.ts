@@ -1,0 +1,87 @@
+/** The datasets of a training job on disk: which rows are held out, and which must not be learnt from. */
+import { createReadStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { FrozenRow } from '../../shared/dataset.ts';
+import type { EngineSpec } from '../../shared/engine.ts';
+import { GraftError } from '../../shared/errors.ts';
+import { QualityIssue, type QualityCode } from '../../shared/quality.ts';
+import type { TrainWork } from '../../shared/runner.ts';
+import { download } from './transfer.ts';
+
+export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> & {
+  /** Rows of `dataset` that nothing may learn from, in order, and why. */
+  readonly excludeRows: number[];
+  readonly notes: string[];
+  /** SHA-256 of everything that a model is judged by. */
+  readonly held: ReadonlySet<string>;
+};
+type Work = Pick<TrainWork, 'dataset' | 'validation' | 'target' | 'exclude'>;
+type Fetched = { readonly spec: EngineSpec['dataset']; readonly rows: FrozenRow[]; readonly folder: string };
+
+/** Downloads them and compares their rows: what is held out in one must not be trained on in another, or the proof would be worth nothing. */
+export async function fetchDatasets(work: Work, folder: string, signal: AbortSignal): Promise<JobDatasets> {
+  const dataset = await fetchOne(work.dataset, path.join(folder, 'dataset'), signal);
+  const validation = work.validation && (await fetchOne(work.validation, path.join(folder, 'validation'), signal));
+  const target = work.target && (await fetchOne(work.target, path.join(folder, 'target'), signal));
+
+  const elsewhere = new Set([
+    ...(validation?.rows ?? []).map((row) => row.sha256),
+    ...(target?.rows ?? []).filter((row) => row.split !== 'train').map((row) => row.sha256),
+  ]);
+  // With a validation dataset, every split of the dataset is for training.
+  const trained = dataset.rows.filter((row) => validation !== null || row.split === 'train');
+  const own = validation === null ? dataset.rows.filter((row) => row.split !== 'train').map((row) => row.sha256) : [];
+  const leaked = trained.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
+  const found = work.exclude.length === 0 ? new Map<number, QualityCode>() : await rowsWithIssues(work, dataset, signal);
+
+  const notes: string[] = [];
+  if (leaked.length > 0)
+    notes.push(`${leaked.length} rows of the dataset are also held out in the validation or target dataset; they are not trained on.`);
+  const byCode = Map.groupBy(found.values(), (code) => code);
+  if (found.size > 0) notes.push(`Left out by their quality: ${[...byCode].map(([code, rows]) => `${rows.length} ${code}`).join(', ')}.`);
+  return {
+    dataset: dataset.spec,
+    validation: validation?.spec ?? null,
+    target: target?.spec ?? null,
+    excludeRows: [...new Set([...leaked, ...found.keys()])].toSorted((a, b) => a - b),
+    notes,
+    held: new Set([...own, ...elsewhere]),
+  };
+}
+
+async function fetchOne(of: TrainWork['dataset'], folder: string, signal: AbortSignal): Promise<Fetched> {
+  await mkdir(folder, { recursive: true });
+  const get = async (name: string): Promise<string> => {
+    const from = of.files[name];
+    if (!from) throw new GraftError('internal', `the lease has no download for ${name} of ${of.id}`);
+    const file = path.join(folder, name);
+    await download(from, file, signal);
+    return file;
+  };
+  const arrays = await get('dataset.safetensors');
+  const rows: FrozenRow[] = [];
+  for await (const value of jsonLinesOf(await get('rows.jsonl'))) rows.push(FrozenRow.parse(value));
+  const tasks = of.manifest.tasks.map(({ name, labels }) => ({ name, labels }));
+  return { spec: { arrays, labels: of.manifest.labels, tasks }, rows, folder };
+}
+
+/** Row → the first of the asked findings about it. A dataset without a quality report has none. */
+async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal): Promise<Map<number, QualityCode>> {
+  const found = new Map<number, QualityCode>();
+  const report = work.dataset.files['quality.jsonl'];
+  if (!report) return found;
+  const file = path.join(dataset.folder, 'quality.jsonl');
+  await download(report, file, signal);
+  const asked = new Set(work.exclude);
+  for await (const value of jsonLinesOf(file)) {
+    const issue = QualityIssue.parse(value);
+    if (asked.has(issue.code) && issue.row < dataset.rows.length && !found.has(issue.row)) found.set(issue.row, issue.code);
+  }
+  return found;
+}
+
+async function* jsonLinesOf(file: string): AsyncGenerator<unknown> {
+  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) if (line !== '') yield JSON.parse(line);
+}

@@ -1,0 +1,138 @@
+/** Several datasets in one job: no row is both learnt from and judged by, whichever of them holds it. */
+import { createServer, type Server } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { encodeTokens } from '../../gpu-trainer/host/job-backbone.ts';
+import { fetchDatasets } from '../../gpu-trainer/host/job-datasets.ts';
+import { TEXT_MAX_TOKENS } from '../../shared/limits.ts';
+import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
+import type { QualityCode } from '../../shared/quality.ts';
+import type { TrainWork } from '../../shared/runner.ts';
+
+const stored = new Map<string, string>();
+let server: Server;
+let url = '';
+let folder = '';
+const signal = new AbortController().signal;
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const content = stored.get(request.url ?? '');
+    response.writeHead(content === undefined ? 404 : 200).end(content);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+beforeEach(async () => {
+  stored.clear();
+  folder = await mkdtemp(path.join(tmpdir(), 'graft-datasets-'));
+  return async () => await rm(folder, { recursive: true, force: true });
+});
+
+type Split = 'train' | 'validation' | 'test';
+/** `[digest, split]` a row. */
+function dataset(
+  id: string,
+  rows: readonly (readonly [string, Split])[],
+  issues: readonly (readonly [number, QualityCode])[] | null = null,
+): TrainWork['dataset'] {
+  const put = (name: string, content: string) => {
+    stored.set(`/${id}/${name}`, content);
+    return [name, { url: `${url}/${id}/${name}`, bytes: null, sha256: null }] as const;
+  };
+  const lines = (all: readonly unknown[]) => all.map((one) => `${JSON.stringify(one)}\n`).join('');
+  const files = [
+    put('dataset.safetensors', `arrays of ${id}`),
+    put('rows.jsonl', lines(rows.map(([sha256, split], row) => ({ row, file: `${row}.png`, label: 'a', split, sha256 })))),
+    ...(issues ? [put('quality.jsonl', lines(issues.map(([row, code]) => ({ row, code, score: 1, detail: 'x' }))))] : []),
+  ];
+  const manifest = {
+    format: 'graft-dataset-1' as const,
+    modality: 'image' as const,
+    labels: ['a', 'b'],
+    rows: rows.length,
+    counts: { train: {}, validation: {}, test: {} },
+    unlabelled: 0,
+    digest: '',
+    files: [],
+    tasks: [{ name: 't', labels: ['a', 'b'], counts: { a: 1, b: 1 } }],
+    errors: [],
+    error_count: 0,
+    split_seed: 1,
+  };
+  return { id, manifest, files: Object.fromEntries(files) };
+}
+const held = (of: { held: ReadonlySet<string> }) => [...of.held].toSorted();
+
+describe('datasets of a job', () => {
+  const source = [
+    ['p', 'train'],
+    ['q', 'train'],
+    ['r', 'validation'],
+    ['s', 'test'],
+    ['t', 'train'],
+  ] as const;
+
+  it('alone hold out their own rows', async () => {
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation: null, target: null, exclude: ['outlier'] }, folder, signal);
+    expect(got).toMatchObject({ excludeRows: [], notes: [], validation: null, target: null });
+    expect(held(got)).toEqual(['r', 's']);
+    expect(got.dataset).toMatchObject({ labels: ['a', 'b'], tasks: [{ name: 't', labels: ['a', 'b'] }] });
+    expect(got.dataset.tasks[0]).not.toHaveProperty('counts');
+  });
+
+  it('do not train on what a target holds out', async () => {
+    const target = dataset('target', [
+      ['q', 'test'],
+      ['p', 'train'],
+      ['z', 'validation'],
+    ]);
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation: null, target, exclude: [] }, folder, signal);
+    expect(got.excludeRows).toEqual([1]);
+    expect(held(got)).toEqual(['q', 'r', 's', 'z']);
+    expect(got.notes[0]).toContain('1 rows');
+    expect(got.target?.arrays).not.toBe(got.dataset.arrays);
+  });
+
+  it('with a validation dataset train on every split, less what that one holds', async () => {
+    const validation = dataset('check', [
+      ['s', 'train'],
+      ['t', 'train'],
+      ['y', 'test'],
+    ]);
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation, target: null, exclude: [] }, folder, signal);
+    expect(got.excludeRows).toEqual([3, 4]);
+    expect(held(got)).toEqual(['s', 't', 'y']);
+  });
+
+  it('leave out the rows whose findings were named, each once', async () => {
+    const issues = [
+      [4, 'outlier'],
+      [1, 'label_issue'],
+      [1, 'outlier'],
+      [0, 'tiny_picture'],
+      [99, 'outlier'],
+    ] as const;
+    const work = { dataset: dataset('one', source, issues), validation: null, target: null, exclude: ['outlier', 'label_issue'] as QualityCode[] };
+    const got = await fetchDatasets(work, folder, signal);
+    expect(got.excludeRows).toEqual([1, 4]);
+    expect(got.notes).toEqual(['Left out by their quality: 1 outlier, 1 label_issue.']);
+  });
+});
+
+describe('label names', () => {
+  it('become padded rows of tokens with their lengths', () => {
+    const file = decodeSafetensors(encodeTokens(['ab', 'c'], (text) => Int32Array.from([101, ...Array.from(text, (c) => c.charCodeAt(0)), 102])));
+    expect([...takeTensor(file, 'lengths', 'I32', 1).data]).toEqual([4, 3]);
+    const { shape, data: ids } = takeTensor(file, 'input_ids', 'I32', 2);
+    expect(shape).toEqual([2, TEXT_MAX_TOKENS]);
+    expect(Array.from(ids.slice(0, 5))).toEqual([101, 97, 98, 102, 0]);
+    expect(Array.from(ids.slice(TEXT_MAX_TOKENS, TEXT_MAX_TOKENS + 4))).toEqual([101, 99, 102, 0]);
+  });
+});
