@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 
+from .advise import advise
 from .artifacts import store_embeddings, write_manifest
 from .deploy import deploy
 from .evaluate import evaluate
+from .inspect_rows import inspect
 from .job import Job
 from .stages import Stages
 from .wire import file_facts, phase, say, send
@@ -18,6 +20,10 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     torch.manual_seed(spec["seed"] & 0x7FFFFFFF)
     torch.set_num_threads(spec["limits"]["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)
+    look = {"advise": advise, "inspect": inspect}.get(spec.get("action", "train"))
+    if look:
+        look(spec, stopping)
+        return
     job = Job(spec, stopping)
     say(f"{len(job.train)} training rows, {len(job.held)} held out ({job.held_name}), {len(job.labels)} labels, {job.device}")
     job.embed_all()

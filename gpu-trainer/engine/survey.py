@@ -1,0 +1,88 @@
+"""Rows of a frozen dataset through one frozen backbone, for those that look at a dataset without training on it."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from .data import Backbone, Rows, centre, load_rows
+from .export import Floats, run_session
+from .heads import Ints, Matrix, by_turns, center_of, transform
+from .wire import EngineError, Meter, Stopped
+
+TRIED_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Survey:
+    """`raw`: embeddings as served; `x`: what a head sees. Seconds are per row, measured on these rows."""
+
+    backbone: Backbone
+    rows: Rows
+    raw: Floats
+    x: Matrix
+    trunk_seconds: float
+    tail_seconds: float
+
+    @property
+    def embed_seconds(self) -> float:
+        return self.trunk_seconds + self.tail_seconds
+
+
+def open_backbone(folder: Path, modality: str, threads: int) -> Backbone:
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    if manifest["modality"] != modality:
+        raise EngineError("backbone_mismatch", f"{manifest['id']} reads {manifest['modality']}, the dataset is {modality}")
+    return Backbone(folder, manifest, threads)
+
+
+def load(spec: dict[str, Any], which: str = "dataset") -> Rows:
+    rows = load_rows(Path(spec[which]["arrays"]), spec["modality"], len(spec[which]["labels"]))
+    excluded = spec.get("exclude_rows") if which == "dataset" else None
+    return rows.take(np.flatnonzero(~np.isin(rows.row, excluded))) if excluded else rows
+
+
+def choose(rows: Rows, limit: int, seed: int) -> Rows:
+    """At most `limit` rows in their order: classes take turns, and within a class chance decides."""
+    if len(rows) <= limit:
+        return rows
+    order = np.random.default_rng(seed).permutation(len(rows))
+    keep: Ints = np.sort(order[by_turns(rows.labels[order], limit)])
+    return rows.take(keep)
+
+
+def affordable(backbone: Backbone, rows: Rows, seconds: float | None) -> int:
+    """How many rows can be embedded in this time, judged by the first few; at least 100."""
+    if seconds is None or len(rows) == 0:
+        return len(rows)
+    tried = rows.take(np.arange(min(len(rows), TRIED_ROWS)))
+    seen = look(backbone, tried, [], Meter(0, every=np.inf))
+    return max(100, int(seconds / max(seen.embed_seconds, 1e-6)))
+
+
+def look(backbone: Backbone, rows: Rows, stopping: list[bool], meter: Meter, done: tuple[float, float] = (0.0, 1.0)) -> Survey:
+    """Embeds every row, one a run as the edge does. `done`: the part of all work before and after."""
+    start, end = done
+    raw: list[Floats] = []
+    trunk = tail = 0.0
+    for i, value in enumerate(rows.inputs):
+        if stopping:
+            raise Stopped
+        at = time.perf_counter()
+        features = backbone.features_of(centre(value) if backbone.image else value)
+        half = time.perf_counter()
+        raw.append(run_session(backbone.tail, features))
+        trunk, tail = trunk + half - at, tail + time.perf_counter() - half
+        meter.tick(0, i + 1, 1, start + (end - start) * (i + 1) / len(rows))
+    stacked = np.concatenate(raw) if raw else np.zeros((0, backbone.dimension), dtype=np.float32)
+    x = transform(stacked, backbone.kind, background_center(backbone))
+    n = max(len(rows), 1)
+    return Survey(backbone, rows, stacked, x, trunk / n, tail / n)
+
+
+def background_center(backbone: Backbone) -> Matrix:
+    return center_of(load_file(backbone.folder / backbone.manifest["background"]["name"])["embeddings"], backbone.kind)
