@@ -81,7 +81,7 @@ def confusion(counts: NDArray[np.int64], labels: Sequence[str]) -> str:
     side = max(12, min(44, 520 // max(len(order), 1)))
     left, top = 150, 120
     body: list[str] = []
-    for r, k in enumerate(order.tolist()):
+    for r, k in enumerate(int(i) for i in order):
         name = labels[k] if len(labels[k]) <= 20 else f"{labels[k][:19]}…"
         y = top + r * side
         body.append(text(left - 6, y + side / 2 + 4, name, "end", 10))
