@@ -1,17 +1,19 @@
 """What a job leaves behind besides graphs and heads: embeddings for the edge, and the manifest, written last."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.numpy import save_file as save_arrays
 
 from . import heads
 from .deploy import Tuned
 from .job import Job
-from .wire import file_facts, send
+from .wire import file_facts, send, sha256_of
 
 STORED_ROWS_MAX = 1_000
 
@@ -35,7 +37,37 @@ def store_embeddings(job: Job, tuned: Tuned | None) -> Path:
     return path
 
 
-def write_manifest(job: Job, files: list[Path], mix: float, network: str) -> None:
+def code_version() -> str:
+    """SHA-256 over the engine's own sources, in the order of their names: what a result was computed by, with or without a repository."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        if "tests" not in path.parts:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def lineage_of(job: Job, result: dict[str, Any]) -> dict[str, Any]:
+    """What a model was made from and by; enough to make it again."""
+    spec = job.spec
+    return {
+        "backbone": job.manifest["id"],
+        "backbone_sha256": job.manifest["sha256"],
+        "license": job.manifest.get("license"),
+        "preprocessing": job.manifest.get("preprocessing"),
+        "arrays_sha256": sha256_of(Path(spec["dataset"]["arrays"])),
+        "target_sha256": sha256_of(Path(spec["target"]["arrays"])) if spec.get("target") else None,
+        "validation_sha256": sha256_of(Path(spec["validation"]["arrays"])) if spec.get("validation") else None,
+        "excluded_rows": len(spec.get("exclude_rows") or []),
+        "enrolled_examples": job.enrolled_count,
+        "method": result["method"]["used"],
+        "seed": spec["seed"],
+        "engine_sha256": code_version(),
+        "torch": torch.__version__,
+        "device": result["device"],
+    }
+
+
+def write_manifest(job: Job, files: list[Path], mix: float, network: str, lineage: dict[str, Any]) -> None:
     named = [{"name": p.name, **{k: v for k, v in file_facts(p).items() if k != "file"}} for p in files]
     manifest = {
         "format": "graft-model-1",
@@ -49,6 +81,7 @@ def write_manifest(job: Job, files: list[Path], mix: float, network: str) -> Non
         "dataset_digest": None,
         "tuned": mix > 0,
         "network": network,
+        "lineage": lineage,
         "files": named,
     }
     path = job.out / "manifest.json"

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 
 from .advise import advise
-from .artifacts import store_embeddings, write_manifest
+from .artifacts import lineage_of, store_embeddings, write_manifest
 from .deploy import deploy
 from .evaluate import evaluate
 from .inspect_rows import inspect
 from .job import Job
+from .model_card import write_card
 from .stages import Stages
 from .wire import file_facts, phase, say, send
 
@@ -38,12 +39,14 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     job.check_stop()
     phase("evaluating")
     result, held = evaluate(job, mix, curve, oof, tuned)
-    files = [*(tuned.files if tuned else []), job.out / "head.safetensors", store_embeddings(job, tuned)]
-    for path in files:
-        send(type="artifact", name=path.name, **file_facts(path))
-    write_manifest(job, files, mix, result["network"])
     result["losses"] = state.losses if state else []
     if state and state.aside_losses:
         result["evidence"]["losses_on_rows_set_aside"] = state.aside_losses
+    lineage = lineage_of(job, result)
+    files = [*(tuned.files if tuned else []), job.out / "head.safetensors", store_embeddings(job, tuned)]
+    files += write_card(job.out, {"job": job.spec["job"], **lineage}, result, held)
+    for path in files:
+        send(type="artifact", name=path.name, **file_facts(path))
+    write_manifest(job, files, mix, result["network"], lineage)
     result["seconds"] = time.monotonic() - job.started
     send(type="result", result={**result, "held_out": held})

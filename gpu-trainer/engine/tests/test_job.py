@@ -1,5 +1,6 @@
 """Whole jobs: the same seed gives the same bytes, a stopped job ends like an unstopped one, and what is exported is what was trained."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ def test_tells_its_story_in_order(whole: tuple[Ended, Path]) -> None:
         assert sha256_of(Path(line["file"])) == line["sha256"]
         assert Path(line["file"]).stat().st_size == line["bytes"]
     assert ended.of("artifact")[-1]["name"] == "manifest.json"
+    manifest = json.loads(Path(ended.of("artifact")[-1]["file"]).read_text())
+    named = {f["name"] for f in manifest["files"]}
+    assert {"model-card.md", "confusion.svg", "reliability.svg", "learning-curve.svg", "classes.svg"} <= named
+    assert manifest["lineage"]["seed"] == 7 and len(manifest["lineage"]["arrays_sha256"]) == 64
     assert not list(out.glob("*.part"))
     result = ended.result
     held = result["held_out"]
