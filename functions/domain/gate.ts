@@ -2,17 +2,19 @@
  * The gate: is the candidate better than what is served, on rows that neither has learnt from? It only decides; it never activates.
  * Rule: promote only when the candidate beats what is served by sound evidence (at least 95 % of paired resamples strictly better *and* an exact
  * sign test at 5 %), loses no label, and is not credibly worse on any class, in macro recall, or on the labels that the incumbent knows.
- * Without an incumbent it must beat the majority baseline and not be credibly worse than the frozen head. Equal within noise is a refusal.
+ * Without an incumbent it must beat the majority baseline and not be credibly worse than the frozen head. Equal within noise is a refusal, except
+ * for a candidate that needs no network of its own where the served version does: that one is promoted when it is proven not to lose a point.
+ * Whoever adapts to a target must not be credibly worse than without (negative transfer), and nobody may be clearly worse calibrated.
  */
-import type { HeldOut } from '../../shared/engine.ts';
+import type { EngineResult, HeldOut } from '../../shared/engine.ts';
 import type { Comparison, Contender, Decision, Evaluation, Reason } from '../../shared/wire/evaluation.ts';
+import { calibrationLoss, CONFIDENCE, EQUAL_WITHIN, isBetter, isEqualWithin, isWorse, lowerLimit } from './gate-evidence.ts';
 import { metricsOf, toComparison } from './gate-metrics.ts';
+import { weighReferences } from './gate-references.ts';
 import { factsOf, list, moreRows, points, sentence } from './gate-words.ts';
 import { comparePaired, type PairedComparison } from './paired-bootstrap.ts';
 import { signTest, Z_ONE_SIDED_95, Z_POWER_80 } from './statistics.ts';
 
-/** Evidence that a promotion needs, and that a loss needs to block one. */
-export const CONFIDENCE = 0.95;
 /** Below this many held-out rows the answer says that they are few. */
 export const SMALL_HELD_OUT_ROWS = 100;
 
@@ -26,9 +28,15 @@ export type GateInput = {
   readonly incumbentLabels: readonly string[] | null;
   /** Labels that the candidate can answer. */
   readonly candidateLabels: readonly string[];
+  /** What each needs beside the shared backbone: nothing, a tail, or a whole network. `incumbent` is null when nothing is served. */
+  readonly networks: { readonly candidate: Network; readonly incumbent: Network | null };
   readonly seed: number;
 };
+export type Network = EngineResult['network'];
 export type GateOutcome = { readonly decision: Decision; readonly reasons: Reason[]; readonly evaluation: Evaluation };
+
+/** Measured only where the method asks for them. */
+const OPTIONAL = ['zero_shot', 'scratch', 'source_only'] as const;
 
 type Answers = { readonly prediction: readonly number[]; readonly confidence: readonly number[] };
 
@@ -53,6 +61,10 @@ export function decideGate(input: GateInput): GateOutcome {
   }
   against.push({ who: 'frozen', on: 'all_rows', paired: comparePaired(truth, candidate, frozen, input.seed + 2) });
   against.push({ who: 'baseline', on: 'all_rows', paired: comparePaired(truth, candidate, baseline, input.seed + 3) });
+  for (const [k, who] of OPTIONAL.entries()) {
+    const answers = heldOut[who];
+    if (answers) against.push({ who, on: 'all_rows', paired: comparePaired(truth, candidate, right(answers), input.seed + 4 + k) });
+  }
 
   const measure = (correct: readonly boolean[], answers: Answers) => metricsOf(truth, correct, answers.confidence, input.seed);
   const evaluation: Evaluation = {
@@ -61,10 +73,21 @@ export function decideGate(input: GateInput): GateOutcome {
     incumbent: incumbent && heldOut.incumbent ? measure(incumbent, heldOut.incumbent) : null,
     frozen: measure(frozen, heldOut.frozen),
     baseline: measure(baseline, heldOut.baseline),
+    zero_shot: heldOut.zero_shot && measure(right(heldOut.zero_shot), heldOut.zero_shot),
+    scratch: heldOut.scratch && measure(right(heldOut.scratch), heldOut.scratch),
+    source_only: heldOut.source_only && measure(right(heldOut.source_only), heldOut.source_only),
     comparisons: against.map(({ who, on, paired }) => toComparison(who, on, paired)),
   };
   const paired = (who: Contender, on: Comparison['on'] = 'all_rows') => against.find((a) => a.who === who && a.on === on)?.paired ?? null;
   const reasons = weigh(input, paired);
+  if (incumbent && heldOut.incumbent) {
+    const judged = (correct: readonly boolean[], answers: Answers) => ({ correct, confidence: answers.confidence });
+    const loss = calibrationLoss(judged(candidate, heldOut.candidate), judged(incumbent, heldOut.incumbent), input.seed + 7);
+    if (loss) {
+      const detail = `The candidate's probabilities are clearly less true: calibration error ${loss.candidate.toFixed(3)} against ${loss.incumbent.toFixed(3)}.`;
+      reasons.push({ code: 'worse_calibration', blocks: true, detail, evidence: { ...loss } });
+    }
+  }
   const asked = input.classifier !== null && input.promote === 'if_better';
   const decision: Decision = !asked ? 'not_requested' : reasons.some((reason) => reason.blocks) ? 'refused' : 'promoted';
   return { decision, reasons, evaluation };
@@ -85,7 +108,6 @@ function weigh(input: GateInput, look: Look): Reason[] {
     return reasons;
   }
   const incumbent = look('incumbent');
-  const frozen = look('frozen')!;
   const served = incumbent ?? look('baseline')!;
   const name = incumbent ? 'the version being served' : 'the majority baseline';
   const facts = factsOf(served);
@@ -96,6 +118,9 @@ function weigh(input: GateInput, look: Look): Reason[] {
     say(code, false, `The candidate is better than ${name}: ${sentence(served)}.`, facts);
   } else if (incumbent && isWorse(incumbent)) {
     say('worse_than_incumbent', true, `The candidate is worse than ${name}: ${sentence(served)}.`, facts);
+  } else if (incumbent && isCheaper(input.networks) && isEqualWithin(incumbent)) {
+    const detail = `The candidate is not worse by ${EQUAL_WITHIN * 100} point or more than ${name}, and needs ${NEEDS[input.networks.candidate]} where that one needs ${NEEDS[input.networks.incumbent ?? 'base']}: ${sentence(incumbent)}.`;
+    say('equal_and_cheaper', false, detail, { ...facts, lower_limit: lowerLimit(incumbent), networks: input.networks });
   } else {
     const needed = rowsNeeded(served);
     const more = needed === null ? null : Math.max(0, needed - rows);
@@ -133,23 +158,15 @@ function weigh(input: GateInput, look: Look): Reason[] {
     const detail = `Averaged over classes the candidate recalls ${points(served.macroRecall.difference)} than ${name}.`;
     say('worse_macro_recall', true, detail, served.macroRecall);
   }
-  if (isWorse(frozen)) {
-    // With an incumbent that was beaten, being below the frozen head is a pity, not a harm to what is served.
-    say('worse_than_frozen', !incumbent, `The candidate is worse than a head on the frozen backbone: ${sentence(frozen)}.`, factsOf(frozen));
-  } else if (isBetter(frozen)) {
-    say('better_than_frozen', false, `Tuning helped beyond a head on the frozen backbone: ${sentence(frozen)}.`, factsOf(frozen));
-  } else {
-    say('not_better_than_frozen', false, `Tuning is not proven to help beyond a head on the frozen backbone: ${sentence(frozen)}.`, factsOf(frozen));
-  }
+  reasons.push(...weighReferences(look, incumbent !== null));
   return reasons;
 }
 
-function isBetter(p: PairedComparison): boolean {
-  return p.probabilityStrictlyBetter >= CONFIDENCE && p.pBetter <= 1 - CONFIDENCE;
-}
+const COST: Readonly<Record<Network, number>> = { base: 0, tail: 1, whole: 2 };
+const NEEDS: Readonly<Record<Network, string>> = { base: 'no network of its own', tail: 'a tail of its own', whole: 'a whole network of its own' };
 
-function isWorse(p: PairedComparison): boolean {
-  return p.difference < 0 && p.pWorse <= 1 - CONFIDENCE;
+function isCheaper(networks: GateInput['networks']): boolean {
+  return networks.incumbent !== null && COST[networks.candidate] < COST[networks.incumbent];
 }
 
 /** Classes with a loss that is significant after Bonferroni's correction for the number of classes. */

@@ -8,7 +8,7 @@ export function heldOutFault(heldOut: HeldOut): string | null {
   if (heldOut.rows.length !== n) return `held_out.rows has ${heldOut.rows.length} entries, held_out.truth ${n}`;
   if (new Set(heldOut.rows).size !== n) return 'held_out.rows names a row twice';
   if (heldOut.truth.some((label) => label < 0 || label >= labels)) return `held_out.truth has an index outside 0…${labels - 1}`;
-  for (const who of ['candidate', 'incumbent', 'frozen', 'baseline'] as const) {
+  for (const who of ['candidate', 'incumbent', 'frozen', 'baseline', 'zero_shot', 'scratch', 'source_only'] as const) {
     const answers = heldOut[who];
     if (answers === null) continue;
     if (answers.prediction.length !== n || answers.confidence.length !== n)

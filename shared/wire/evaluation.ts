@@ -11,7 +11,7 @@ export type Estimate = z.infer<typeof Estimate>;
 export const Metrics = z.object({ accuracy: Estimate, macro_recall: Estimate, calibration_error: z.number() }).meta({ id: 'Metrics' });
 export type Metrics = z.infer<typeof Metrics>;
 
-export const Contender = z.enum(['incumbent', 'frozen', 'baseline']).meta({ id: 'Contender' });
+export const Contender = z.enum(['incumbent', 'frozen', 'baseline', 'zero_shot', 'scratch', 'source_only']).meta({ id: 'Contender' });
 export type Contender = z.infer<typeof Contender>;
 
 /** Candidate against one contender on the same rows. */
@@ -55,6 +55,18 @@ export const ReasonCode = z.enum([
   'new_labels',
   'better_than_frozen',
   'not_better_than_frozen',
+  /** Adapting to the target cost accuracy: negative transfer. */
+  'worse_than_source_only',
+  'not_better_than_source_only',
+  'better_than_source_only',
+  /** Training from random weights does as well: transfer does not pay here. */
+  'scratch_is_as_good',
+  'better_than_scratch',
+  /** The label names alone do better than what was learnt from examples. */
+  'worse_than_zero_shot',
+  'worse_calibration',
+  /** Not worse by more than a point, and the served version needs a network of its own where the candidate needs none. */
+  'equal_and_cheaper',
   'promotion_not_requested',
   'no_classifier',
   'incumbent_changed',
@@ -76,6 +88,9 @@ export const Evaluation = z
     incumbent: Metrics.nullable(),
     frozen: Metrics,
     baseline: Metrics,
+    zero_shot: Metrics.nullable(),
+    scratch: Metrics.nullable(),
+    source_only: Metrics.nullable(),
     comparisons: z.array(Comparison),
   })
   .meta({ id: 'Evaluation' });

@@ -1,6 +1,6 @@
 /** Bodies of `/v1/training/jobs`. */
 import { z } from 'zod';
-import { ArtifactName, MethodOptions, Progress } from '../engine.ts';
+import { ArtifactName, MethodOptions, Progress, TaskResult } from '../engine.ts';
 import { idPattern } from '../ids.ts';
 import { JobStatus } from '../jobs.ts';
 import { QualityCode } from '../quality.ts';
@@ -38,7 +38,16 @@ export const JobResult = z
     decision: Decision,
     reasons: z.array(Reason),
     /** All on the same held-out rows. */
-    metrics: z.object({ candidate: Metrics, incumbent: Metrics.nullable(), frozen: Metrics, baseline: Metrics }),
+    metrics: z.object({
+      candidate: Metrics,
+      incumbent: Metrics.nullable(),
+      frozen: Metrics,
+      baseline: Metrics,
+      /** Null where the method did not measure it. */
+      zero_shot: Metrics.nullable().default(null),
+      scratch: Metrics.nullable().default(null),
+      source_only: Metrics.nullable().default(null),
+    }),
     held_out: Evaluation.shape.held_out,
     comparisons: z.array(Comparison),
     /** The classifier's version that this job made, active or not; null without a classifier. */
@@ -53,6 +62,12 @@ export const JobResult = z
     seconds: z.number(),
     device: z.string(),
     losses: z.array(z.number()),
+    /** Which network serves the tuned part: none of its own, a tail over the shared trunk, or a whole one. */
+    network: z.enum(['base', 'tail', 'whole']).default('base'),
+    /** multi_task: each task beside the same task trained alone. */
+    tasks: z.array(TaskResult).default([]),
+    /** What the method wants to be known by, in its own names. */
+    evidence: z.record(z.string(), z.unknown()).default({}),
     notes: z.array(z.string()),
     artifacts: z.array(JobArtifact),
   })

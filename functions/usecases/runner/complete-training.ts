@@ -2,8 +2,9 @@
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { CompleteRequest, CompleteResponse } from '../../../shared/runner.ts';
-import { decideGate } from '../../domain/gate.ts';
+import { decideGate, type Network } from '../../domain/gate.ts';
 import { heldOutFault } from '../../domain/held-out-check.ts';
+import { networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
 import { getJob, moveJobIfChanged, type JobRow } from '../../stores/jobs.ts';
 import { upsertModelIfChanged } from '../../stores/models.ts';
@@ -40,7 +41,7 @@ export async function completeTraining(
   await verifyFiles(deps, request.artifacts, keyOf);
   const manifest = await verifyModel(deps, request.artifacts, keyOf, job);
 
-  const pending = judge(deps, work, job, inputs, request, keyOf);
+  const pending = judge(deps, { work, job, inputs, network: networkOf(manifest) }, request, keyOf);
   const files = Object.fromEntries(request.artifacts.map((artifact) => [artifact.name, keyOf(artifact.name)]));
   const now = deps.now();
   // A host whose `phase` event was lost still passes through `running`.
@@ -69,12 +70,11 @@ export async function completeTraining(
 
 function judge(
   deps: Needs,
-  work: WorkRow,
-  job: JobRow,
-  inputs: LeasedInputs,
+  of: { work: WorkRow; job: JobRow; inputs: LeasedInputs; network: Network },
   request: TrainCompletion,
   keyOf: (name: string) => string,
 ): PendingCompletion {
+  const { job, inputs } = of;
   const { held_out, ...rest } = request.result;
   const outcome = decideGate({
     heldOut: held_out,
@@ -82,9 +82,10 @@ function judge(
     classifier: job.classifierId,
     incumbentLabels: inputs.labels,
     candidateLabels: rest.labels,
+    networks: { candidate: of.network, incumbent: inputs.network },
     seed: job.seed,
   });
-  const { candidate, incumbent, frozen, baseline } = outcome.evaluation;
+  const { held_out: heldOut, comparisons, ...metrics } = outcome.evaluation;
   return {
     model: deps.newId('model'),
     since: deps.now(),
@@ -92,9 +93,10 @@ function judge(
       ...rest,
       decision: outcome.decision,
       reasons: outcome.reasons,
-      metrics: { candidate, incumbent, frozen, baseline },
-      held_out: outcome.evaluation.held_out,
-      comparisons: outcome.evaluation.comparisons,
+      metrics,
+      held_out: heldOut,
+      comparisons,
+      network: of.network,
       version: null,
       artifacts: request.artifacts,
     },

@@ -6,5 +6,7 @@ export const LeasedInputs = z.object({
   version: z.number().int().nullable(),
   /** Labels of the head that it served; null when it served none. */
   labels: z.array(z.string()).nullable(),
+  /** What that head needs beside the shared backbone; null when none was served. */
+  network: z.enum(['base', 'tail', 'whole']).nullable().default(null),
 });
 export type LeasedInputs = z.infer<typeof LeasedInputs>;

@@ -1,13 +1,14 @@
 /** What a host gets to do its work: presigned downloads of exactly the files that this piece of work needs. */
 import { z } from 'zod';
 import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
-import { MethodOptions } from '../../../shared/engine.ts';
+import { MethodOptions, ModelManifest } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import { QualityCode } from '../../../shared/quality.ts';
 import type { Download, TrainWork, ValidateWork } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
+import { networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
 import { getDataset, getUpload } from '../../stores/datasets.ts';
 import { getJob, getTrainable, listCheckpoints } from '../../stores/jobs.ts';
@@ -86,7 +87,7 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
   const classifier = job.classifierId === null ? null : await exported(deps, work, job.classifierId);
   const [checkpoint] = await listCheckpoints(deps.db, job.id);
   return {
-    inputs: classifier?.inputs ?? { version: null, labels: null },
+    inputs: classifier?.inputs ?? { version: null, labels: null, network: null },
     work: {
       kind: 'train',
       action: 'train',
@@ -113,21 +114,22 @@ async function exported(deps: Needs, work: WorkRow, id: string) {
   if (!(await getTrainable(deps.db, work.tenantId, id))) throw new GraftError('not_found', 'The classifier of this job was deleted.');
   const now = await deps.classifier(id).exportForTraining();
   const enrolled = await originals(deps, now.examples);
-  const inputs: LeasedInputs = { version: now.version, labels: now.head === null ? null : [...decodeHead(now.head).labels] };
+  const model = now.model === null ? null : await getModel(deps.db, work.tenantId, now.model);
+  const inputs: LeasedInputs = {
+    version: now.version,
+    labels: now.head === null ? null : [...decodeHead(now.head).labels],
+    network: now.head === null ? null : model ? networkOf(ModelManifest.parse(model.manifest)) : 'base',
+  };
   let incumbent: TrainWork['incumbent'] = null;
   if (now.head !== null) {
     const key = objectKeys.incumbent(work.tenantId, work.id, work.fence, 'head.safetensors');
     await deps.objects.put(key, now.head);
     const head = await download(deps, key, { bytes: now.head.length, sha256: await sha256Hex(now.head) });
-    const part = async (name: string): Promise<Download | null> =>
-      now.model === null ? null : await modelFile(deps, work.tenantId, now.model, name);
+    const part = async (name: string): Promise<Download | null> => {
+      const key = model?.files[name];
+      return key === undefined ? null : await download(deps, key, { bytes: null, sha256: null });
+    };
     incumbent = { version: now.version, head, tail: await part('tail.onnx'), tail_data: await part('tail.onnx.data') };
   }
   return { enrolled, inputs, incumbent, falseRejectRate: now.falseRejectRate };
-}
-
-async function modelFile(deps: Needs, tenant: string, model: string, name: string): Promise<Download | null> {
-  const row = await getModel(deps.db, tenant, model);
-  const key = row?.files[name];
-  return key === undefined ? null : await download(deps, key, { bytes: null, sha256: null });
 }

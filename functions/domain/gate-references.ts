@@ -1,0 +1,39 @@
+/**
+ * What the candidate is held against beside what is served: the frozen head, the label names alone, the same network from random weights, and the
+ * same method without its adaptation. They say whether transfer paid; only harm blocks.
+ */
+import type { Contender, Reason } from '../../shared/wire/evaluation.ts';
+import { isBetter, isWorse } from './gate-evidence.ts';
+import { factsOf, sentence } from './gate-words.ts';
+import type { PairedComparison } from './paired-bootstrap.ts';
+
+/** `served`: a head is served, and it decides; without one these references do. */
+export function weighReferences(look: (who: Contender) => PairedComparison | null, served: boolean): Reason[] {
+  const reasons: Reason[] = [];
+  const say = (code: Reason['code'], blocks: boolean, words: string, of: PairedComparison) =>
+    reasons.push({ code, blocks, detail: `${words}: ${sentence(of)}.`, evidence: factsOf(of) });
+
+  const frozen = look('frozen');
+  if (frozen) {
+    // With an incumbent that was beaten, being below the frozen head is a pity, not a harm to what is served.
+    if (isWorse(frozen)) say('worse_than_frozen', !served, 'The candidate is worse than a head on the frozen backbone', frozen);
+    else if (isBetter(frozen)) say('better_than_frozen', false, 'Tuning helped beyond a head on the frozen backbone', frozen);
+    else say('not_better_than_frozen', false, 'Tuning is not proven to help beyond a head on the frozen backbone', frozen);
+  }
+  const sourceOnly = look('source_only');
+  if (sourceOnly) {
+    if (isWorse(sourceOnly))
+      say('worse_than_source_only', true, 'Negative transfer: with adaptation to the target the candidate is worse than without', sourceOnly);
+    else if (isBetter(sourceOnly)) say('better_than_source_only', false, 'Adapting to the target helped', sourceOnly);
+    else say('not_better_than_source_only', false, 'Adapting to the target is not proven to help', sourceOnly);
+  }
+  const scratch = look('scratch');
+  if (scratch) {
+    if (isBetter(scratch)) say('better_than_scratch', false, 'Transfer pays: the same network from random weights is worse', scratch);
+    else say('scratch_is_as_good', false, 'Transfer is not proven to pay: the same network from random weights does as well', scratch);
+  }
+  const zeroShot = look('zero_shot');
+  if (zeroShot && isWorse(zeroShot))
+    say('worse_than_zero_shot', !served, 'The label names alone, without any example, do better than the candidate', zeroShot);
+  return reasons;
+}
