@@ -14,6 +14,7 @@ import { modelsRoutes } from './routes/models/index.ts';
 import { runnerRoutes } from './routes/runner/index.ts';
 import { uploadsRoutes } from './routes/uploads/index.ts';
 import { webhooksRoutes } from './routes/webhooks/index.ts';
+import { adaptationRoutes } from './routes/adaptation/index.ts';
 import { backbonesRoutes } from './routes/backbones/index.ts';
 import { classifiersRoutes } from './routes/classifiers/index.ts';
 import { examplesRoutes } from './routes/examples/index.ts';
@@ -37,7 +38,7 @@ export function makeApp(): OpenAPIHono<HttpEnv> {
   app.use(limitBody);
   app.route('/', tenantsRoutes).route('/', keysRoutes).route('/', usageRoutes);
   app.route('/', backbonesRoutes).route('/', classifiersRoutes).route('/', examplesRoutes).route('/', labelsRoutes);
-  app.route('/', versionsRoutes).route('/', predictRoutes).route('/', reviewRoutes);
+  app.route('/', versionsRoutes).route('/', predictRoutes).route('/', adaptationRoutes).route('/', reviewRoutes);
   app.route('/', datasetsRoutes).route('/', uploadsRoutes).route('/', jobsRoutes).route('/', modelsRoutes);
   app.route('/', eventsRoutes).route('/', webhooksRoutes).route('/', runnerRoutes);
   app.route('/', metaRoutes(app));

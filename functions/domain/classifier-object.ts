@@ -109,6 +109,9 @@ export type DriftState = {
 /** An alarm to be told of; the id makes telling it twice telling it once. */
 export type DriftAlarm = { readonly event: string; readonly causes: readonly DriftCause[]; readonly window: JudgedWindow };
 
+/** An input of the domain to adapt to; its label where somebody said it. */
+export type TargetInput = { readonly base: Float32Array; readonly label: string | null };
+
 export type Verified = {
   readonly version: number;
   readonly match: boolean;
@@ -122,8 +125,10 @@ export type Verified = {
 
 export type Failure = {
   readonly ok: false;
-  readonly code: 'not_found' | 'unknown_label' | 'conflict' | 'unprocessable' | 'nothing_to_predict';
+  readonly code: 'not_found' | 'unknown_label' | 'conflict' | 'unprocessable' | 'nothing_to_predict' | 'negative_transfer';
   readonly detail: string;
+  /** What a refusal rests on. */
+  readonly evidence?: unknown;
 };
 export type Outcome<T> = { readonly ok: true; readonly value: T } | Failure;
 
@@ -154,6 +159,8 @@ export interface ClassifierObject {
   headOf(version: number): Promise<Outcome<ServedHead>>;
   /** Is this of that label? Compared with the label's examples and with what impostors (background, other labels) reach; see learning/verification.ts. */
   verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }): Promise<Outcome<Verified>>;
+  /** A new active version for the domain of these inputs, or `negative_transfer` with the evidence; see learning/adaptation. */
+  adapt(targets: readonly TargetInput[]): Promise<Outcome<VersionInfo>>;
   listVersions(): Promise<VersionInfo[]>;
   activateVersion(n: number): Promise<Outcome<VersionInfo>>;
   /** Idempotent by job: the second call with the same job answers what the first one did. */

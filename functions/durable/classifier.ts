@@ -13,11 +13,13 @@ import type {
   Observed,
   Outcome,
   ServedHead,
+  TargetInput,
   TrainedVersion,
   VersionInfo,
 } from '../domain/classifier-object.ts';
 import { parseSettings, type Bindings } from '../env.ts';
 import { makeObjects } from '../objects/objects.ts';
+import { adaptVersion } from './adapt.ts';
 import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
 import { DriftMonitor, driftState, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
@@ -137,6 +139,13 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     if (!records.readConfig(this.#sql)) return failure('not_found', 'There is no such classifier.');
     await this.#ready();
     return this.#verifier.verify(this.#ledger, asked);
+  }
+
+  async adapt(targets: readonly TargetInput[]) {
+    // As for verify.
+    if (!records.readConfig(this.#sql)) return failure('not_found', 'There is no such classifier.');
+    await this.#ready();
+    return this.#ledger.write(() => adaptVersion(this.#ledger, targets));
   }
 
   async listVersions() {

@@ -2,27 +2,29 @@
 import type { Head } from '../../shared/head.ts';
 import type { ClassifierConfig, ExampleWarning, NewExample } from '../domain/classifier-object.ts';
 import { backgroundCenter } from '../learning/features.ts';
-import { argmax, solveHead, unitFeature, type Background, type Evidence, type LeftOut } from '../learning/solve-head.ts';
+import { solveAdapted } from '../learning/adaptation/solve-adapted.ts';
+import { argmax, solveHead, unitFeature, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
 import { labelVectors, membersAt, type Member, type Recipe } from './records.ts';
+import { readTarget } from './target-inputs.ts';
 
 /** Cosine from which two pictures or texts count as the same thing shown twice. */
 export const NEAR_DUPLICATE = 0.97;
 
 export type Solved = { readonly head: Head; readonly evidence: Evidence; readonly leftOut: LeftOut };
 
-/** The head over the examples of version `n` (null: as they are now); null when there is nothing to answer with. */
-export function solveVersion(
+/** What the head of version `n` (null: of the examples as they are now) is solved from. */
+export function solveInput(
   sql: SqlStorage,
   config: ClassifierConfig,
   labels: readonly string[],
   recipe: Recipe,
   background: Background,
   n: number | null,
-): Solved | null {
+): SolveInput {
   const place = new Map(labels.map((name, i) => [name, i]));
   const members = membersAt(sql, n, recipe.model);
   const vectors = config.modality === 'text' ? labelVectors(sql) : new Map<string, Float32Array>();
-  return solveHead({
+  return {
     labels,
     task: config.task,
     transform: config.transform,
@@ -33,7 +35,20 @@ export function solveVersion(
     tunedMix: recipe.tunedMix,
     trainedTemperature: recipe.temperature,
     falseRejectRate: config.falseRejectRate,
-  });
+  };
+}
+
+/** The head over those examples, as the recipe's target domain would show them when it has one; null when there is nothing to answer with. */
+export function solveVersion(
+  sql: SqlStorage,
+  config: ClassifierConfig,
+  labels: readonly string[],
+  recipe: Recipe,
+  background: Background,
+  n: number | null,
+): Solved | null {
+  const input = solveInput(sql, config, labels, recipe, background, n);
+  return recipe.adaptation ? solveAdapted(input, readTarget(sql, recipe.adaptation.target), recipe.adaptation.mix) : solveHead(input);
 }
 
 /** What the caller should look at: exact and near duplicates, and examples that the others contradict. */

@@ -8,6 +8,7 @@ import { baseBackground, tunedBackground } from './backgrounds.ts';
 import { solveVersion, type Solved } from './learn.ts';
 import * as records from './records.ts';
 import { PLAIN, type Recipe } from './records.ts';
+import { forgetUnusedTargets } from './target-inputs.ts';
 import { deleteBlob, readBlob, writeBlob, writeMeta } from './tables.ts';
 
 export type NewVersion = {
@@ -104,5 +105,6 @@ export class Ledger {
       deleteBlob(this.sql, `head:${row.n}`);
       this.sql.exec('DELETE FROM versions WHERE n = ?', row.n);
     }
+    if (old.length > 0) forgetUnusedTargets(this.sql);
   }
 }

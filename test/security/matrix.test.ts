@@ -45,6 +45,7 @@ const WHO: Record<string, Who> = {
   'delete /v1/classifiers/{id}/review/{item}': ['enroll'],
   'post /v1/classifiers/{id}/predict': ['predict'],
   'post /v1/classifiers/{id}/verify': ['predict'],
+  'post /v1/classifiers/{id}/adapt': ['enroll'],
   'post /v1/predict': ['predict'],
   'get /v1/classifiers/{id}/versions': 'any_key',
   'get /v1/classifiers/{id}/versions/{n}': 'any_key',

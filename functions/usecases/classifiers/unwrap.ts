@@ -4,5 +4,5 @@ import type { Outcome } from '../../domain/classifier-object.ts';
 
 export function unwrap<T>(outcome: Outcome<T>): T {
   if (outcome.ok) return outcome.value;
-  throw new GraftError(outcome.code, outcome.detail);
+  throw new GraftError(outcome.code, outcome.detail, outcome.evidence === undefined ? {} : { evidence: outcome.evidence });
 }

@@ -7,7 +7,8 @@ import { loadClassifier } from '../classifiers/load-classifier.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
 import { recordEvent } from '../events/record-event.ts';
 
-function toVersion(info: VersionInfo): Version {
+/** A version as callers see it. */
+export function toVersion(info: VersionInfo): Version {
   return {
     object: 'classifier.version',
     n: info.n,

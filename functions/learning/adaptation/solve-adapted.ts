@@ -1,0 +1,181 @@
+/**
+ * The head over a classifier's examples as a target domain would have shown them. A pure function of the examples and the target inputs, so that an
+ * adapted classifier goes on learning: another example, a relabelled or a forgotten one is solved in again against the same target inputs.
+ *
+ * Every map is affine (see align.ts), so the result is an ordinary head with the components that it had: one matrix, one centre, and a prediction costs
+ * what it did.
+ */
+import type { Head, HeadComponent } from '../../../shared/head.ts';
+import { fitTemperature } from '../calibration.ts';
+import { backgroundCenter, transformFeature } from '../features.ts';
+import { nameScores } from '../label-names.ts';
+import { BEST_WEIGHT, fitOpenSet, NEAREST_WEIGHT, quantile } from '../open-set.ts';
+import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
+import { nearestSupport, rawScores } from '../score-head.ts';
+import { argmax, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
+import { leftOutSimilarity } from '../support.ts';
+import { align, ALIGN_METHODS, centred, meanOf, type Aligned, type AlignMethod, type Rows } from './align.ts';
+import { measureShift, type Shift } from './shift.ts';
+import { probabilities } from './validators.ts';
+
+/** Weights of the alignments, together 1. */
+export type AlignMix = Readonly<Record<AlignMethod, number>>;
+export type SolvedHead = { readonly head: Head; readonly evidence: Evidence; readonly leftOut: LeftOut };
+
+export type Prepared = {
+  readonly input: SolveInput;
+  readonly plain: SolvedHead;
+  readonly labelOf: readonly number[];
+  readonly center: Float32Array;
+  /** Features less the background's centre. */
+  readonly source: Rows;
+  readonly target: Rows;
+  readonly targetRaw: readonly Float32Array[];
+  readonly shift: Shift;
+  /** Where the target's middle is, with the source's mix of classes. */
+  readonly offset: Float64Array;
+};
+
+export type FittedAlignment = { readonly aligned: Aligned; readonly fit: RidgeFit };
+
+/** What can be adapted at all. */
+export const canAdapt = (input: SolveInput): boolean => input.task === 'single_label' && input.tunedMix === 0 && input.examples.length > 0;
+
+/** @throws RangeError when a target row is not finite or of the wrong length */
+export function prepareAdaptation(input: SolveInput, targetRaw: readonly Float32Array[]): Prepared | null {
+  const plain = canAdapt(input) ? solveHead(input) : null;
+  if (!plain || targetRaw.length === 0) return null;
+  const k = input.labels.length;
+  const center = backgroundCenter(input.background.base, input.transform, input.dimension);
+  const source = features(
+    input.examples.map((e) => e.base),
+    input,
+    center,
+  );
+  const target = features(targetRaw, input, center);
+  const labelOf = input.examples.map((e) => e.labelsOf[0]!);
+  const said = probabilities(scoresOf(plain.head, targetRaw), k, plain.head.temperature);
+  const shift = measureShift(source, labelOf, target, said, k, seeded());
+  const middle = meanOf(source);
+  return { input, plain, labelOf, center, source, target, targetRaw, shift, offset: middle.map((v, j) => v + shift.delta[j]!) };
+}
+
+export function fitAlignments({ input, labelOf, source, target, offset }: Prepared, methods: readonly AlignMethod[]): FittedAlignment[] {
+  const [from, to] = [centred(source, meanOf(source)), centred(target, offset)];
+  return methods.map((method) => {
+    const aligned = align(method, from, to);
+    const { n, d } = source;
+    return { aligned, fit: fitRidgeLeaveOneOut({ x: aligned.x, n, d, labels: input.labels.length, labelsOf: labelOf.map((c) => [c]) }) };
+  });
+}
+
+/** The head of a mix of alignments. `judgeOnly`: without the rule for unknown, which costs a look at the whole background. */
+export function assemble(prepared: Prepared, fitted: readonly FittedAlignment[], mix: AlignMix, judgeOnly = false): SolvedHead {
+  const { input, plain, center, shift, offset } = prepared;
+  const k = input.labels.length;
+  const d = input.dimension;
+  const weight = new Float64Array(k * d);
+  const bias = new Float64Array(k);
+  const all = new Float64Array(input.examples.length * k);
+  for (const { aligned, fit } of fitted) {
+    const w = mix[aligned.method];
+    if (w === 0) continue;
+    for (let i = 0; i < weight.length; i++) weight[i]! += (w * fit.weight[i]!) / (aligned.scale ? aligned.scale[i % d]! : 1);
+    for (let c = 0; c < k; c++) bias[c]! += w * fit.bias[c]!;
+    for (let i = 0; i < all.length; i++) all[i]! += w * fit.leftOut[i]!;
+  }
+  const moved = center.map((v, j) => v + shift.delta[j]!);
+  const base: HeadComponent = {
+    embedding: 'base',
+    name: 'adapted_ridge',
+    transform: input.transform,
+    dimension: d,
+    center: Float32Array.from(center, (v, j) => v + offset[j]!),
+    weight: Float32Array.from(weight),
+    bias: Float32Array.from(bias),
+    mix: 1,
+  };
+  // A target input reads the names as the source input would that it is taken for.
+  const names = plain.head.components.filter((c) => c.name === 'label_names').map((c) => ({ ...c, center: moved }));
+  if (names.length > 0 && plain.evidence.names_mix !== 0) {
+    const said = nameScores(input.examples, input.names, center, input.transform);
+    for (let i = 0; i < all.length; i++) all[i]! += plain.evidence.names_mix * said[i]!;
+  }
+  const place = new Map(input.examples.map((e, i) => [e.id, i]));
+  const scores = new Float64Array(plain.leftOut.scores.length);
+  for (const [to, id] of plain.leftOut.ids.entries()) scores.set(all.subarray(place.get(id)! * k, (place.get(id)! + 1) * k), to * k);
+  const leftOut: LeftOut = { ...plain.leftOut, scores };
+  const { temperature } = fitTemperature(scores, leftOut.truth, k);
+  const support = plain.head.support && { ...plain.head.support, center: moved };
+  const bare: Head = { ...plain.head, components: [base, ...names], temperature, support, openSet: null };
+  const head = { ...bare, openSet: judgeOnly || input.falseRejectRate === null ? null : openSetOf(bare, prepared, leftOut, input.falseRejectRate) };
+  const right = leftOut.truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
+  const evidence: Evidence = {
+    ...plain.evidence,
+    method: head.components.map((c) => c.name).join(' + '),
+    lambda: fitted[0]?.fit.lambda ?? null,
+    blend: [],
+    temperature,
+    left_out_accuracy: leftOut.truth.length > 0 ? right / leftOut.truth.length : null,
+    threshold: head.openSet?.threshold ?? null,
+  };
+  return { head, evidence, leftOut };
+}
+
+/** The head of an adapted version over the examples as they are; the plain one when there is nothing left to adapt. */
+export function solveAdapted(input: SolveInput, targetRaw: readonly Float32Array[], mix: AlignMix): SolvedHead | null {
+  const prepared = prepareAdaptation(input, targetRaw);
+  if (!prepared) return solveHead(input);
+  const used = ALIGN_METHODS.filter((method) => mix[method] > 0);
+  return assemble(prepared, fitAlignments(prepared, used), mix);
+}
+
+/** Raw scores of base embeddings, [rows × labels]. */
+export function scoresOf(head: Head, rows: readonly Float32Array[]): Float64Array {
+  const k = head.labels.length;
+  const out = new Float64Array(rows.length * k);
+  for (const [i, base] of rows.entries()) out.set(rawScores(head.components, k, { base, tuned: null }), i * k);
+  return out;
+}
+
+/** u of the open-set rule (see open-set.ts) for base embeddings. */
+export function knownness(head: Head, rows: readonly Float32Array[]): number[] {
+  const k = head.labels.length;
+  return rows.map((base) => {
+    const e = { base, tuned: null };
+    return BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + NEAREST_WEIGHT * (nearestSupport(head, e)?.similarity ?? 0);
+  });
+}
+
+/**
+ * As for any head, but the target inputs have a say: they are of the classifier's own classes, so no more of them than was asked for may be answered
+ * `unknown` because they look different.
+ */
+function openSetOf(head: Head, { input, center, targetRaw }: Prepared, leftOut: LeftOut, rate: number): NonNullable<Head['openSet']> {
+  const k = head.labels.length;
+  const similarity = leftOutSimilarity(input.examples, input.transform, center);
+  const place = new Map(input.examples.map((e, i) => [e.id, i]));
+  const known = leftOut.ids.map(
+    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + NEAREST_WEIGHT * similarity[place.get(id)!]!,
+  );
+  const rule = fitOpenSet(known, knownness(head, input.background.base), rate);
+  return { ...rule, threshold: Math.min(rule.threshold, quantile(knownness(head, targetRaw), rate)) };
+}
+
+function features(raw: readonly Float32Array[], input: SolveInput, center: Float32Array): Rows {
+  const d = input.dimension;
+  const x = new Float64Array(raw.length * d);
+  for (const [i, row] of raw.entries()) transformFeature(row, input.transform, center, x, i * d);
+  return { x, n: raw.length, d };
+}
+
+/** mulberry32: the same draws in every run, so that the same examples give the same version. */
+function seeded(): () => number {
+  let a = 0x9e3779b9;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,36 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { AdaptRequest } from '../../../shared/wire/adaptation.ts';
+import { Version } from '../../../shared/wire/classifiers.ts';
+import { requireScope } from '../../http/auth.ts';
+import { idempotent } from '../../http/idempotency.ts';
+import { accepts, creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+
+export const adaptRoute = createRoute({
+  method: 'post',
+  path: '/v1/classifiers/{id}/adapt',
+  operationId: 'adapt',
+  tags: ['Versions'],
+  summary: 'Adapt it to another domain, from inputs without labels',
+  description:
+    'Aligns the examples with the target inputs (mean, spread and covariance) and solves the head again. The new version answers at once, later examples ' +
+    'are learnt on top of it, and activating its `parent` undoes it. Refused as `negative_transfer`, with `evidence`, when the inputs are too few, look like ' +
+    'the examples already, are not of its labels, or would be answered worse. Adapting again starts from the examples, with the new inputs alone.',
+  middleware: [requireScope('enroll'), accepts('application/json'), idempotent()],
+  request: { params: z.object({ id: z.string() }), body: jsonInput(AdaptRequest) },
+  responses: {
+    200: jsonAnswer(Version, 'The adapted version, now active; `evidence.adaptation` says what it rests on.'),
+    ...creationProblems(
+      'not_found',
+      'negative_transfer',
+      'nothing_to_predict',
+      'unknown_label',
+      'dataset_not_ready',
+      'unprocessable',
+      'picture_invalid',
+      'picture_truncated',
+      'picture_too_large',
+      'text_invalid',
+      'dimension_mismatch',
+    ),
+  },
+});

@@ -1,0 +1,241 @@
+/** Adaptation without labels: gains where the domain has moved, refuses where it has not, where the classes are others, and where labels say no. */
+import { describe, expect, it } from 'vitest';
+import { align, type Rows } from '../../functions/learning/adaptation/align.ts';
+import { decideAdaptation, inputsNeeded } from '../../functions/learning/adaptation/decide.ts';
+import { scoresOf, solveAdapted } from '../../functions/learning/adaptation/solve-adapted.ts';
+import { information, neighbourhoodDensity } from '../../functions/learning/adaptation/validators.ts';
+import { argmax, solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
+import { symmetricEigen } from '../../functions/learning/symmetric-eigen.ts';
+
+const D = 40;
+const K = 5;
+
+/** Seeded normal numbers (Box & Muller 1958 over a linear congruential generator). */
+function normal(seed: number): () => number {
+  let state = (seed * 2_654_435_761 + 1) >>> 0;
+  const uniform = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state + 0.5) / 4_294_967_296;
+  };
+  for (let i = 0; i < 8; i++) uniform();
+  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+}
+
+type World = { draw: (label: number, domain: 'source' | 'target') => Float32Array; noise: () => Float32Array };
+
+/** Classes about random centres; the target is drawn elsewhere and stretched. */
+function world(seed: number, moved = 1): World {
+  const next = normal(seed);
+  const vector = (scale: number): number[] => Array.from({ length: D }, () => scale * next());
+  const middle = vector(1);
+  const centres = Array.from({ length: K }, () => vector(0.45));
+  const move = vector(1.3 * moved);
+  const stretch = vector(0.35 * moved).map(Math.exp);
+  return {
+    draw: (label, domain) =>
+      Float32Array.from(middle, (m, j) => {
+        const own = centres[label]![j]! + 0.6 * next();
+        return m + (domain === 'source' ? own : own * stretch[j]! + move[j]!);
+      }),
+    noise: () => Float32Array.from(vector(3)),
+  };
+}
+
+const spread = (count: number): number[] => Array.from({ length: count }, (_, i) => i % K);
+
+function inputOf(w: World, each = 8): SolveInput {
+  return {
+    labels: ['a', 'b', 'c', 'd', 'e'],
+    task: 'single_label',
+    transform: 'l2',
+    dimension: D,
+    examples: spread(each * K).map((label, i) => ({ id: `ex_${1000 + i}`, labelsOf: [label], base: w.draw(label, 'source'), tuned: null })),
+    names: [null, null, null, null, null],
+    background: { base: [], tuned: [] },
+    tunedMix: 0,
+    trainedTemperature: null,
+    falseRejectRate: 0.05,
+  };
+}
+
+function accuracy(head: NonNullable<ReturnType<typeof solveHead>>['head'], rows: Float32Array[], labels: number[]): number {
+  const scores = scoresOf(head, rows);
+  return labels.filter((c, i) => argmax(scores.subarray(i * K, (i + 1) * K)) === c).length / labels.length;
+}
+
+const unlabelled = (rows: readonly unknown[]): null[] => rows.map(() => null);
+
+describe('adaptation', () => {
+  it('gains on a domain that has moved, without a label of it, and says what it rests on', () => {
+    let [before, after] = [0, 0];
+    for (let seed = 1; seed <= 8; seed++) {
+      const w = world(seed);
+      const input = inputOf(w);
+      const target = spread(40).map((c) => w.draw(c, 'target'));
+      const decision = decideAdaptation(input, target, unlabelled(target))!;
+      expect(decision.evidence?.shift.chance).toBeLessThanOrEqual(0.01);
+      if (!decision.adapt) throw new Error(decision.detail);
+      const { evidence, mix } = decision;
+      expect(mix.centre + mix.standardise + mix.coral).toBeCloseTo(1, 12);
+      expect(evidence.domain_distance.after).toBeLessThan(evidence.domain_distance.before);
+      expect(evidence.candidates.map((c) => c.method)).toEqual(['centre', 'standardise', 'coral']);
+      const labels = spread(200);
+      const held = labels.map((c) => w.draw(c, 'target'));
+      before += accuracy(solveHead(input)!.head, held, labels) / 8;
+      after += accuracy(decision.solved.head, held, labels) / 8;
+    }
+    expect(after).toBeGreaterThan(before + 0.1);
+  });
+
+  it('refuses a target that is the source again, whatever its mix of labels', () => {
+    let refused = 0;
+    for (let seed = 1; seed <= 10; seed++) {
+      const w = world(seed);
+      const input = inputOf(w);
+      for (const labels of [spread(40), spread(40).map(() => 2), spread(40).map((c) => (c < 2 ? c : 0))]) {
+        const target = labels.map((c) => w.draw(c, 'source'));
+        const decision = decideAdaptation(input, target, unlabelled(target))!;
+        if (!decision.adapt && decision.reason === 'no_shift') refused++;
+      }
+    }
+    expect(refused).toBeGreaterThanOrEqual(29);
+  });
+
+  it('refuses inputs that are of none of its classes', () => {
+    for (let seed = 1; seed <= 8; seed++) {
+      const w = world(seed);
+      const target = spread(40).map(() => w.noise());
+      const decision = decideAdaptation(inputOf(w), target, unlabelled(target))!;
+      expect(decision).toMatchObject({ adapt: false });
+      if (!decision.adapt) expect(decision.evidence).not.toBeNull();
+    }
+  });
+
+  it('believes labels of the target more than everything else', () => {
+    const w = world(3);
+    const input = inputOf(w);
+    const labels = spread(40);
+    const target = labels.map((c) => w.draw(c, 'target'));
+    const told = decideAdaptation(input, target, labels)!;
+    expect(told.adapt).toBe(true);
+    const { before, after } = told.evidence!;
+    expect(after.labelled_accuracy!).toBeGreaterThan(before.labelled_accuracy!);
+    // Somebody who says that the old answers were all right.
+    const scores = scoresOf(solveHead(input)!.head, target);
+    const old = target.map((_, i) => argmax(scores.subarray(i * K, (i + 1) * K)));
+    expect(decideAdaptation(input, target, old)).toMatchObject({ adapt: false, reason: 'worse_on_labels' });
+  });
+
+  it('says how many inputs it needs', () => {
+    const w = world(1);
+    const target = spread(11).map((c) => w.draw(c, 'target'));
+    const decision = decideAdaptation(inputOf(w), target, unlabelled(target))!;
+    expect(decision).toMatchObject({ adapt: false, reason: 'too_few_inputs' });
+    if (!decision.adapt) expect(decision.detail).toContain(String(inputsNeeded(K)));
+    expect(inputsNeeded(20)).toBe(40);
+  });
+
+  it('leaves what a tail or several labels make to others', () => {
+    const w = world(1);
+    const target = spread(20).map((c) => w.draw(c, 'target'));
+    expect(decideAdaptation({ ...inputOf(w), task: 'multi_label' }, target, unlabelled(target))).toBeNull();
+    expect(decideAdaptation({ ...inputOf(w), tunedMix: 0.5 }, target, unlabelled(target))).toBeNull();
+  });
+
+  it('goes on learning: the head is that of the examples there are, in whatever order they came', () => {
+    const w = world(5);
+    const input = inputOf(w);
+    const target = spread(40).map((c) => w.draw(c, 'target'));
+    const mix = { centre: 0.2, standardise: 0.3, coral: 0.5 };
+    const without = { ...input, examples: input.examples.slice(1) };
+    const turned = { ...input, examples: without.examples.toReversed() };
+    const [one, other] = [solveAdapted(without, target, mix)!, solveAdapted(turned, target, mix)!];
+    const [here, there] = [one, other].map(({ head }) => head.components[0]!.weight) as [Float32Array, Float32Array];
+    expect(Math.max(...here.map((v, i) => Math.abs(v - there[i]!)))).toBeLessThan(1e-5);
+    const full = solveAdapted(input, target, mix)!.head.components[0]!.weight;
+    expect(Math.max(...full.map((v, i) => Math.abs(v - one.head.components[0]!.weight[i]!)))).toBeGreaterThan(1e-4);
+  });
+
+  it('moves the bar for unknown with the domain, so that what is known stays known', () => {
+    const w = world(2);
+    const input = inputOf(w);
+    const target = spread(60).map((c) => w.draw(c, 'target'));
+    const solved = solveAdapted(input, target, { centre: 1, standardise: 0, coral: 0 })!;
+    const plain = solveHead(input)!.head;
+    expect(solved.head.openSet!.threshold).toBeLessThanOrEqual(plain.openSet!.threshold + 1);
+    expect(solved.head.support!.center).not.toEqual(plain.support!.center);
+    expect(solved.head.components).toHaveLength(plain.components.length);
+  });
+});
+
+describe('the parts', () => {
+  it('takes a symmetric matrix apart and puts it together again', () => {
+    const next = normal(7);
+    for (const n of [1, 2, 3, 17, 60]) {
+      const a = new Float64Array(n * n);
+      for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) a[i * n + j] = a[j * n + i] = next();
+      const { values, vectors } = symmetricEigen(a, n);
+      let worst = 0;
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < n; j++) {
+          let sum = 0;
+          for (let r = 0; r < n; r++) sum += vectors[i * n + r]! * values[r]! * vectors[j * n + r]!;
+          worst = Math.max(worst, Math.abs(sum - a[i * n + j]!));
+        }
+      expect(worst).toBeLessThan(1e-11);
+    }
+  });
+
+  it('gives the source the covariance of the target (CORAL), in fewer rows than dimensions too', () => {
+    const next = normal(9);
+    for (const [n, m, d] of [
+      [30, 25, 6],
+      [7, 5, 12],
+    ] as const) {
+      const source = rowsAbout(n, d, () => next() * 0.3);
+      const target = rowsAbout(m, d, () => next() * 2);
+      const { x } = align('coral', source, target);
+      // The dense formula, by eigenvectors of the d × d covariances.
+      const expected = multiply(multiply(source.x, densePower(source, -0.5), n, d, d), densePower(target, 0.5), n, d, d);
+      expect(Math.max(...x.map((v, i) => Math.abs(v - expected[i]!)))).toBeLessThan(1e-9);
+    }
+  });
+
+  it('measures answers without labels: sure and different is more than sure and alike', () => {
+    const sure = Float64Array.from([1, 0, 0, 1, 1, 0, 0, 1]);
+    const alike = Float64Array.from([1, 0, 1, 0, 1, 0, 1, 0]);
+    expect(information(sure, 2)).toBeCloseTo(1, 12);
+    expect(information(alike, 2)).toBeCloseTo(0, 12);
+    expect(neighbourhoodDensity(alike, 2)).toBeGreaterThan(neighbourhoodDensity(sure, 2));
+  });
+});
+
+function rowsAbout(n: number, d: number, next: () => number): Rows {
+  const x = Float64Array.from({ length: n * d }, next);
+  for (let j = 0; j < d; j++) {
+    let mean = 0;
+    for (let i = 0; i < n; i++) mean += x[i * d + j]! / n;
+    for (let i = 0; i < n; i++) x[i * d + j]! -= mean;
+  }
+  return { x, n, d };
+}
+
+function multiply(a: Float64Array, b: Float64Array, n: number, d: number, m: number): Float64Array {
+  const out = new Float64Array(n * m);
+  for (let i = 0; i < n; i++) for (let k = 0; k < d; k++) for (let j = 0; j < m; j++) out[i * m + j]! += a[i * d + k]! * b[k * m + j]!;
+  return out;
+}
+
+/** (½C + ½τI)^p with C = XᵀX / n and τ its mean variance. */
+function densePower({ x, n, d }: Rows, p: number): Float64Array {
+  const c = new Float64Array(d * d);
+  for (let r = 0; r < n; r++) for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) c[i * d + j]! += (0.5 * x[r * d + i]! * x[r * d + j]!) / n;
+  let trace = 0;
+  for (let i = 0; i < d; i++) trace += c[i * d + i]!;
+  for (let i = 0; i < d; i++) c[i * d + i]! += trace / d;
+  const { values, vectors } = symmetricEigen(c, d);
+  const out = new Float64Array(d * d);
+  for (let i = 0; i < d; i++)
+    for (let j = 0; j < d; j++) for (let r = 0; r < d; r++) out[i * d + j]! += vectors[i * d + r]! * values[r]! ** p * vectors[j * d + r]!;
+  return out;
+}
