@@ -34,9 +34,9 @@ export function makeDeps(env: Bindings): Deps {
   const db = drizzle(env.DB, { schema });
   const objects = makeObjects(settings.s3);
   const read = async (key: string) => await objects.get(key);
-  const catalogue = makeCatalogue(read);
-  const classifier = (id: string) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject;
   const now = () => Date.now();
+  const catalogue = makeCatalogue(read, now);
+  const classifier = (id: string) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject;
   return {
     settings,
     db,

@@ -1,6 +1,7 @@
 /** Every key in object storage is made here (documented in docs/storage.md). */
 export const objectKeys = {
   blob: (sha256: string) => `blobs/${sha256}`,
+  backboneIndex: 'backbones/index.json',
   backboneManifest: (id: string) => `backbones/${id}/manifest.json`,
   example: (tenant: string, classifier: string, example: string) => `tenants/${tenant}/classifiers/${classifier}/examples/${example}`,
   /** An input kept for review; when it becomes an example it stays where it is. */

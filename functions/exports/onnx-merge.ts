@@ -23,12 +23,12 @@ type Grafted = { readonly nodes: Uint8Array[]; readonly initializers: Uint8Array
 const copy = (field: Field): Uint8Array => field.raw;
 
 /** A message with some of its fields written anew; `change` answers the new field, or null to leave it out. */
-function rewrite(message: Uint8Array, change: (field: Field) => Uint8Array | null): Uint8Array {
+export function rewrite(message: Uint8Array, change: (field: Field) => Uint8Array | null): Uint8Array {
   return concat([...fieldsOf(message)].flatMap((field) => change(field) ?? []));
 }
 
 /** TensorProto: its name (8) and where its weights are (13, an entry `location`). */
-function renameTensor(tensor: Uint8Array, rename: (name: string) => string, data: string | null): Uint8Array {
+export function renameTensor(tensor: Uint8Array, rename: (name: string) => string, data: string | null): Uint8Array {
   return rewrite(tensor, (field) => {
     if (field.number === 8) return textField(8, rename(textOf(field)));
     if (field.number !== 13) return copy(field);
@@ -53,7 +53,7 @@ function renameAttribute(attribute: Uint8Array, data: string | null): Uint8Array
 }
 
 /** NodeProto: inputs (1), outputs (2), name (3), attributes (5). */
-function renameNode(node: Uint8Array, rename: (name: string) => string, prefix: string, data: string | null): Uint8Array {
+export function renameNode(node: Uint8Array, rename: (name: string) => string, prefix: string, data: string | null): Uint8Array {
   return rewrite(node, (field) => {
     if (field.number === 1 || field.number === 2) return textField(field.number, rename(textOf(field)));
     if (field.number === 3) return textField(3, prefix + textOf(field));

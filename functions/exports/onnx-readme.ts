@@ -4,15 +4,18 @@ import type { Head } from '../../shared/head.ts';
 import type { Origin } from './origin.ts';
 
 function picture(p: Extract<Preprocessing, { kind: 'image' }>): string[] {
-  const skip = (p.square_px - p.input_px) >> 1;
+  const square = p.resize_px ?? p.square_px;
+  const skip = (square - p.input_px) >> 1;
+  const [order, axes] = [p.channels === 'bgr' ? '[..., ::-1]' : '', p.layout === 'nhwc' ? '' : '.transpose(2, 0, 1)'];
+  const [mean, scale] = [JSON.stringify(p.mean), JSON.stringify(p.scale)];
   const end = skip + p.input_px;
   return [
     'import json, numpy as np, onnxruntime',
     'from PIL import Image, ImageOps',
     "picture = ImageOps.exif_transpose(Image.open('picture.jpg')).convert('RGB')",
-    `square = ImageOps.fit(picture, (${p.square_px}, ${p.square_px}), Image.Resampling.BILINEAR)`,
+    `square = ImageOps.fit(picture, (${square}, ${square}), Image.Resampling.BILINEAR)`,
     `pixels = np.asarray(square.crop((${skip}, ${skip}, ${end}, ${end})), np.float32)`,
-    `x = ((pixels - ${p.mean}) / ${p.scale}).transpose(2, 0, 1)[None]`,
+    `x = np.asarray((pixels${order} - ${mean}) / ${scale}, np.float32)${axes}[None]`,
   ];
 }
 

@@ -3,17 +3,19 @@
  * buffered before the first await, and input tensors belong to one request: state shared across awaits breaks under concurrency.
  */
 import imgdecWasm from '../../shared/preprocess/imgdec.wasm';
-import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
+import { SHIPPED_BACKBONES, isShipped, type BackboneManifest } from '../../shared/catalogue.ts';
 import { GraftError } from '../../shared/errors.ts';
+import { BACKBONE_EDGE_OPEN_MAX_BYTES } from '../../shared/limits.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { makeDecoder } from '../../shared/preprocess/decoder.ts';
-import { toNetworkInput } from '../../shared/preprocess/pixels.ts';
+import { networkInputDims, toNetworkInput } from '../../shared/preprocess/pixels.ts';
 import { makeTokenizer, type Tokenizer } from '../../shared/preprocess/wordpiece.ts';
 import { graphSource, type Catalogue } from './catalogue.ts';
-import { Graph, readGraph, type Read } from './graph.ts';
+import { Graph, readGraph, type GraphSource, type Read } from './graph.ts';
 import { ort, ortMemoryBytes } from './ort.ts';
 import { RunQueue } from './run-queue.ts';
 import { Tails, type FindTail } from './tails.ts';
+import { tryOut, type Candidate, type Trial } from './trial.ts';
 
 export type EncoderInput = { readonly kind: 'image'; readonly bytes: Uint8Array } | { readonly kind: 'text'; readonly text: string };
 export type EncodeOn = {
@@ -32,10 +34,13 @@ export type Encoded = {
 export interface Encoder {
   /** Throws GraftError: those of the decoder, `unknown_backbone`, `unavailable` when files are missing or damaged, `text_invalid`. */
   encode(input: EncoderInput, on: EncodeOn): Promise<Encoded>;
+  /** Runs a network that is no backbone yet, beside the shipped ones. */
+  tryOut(candidate: Candidate): Promise<Trial>;
   memory(): { readonly runtimeBytes: number; readonly decoderBytes: number; readonly tails: readonly string[] };
 }
 
-type Opened = { readonly manifest: BackboneManifest; readonly trunk: Graph; readonly tail: Graph; readonly tokenize: Tokenizer | null };
+/** Graphs of a backbone; of an added one both are null, because it is opened when it is used. */
+type Opened = { readonly manifest: BackboneManifest; readonly graphs: { trunk: Graph; tail: Graph } | null; readonly tokenize: Tokenizer | null };
 
 export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail: FindTail; tailsMaxBytes?: number }): Encoder {
   const { catalogue, read } = parts;
@@ -43,15 +48,20 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
   const decoder = makeDecoder(imgdecWasm);
   const tails = new Tails(read, parts.findTail, queue, parts.tailsMaxBytes);
   const opened = new Map<string, Promise<Opened>>();
+  const added = new Tails(read, async (id) => await findAdded(id), queue, BACKBONE_EDGE_OPEN_MAX_BYTES);
+
+  async function findAdded(id: string): Promise<GraphSource | null> {
+    const manifest = await catalogue.get(id);
+    return manifest && graphSource(manifest.trunk);
+  }
 
   async function open(id: string): Promise<Opened> {
     const manifest = await catalogue.get(id);
-    if (!manifest) throw new GraftError('unknown_backbone', `There is no backbone "${id}".`, { param: 'backbone' });
+    if (!manifest) throw unknown(id);
     // The picture backbone first: opened second it finds the memory torn and needs more of it.
     if (id !== SHIPPED_BACKBONES.image && (await catalogue.get(SHIPPED_BACKBONES.image))) await backbone(SHIPPED_BACKBONES.image);
-    const trunk = await openGraph(manifest.trunk);
-    const tail = await openGraph(manifest.tail);
-    return { manifest, trunk, tail, tokenize: manifest.vocabulary ? await tokenizer(manifest.vocabulary) : null };
+    const graphs = isShipped(id) ? { trunk: await openGraph(manifest.trunk), tail: await openGraph(manifest.tail) } : null;
+    return { manifest, graphs, tokenize: manifest.vocabulary ? await tokenizer(manifest.vocabulary) : null };
   }
 
   async function openGraph(graph: BackboneManifest['trunk']): Promise<Graph> {
@@ -80,8 +90,8 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
   function prepare(input: EncoderInput, manifest: BackboneManifest, tokenize: Tokenizer | null): ort.Tensor {
     const { preprocessing } = manifest;
     if (input.kind === 'image' && preprocessing.kind === 'image') {
-      const side = preprocessing.input_px;
-      return new ort.Tensor('float32', toNetworkInput(decoder.decodeSquare(input.bytes).pixels, preprocessing), [1, 3, side, side]);
+      const pixels = toNetworkInput(decoder.decodeSquare(input.bytes).pixels, preprocessing);
+      return new ort.Tensor('float32', pixels, networkInputDims(preprocessing));
     }
     if (input.kind === 'text' && preprocessing.kind === 'text' && tokenize) {
       const ids = tokenize(input.text, preprocessing.max_tokens);
@@ -90,30 +100,65 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
     throw new GraftError('unprocessable', `The backbone "${manifest.id}" reads ${preprocessing.kind}, not ${input.kind}.`);
   }
 
+  /** Calls `use` with an open trunk, and a tail where the backbone has one to itself. */
+  async function withGraphs<T>({ manifest, graphs }: Opened, use: (trunk: Graph, tail: Graph | null) => Promise<T>): Promise<T> {
+    if (graphs) return await use(graphs.trunk, graphs.tail);
+    const used = await added.with(manifest.id, async (trunk) => ({ result: await use(trunk, null) }));
+    if (!used) throw unknown(manifest.id);
+    return used.result;
+  }
+
   async function encode(input: EncoderInput, on: EncodeOn): Promise<Encoded> {
-    const { manifest, trunk, tail, tokenize } = await backbone(on.backbone);
+    const network = await backbone(on.backbone);
+    const { manifest, tokenize } = network;
+    if (!isShipped(on.backbone)) await refuseUnfit(on.backbone);
     const before = performance.now();
     const tensor = prepare(input, manifest, tokenize);
     const decoded = performance.now();
     const pass = async (tuned: Graph | null): Promise<Encoded> =>
-      await queue.run(async () => {
-        const started = performance.now();
-        const features = await trunk.run(tensor);
-        const base = toVector(await tail.run(features), manifest.dimension);
-        const own = tuned ? toVector(await tuned.run(features), manifest.dimension) : null;
-        const timings = { decode: decoded - before, queue: started - decoded, embed: performance.now() - started };
-        return { base, tuned: own, timings };
-      });
+      await withGraphs(network, async (trunk, tail) =>
+        queue.run(async () => {
+          const started = performance.now();
+          const features = await trunk.run(tensor);
+          const base = toVector(tail ? await tail.run(features) : features, manifest.dimension);
+          const own = tuned ? toVector(await tuned.run(features), manifest.dimension) : null;
+          const timings = { decode: decoded - before, queue: started - decoded, embed: performance.now() - started };
+          return { base, tuned: own, timings };
+        }),
+      );
     if (on.model === null) return await pass(null);
     const encoded = await tails.with(on.model, pass);
     if (!encoded) throw new GraftError('unavailable', `The tail of the model "${on.model}" cannot be found.`);
     return encoded;
   }
 
+  /** An added backbone may have been removed since it was opened, and may not be for the edge at all. */
+  async function refuseUnfit(id: string): Promise<void> {
+    const manifest = await catalogue.get(id);
+    if (!manifest) {
+      opened.delete(id);
+      throw unknown(id);
+    }
+    if (manifest.measured?.edge !== false) return;
+    const { memory_bytes: bytes, milliseconds } = manifest.measured;
+    const detail = `The backbone "${id}" does not fit the edge (${Math.ceil(bytes / 2 ** 20)} MiB and ${milliseconds} ms a run); only training jobs use it.`;
+    throw new GraftError('unprocessable', detail, { param: 'backbone' });
+  }
+
+  async function tryBesideShipped(candidate: Candidate): Promise<Trial> {
+    for (const id of Object.values(SHIPPED_BACKBONES)) if (await catalogue.get(id)) await backbone(id);
+    return await queue.run(async () => await tryOut(candidate));
+  }
+
   return {
     encode,
+    tryOut: tryBesideShipped,
     memory: () => ({ runtimeBytes: ortMemoryBytes(), decoderBytes: decoder.memoryBytes(), tails: tails.models }),
   };
+}
+
+function unknown(id: string): GraftError {
+  return new GraftError('unknown_backbone', `There is no backbone "${id.slice(0, 100)}".`, { param: 'backbone' });
 }
 
 function toVector(tensor: ort.Tensor, dimension: number): Float32Array {

@@ -25,8 +25,8 @@ export interface Objects {
   get(key: string): Promise<Uint8Array | null>;
   /** For answers that pass an object through without holding it. */
   getStream(key: string): Promise<{ body: ReadableStream<Uint8Array>; bytes: number; contentType: string | null } | null>;
-  /** False when `ifNoneMatch` was asked and the key exists already; its old bytes stay. */
-  put(key: string, bytes: Uint8Array, more?: { contentType?: string; ifNoneMatch?: '*' }): Promise<boolean>;
+  /** False when `ifNoneMatch` was asked and the key exists already, or `ifMatch` and it has another ETag; its old bytes stay. */
+  put(key: string, bytes: Uint8Array, more?: { contentType?: string; ifNoneMatch?: '*'; ifMatch?: string }): Promise<boolean>;
   head(key: string): Promise<ObjectInfo | null>;
   /** Missing keys are no error. */
   delete(keys: readonly string[]): Promise<void>;
@@ -70,7 +70,8 @@ export function makeObjects(s3: Settings['s3']): Objects {
     async put(key, bytes, more = {}) {
       const headers: Record<string, string> = { 'content-type': more.contentType ?? 'application/octet-stream' };
       if (more.ifNoneMatch) headers['if-none-match'] = more.ifNoneMatch;
-      const response = await client.send({ method: 'PUT', key, headers, body: bytes, ...(more.ifNoneMatch ? { allow: [412] } : {}) });
+      if (more.ifMatch) headers['if-match'] = `"${more.ifMatch}"`;
+      const response = await client.send({ method: 'PUT', key, headers, body: bytes, ...(more.ifNoneMatch || more.ifMatch ? { allow: [412] } : {}) });
       await discard(response);
       return response.ok;
     },

@@ -1,25 +1,62 @@
 /** From a decoded square to what a network reads. */
-import type { z } from 'zod';
 import type { ImagePreprocessing } from '../catalogue.ts';
 
+type Plane = { readonly side: number; readonly values: Float32Array | Uint8Array };
+
+/** For each target cell, which source cells it covers and how much of each: rows of a resampling matrix that sum to 1. */
+function coverage(from: number, to: number): { first: number; weights: number[] }[] {
+  const step = from / to;
+  return Array.from({ length: to }, (_, i) => {
+    const [start, end] = [i * step, (i + 1) * step];
+    const first = Math.floor(start);
+    const last = Math.min(from, Math.ceil(end - 1e-9));
+    const weights: number[] = [];
+    for (let k = first; k < last; k++) weights.push((Math.min(end, k + 1) - Math.max(start, k)) / step);
+    return { first, weights };
+  });
+}
+
+/** Area mean of an interleaved RGB square: no detail finer than the target's cells survives, so nothing aliases. */
+function shrink(pixels: Uint8Array, from: number, to: number): Plane {
+  const cells = coverage(from, to);
+  const rows = new Float32Array(to * from * 3);
+  for (const [y, { first, weights }] of cells.entries())
+    for (const [k, w] of weights.entries()) for (let x = 0; x < from * 3; x++) rows[y * from * 3 + x]! += w * pixels[(first + k) * from * 3 + x]!;
+  const values = new Float32Array(to * to * 3);
+  for (let y = 0; y < to; y++)
+    for (const [x, { first, weights }] of cells.entries())
+      for (const [k, w] of weights.entries()) for (let c = 0; c < 3; c++) values[(y * to + x) * 3 + c]! += w * rows[(y * from + first + k) * 3 + c]!;
+  return { side: to, values };
+}
+
+const three = (value: ImagePreprocessing['mean']): readonly number[] => (typeof value === 'number' ? [value, value, value] : value);
+
+/** Shape of what `toNetworkInput` gives. */
+export function networkInputDims(p: ImagePreprocessing): [number, number, number, number] {
+  return p.layout === 'nhwc' ? [1, p.input_px, p.input_px, 3] : [1, 3, p.input_px, p.input_px];
+}
+
 /**
- * Centre crop, normalise, channels first.
+ * Area mean, centre crop, normalise, lay out.
  * @param pixels `square_px`² × 3 RGB bytes
- * @returns Float32Array [1, 3, input_px, input_px], x' = (x − mean) / scale
+ * @returns Float32Array of the shape `networkInputDims`, x' = (x − mean) / scale
  */
-export function toNetworkInput(pixels: Uint8Array, p: z.infer<typeof ImagePreprocessing>): Float32Array<ArrayBuffer> {
+export function toNetworkInput(pixels: Uint8Array, p: ImagePreprocessing): Float32Array<ArrayBuffer> {
   if (pixels.length !== p.square_px * p.square_px * 3) throw new RangeError(`${pixels.length} bytes are not a ${p.square_px}-pixel RGB square`);
-  const side = p.input_px;
-  const skip = (p.square_px - side) >> 1;
-  const plane = side * side;
+  const resized = p.resize_px !== undefined && p.resize_px !== p.square_px;
+  const { side, values }: Plane = resized ? shrink(pixels, p.square_px, p.resize_px) : { side: p.square_px, values: pixels };
+  const skip = (side - p.input_px) >> 1;
+  const plane = p.input_px * p.input_px;
+  // Where a cell of channel c goes: c·plane + i (planes), or 3·i + c (interleaved).
+  const [perCell, perChannel] = p.layout === 'nhwc' ? [3, 1] : [1, plane];
+  const [mean, scale] = [three(p.mean), three(p.scale)];
   const out = new Float32Array(3 * plane);
-  for (let y = 0; y < side; y++) {
-    let from = ((y + skip) * p.square_px + skip) * 3;
-    let to = y * side;
-    for (let x = 0; x < side; x++, from += 3, to++) {
-      out[to] = ((pixels[from] ?? 0) - p.mean) / p.scale;
-      out[plane + to] = ((pixels[from + 1] ?? 0) - p.mean) / p.scale;
-      out[2 * plane + to] = ((pixels[from + 2] ?? 0) - p.mean) / p.scale;
+  for (let c = 0; c < 3; c++) {
+    const source = p.channels === 'bgr' ? 2 - c : c;
+    const [m, s] = [mean[c]!, scale[c]!];
+    for (let y = 0, to = c * perChannel; y < p.input_px; y++) {
+      let at = ((y + skip) * side + skip) * 3 + source;
+      for (let x = 0; x < p.input_px; x++, at += 3, to += perCell) out[to] = (values[at]! - m) / s;
     }
   }
   return out;

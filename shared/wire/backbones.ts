@@ -1,6 +1,7 @@
-/** Body of `GET /v1/backbones`. */
+/** Bodies of `/v1/backbones`. */
 import { z } from 'zod';
-import { Preprocessing } from '../catalogue.ts';
+import { BackboneId, ImagePreprocessing, Preprocessing } from '../catalogue.ts';
+import { BACKBONE_INPUT_MAX_PX, TEXT_MAX_TOKENS, VECTOR_MAX_DIMENSION } from '../limits.ts';
 
 export const Backbone = z
   .object({
@@ -14,7 +15,64 @@ export const Backbone = z
     sha256: z.string(),
     preprocessing: Preprocessing,
     accuracy: z.string(),
-    serving: z.object({ bytes: z.number().int(), edge: z.boolean() }),
+    serving: z.object({
+      bytes: z.number().int(),
+      /** False: only training jobs use it. */
+      edge: z.boolean(),
+      /** Of one run, and the wasm memory that it takes at most: measured when an operator added it. */
+      milliseconds: z.number().optional(),
+      memory_bytes: z.number().int().optional(),
+    }),
   })
   .meta({ id: 'Backbone' });
 export type Backbone = z.infer<typeof Backbone>;
+
+const Words = z.string().trim().min(1).max(500);
+const notZero = (value: number | readonly number[]): boolean => [value].flat().every((v) => v !== 0);
+const NewImagePreprocessing = ImagePreprocessing.omit({ square_px: true })
+  .extend({
+    input_px: z.number().int().min(16).max(BACKBONE_INPUT_MAX_PX),
+    resize_px: z.number().int().max(BACKBONE_INPUT_MAX_PX).optional(),
+    scale: ImagePreprocessing.shape.scale.refine(notZero, 'A scale divides and cannot be 0.'),
+  })
+  .strict()
+  .refine((p) => p.resize_px === undefined || p.resize_px >= p.input_px, { message: '"resize_px" is smaller than "input_px".', path: ['resize_px'] })
+  .meta({ id: 'NewImagePreprocessing' });
+const NewTextPreprocessing = z
+  .object({ kind: z.literal('text'), tokenizer: z.literal('wordpiece-uncased'), max_tokens: z.number().int().min(2).max(TEXT_MAX_TOKENS) })
+  .strict()
+  .meta({ id: 'NewTextPreprocessing' });
+
+/** What an operator says of a network; the ONNX file comes beside it. */
+export const NewBackbone = z
+  .object({
+    id: BackboneId,
+    modality: z.enum(['image', 'text']),
+    /** Checked when given; otherwise what the network gives. */
+    dimension: z.number().int().positive().max(VECTOR_MAX_DIMENSION).optional(),
+    version: Words,
+    license: Words,
+    source: Words,
+    /** Of the ONNX file. */
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    preprocessing: z.discriminatedUnion('kind', [NewImagePreprocessing, NewTextPreprocessing]),
+    transform: z.enum(['l2', 'sqrt_l2']).default('l2'),
+    accuracy: Words.default('not measured'),
+  })
+  .strict()
+  .refine((b) => b.modality === b.preprocessing.kind, { message: 'The preprocessing is for another modality.', path: ['preprocessing', 'kind'] })
+  .meta({ id: 'NewBackbone' });
+export type NewBackbone = z.infer<typeof NewBackbone>;
+
+export const AddBackboneRequest = z
+  .object({
+    ...NewBackbone.shape,
+    /** The file, base64. */
+    onnx: z.string(),
+  })
+  .strict()
+  .refine((b) => b.modality === b.preprocessing.kind, { message: 'The preprocessing is for another modality.', path: ['preprocessing', 'kind'] })
+  .meta({ id: 'AddBackboneRequest' });
+export type AddBackboneRequest = z.infer<typeof AddBackboneRequest>;
+
+export const DeletedBackbone = z.object({ object: z.literal('backbone'), id: z.string(), deleted: z.literal(true) }).meta({ id: 'DeletedBackbone' });

@@ -279,7 +279,7 @@ describe.skipIf(!existsSync(BACKBONES))('a shipped backbone', () => {
       const served = toNetworkInput(decoder.decodeSquare(new Uint8Array(readFileSync(join(here, 'picture.jpg')))).pixels, manifest.preprocessing);
       const x = JSON.parse(python('import json, numpy; print(json.dumps(numpy.load("x.npy").ravel().tolist()))', [], here)) as number[];
       const difference = served.reduce((sum, value, i) => sum + Math.abs(value - x[i]!), 0) / served.length;
-      expect(difference * manifest.preprocessing.scale).toBeLessThan(1);
+      expect(difference * Number(manifest.preprocessing.scale)).toBeLessThan(1);
     }
     for (const [c, score] of Object.values(readme.said.scores).entries()) expect(score).toBeCloseTo(said.out.probabilities[0]![c]!, 6);
   });

@@ -27,6 +27,8 @@ const WHO: Record<string, Who> = {
   'delete /v1/keys/{id}': ['admin'],
   'get /v1/usage': 'any_key',
   'get /v1/backbones': 'any_key',
+  'post /v1/backbones': 'operator',
+  'delete /v1/backbones/{id}': 'operator',
   'post /v1/classifiers': ['enroll'],
   'get /v1/classifiers': 'any_key',
   'get /v1/classifiers/{id}': 'any_key',

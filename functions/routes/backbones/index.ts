@@ -1,23 +1,24 @@
-/** `/v1/backbones`: the catalogue. */
-import { createRoute } from '@hono/zod-openapi';
-import { Backbone } from '../../../shared/wire/backbones.ts';
-import { requireScope } from '../../http/auth.ts';
-import { listAnswer, listOf } from '../../http/pages.ts';
-import { problemResponses } from '../../http/problems.ts';
-import { jsonAnswer } from '../../http/route-parts.ts';
+/** `/v1/backbones`: the catalogue. Everybody reads it; only the operator changes it. */
+import { AddBackboneRequest } from '../../../shared/wire/backbones.ts';
+import { formOf } from '../../http/forms.ts';
+import { listAnswer } from '../../http/pages.ts';
+import { jsonBody } from '../../http/route-parts.ts';
 import { newRouter } from '../../http/router.ts';
+import { addBackbone } from '../../usecases/backbones/add-backbone.ts';
 import { listBackbones } from '../../usecases/backbones/list-backbones.ts';
+import { removeBackbone } from '../../usecases/backbones/remove-backbone.ts';
+import * as routes from './definition.ts';
+import { fromForm, fromJson } from './read-backbone.ts';
 
-const listBackbonesRoute = createRoute({
-  method: 'get',
-  path: '/v1/backbones',
-  operationId: 'listBackbones',
-  tags: ['Backbones'],
-  summary: 'The networks that classifiers stand on',
-  middleware: [requireScope()],
-  responses: { 200: jsonAnswer(listOf(Backbone, 'BackboneList'), 'All that are published.'), ...problemResponses() },
-});
-
-export const backbonesRoutes = newRouter().openapi(listBackbonesRoute, async (c) =>
-  c.json(listAnswer(await listBackbones(c.get('deps')), false, null), 200),
-);
+export const backbonesRoutes = newRouter()
+  .openapi(routes.listBackbonesRoute, async (c) => c.json(listAnswer(await listBackbones(c.get('deps')), false, null), 200))
+  .openapi(routes.addBackboneRoute, async (c) => {
+    const isForm = c.req.header('content-type')?.toLowerCase().startsWith('multipart/');
+    const { said, onnx } = isForm ? await fromForm(await formOf(c)) : fromJson(jsonBody(c, AddBackboneRequest));
+    return c.json(await addBackbone(c.get('deps'), said, onnx), 201);
+  })
+  .openapi(routes.removeBackboneRoute, async (c) => {
+    const { id } = c.req.valid('param');
+    await removeBackbone(c.get('deps'), id);
+    return c.json({ object: 'backbone' as const, id, deleted: true as const }, 200);
+  });

@@ -7,8 +7,9 @@ export async function listBackbones(deps: Pick<Deps, 'catalogue'>): Promise<Back
   return (await deps.catalogue.list()).map(toBackbone);
 }
 
-function toBackbone(m: BackboneManifest): Backbone {
+export function toBackbone(m: BackboneManifest): Backbone {
   const files = [m.trunk.model, m.trunk.data, m.tail.model, m.tail.data, m.vocabulary];
+  const { edge = true, ...measured } = m.measured ?? {};
   return {
     object: 'backbone',
     id: m.id,
@@ -20,6 +21,6 @@ function toBackbone(m: BackboneManifest): Backbone {
     sha256: m.sha256,
     preprocessing: m.preprocessing,
     accuracy: m.accuracy,
-    serving: { bytes: files.reduce((sum, file) => sum + (file?.bytes ?? 0), 0), edge: true },
+    serving: { bytes: files.reduce((sum, file) => sum + (file?.bytes ?? 0), 0), edge, ...measured },
   };
 }
