@@ -53,8 +53,6 @@ export const VERSIONS_KEPT = 50;
 /** Predictions that drift is judged over, at least. */
 export const DRIFT_WINDOW_MIN = 100;
 
-/** Side of the largest picture that a network may read: the decoder's square. */
-export const BACKBONE_INPUT_MAX_PX = IMAGE_SQUARE_SIDE_PX;
 /** Bytes of an ONNX file that an operator adds: what a multipart request of JSON_MAX_BYTES can carry beside its manifest. */
 export const BACKBONE_ONNX_MAX_BYTES = 24 * 1024 * 1024;
 /**

@@ -116,15 +116,17 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
     const tensor = prepare(input, manifest, tokenize);
     const decoded = performance.now();
     const pass = async (tuned: Graph | null): Promise<Encoded> =>
-      await withGraphs(network, async (trunk, tail) =>
-        queue.run(async () => {
-          const started = performance.now();
-          const features = await trunk.run(tensor);
-          const base = toVector(tail ? await tail.run(features) : features, manifest.dimension);
-          const own = tuned ? toVector(await tuned.run(features), manifest.dimension) : null;
-          const timings = { decode: decoded - before, queue: started - decoded, embed: performance.now() - started };
-          return { base, tuned: own, timings };
-        }),
+      await withGraphs(
+        network,
+        async (trunk, tail) =>
+          await queue.run(async () => {
+            const started = performance.now();
+            const features = await trunk.run(tensor);
+            const base = toVector(tail ? await tail.run(features) : features, manifest.dimension);
+            const own = tuned ? toVector(await tuned.run(features), manifest.dimension) : null;
+            const timings = { decode: decoded - before, queue: started - decoded, embed: performance.now() - started };
+            return { base, tuned: own, timings };
+          }),
       );
     if (on.model === null) return await pass(null);
     const encoded = await tails.with(on.model, pass);

@@ -1,10 +1,9 @@
 /** A candidate for the catalogue, run once in the isolate where it would serve: what it gives, whether twice the same, and what it takes. */
 import { GraftError } from '../../shared/errors.ts';
-import { BACKBONE_EDGE_MAX_MEMORY_BYTES, BACKBONE_EDGE_MAX_MILLISECONDS } from '../../shared/limits.ts';
+import { BACKBONE_EDGE_MAX_MEMORY_BYTES, BACKBONE_EDGE_MAX_MILLISECONDS, IMAGE_SQUARE_SIDE_PX } from '../../shared/limits.ts';
 import type { Measured } from '../../shared/catalogue.ts';
 import type { NewBackbone } from '../../shared/wire/backbones.ts';
 import { networkInputDims, toNetworkInput } from '../../shared/preprocess/pixels.ts';
-import { IMAGE_SQUARE_SIDE_PX } from '../../shared/limits.ts';
 import { Graph } from './graph.ts';
 import { ort, ortMemoryBytes } from './ort.ts';
 

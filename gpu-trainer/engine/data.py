@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from .efficientnet import normalise
 from .export import Floats, open_session, run_session
 from .heads import Ints
+from .pixels import network_input
 from .wire import EngineError
 
 SQUARE, INPUT = 256, 224
@@ -101,9 +102,17 @@ class Backbone:
         self.tail = open_session(folder / manifest["tail"]["model"]["name"], threads)
         self.kind: str = manifest["transform"]
         self.dimension: int = manifest["dimension"]
+        # One that an operator added says itself how it reads a picture.
+        self.added: bool = manifest["weights"] is None
+
+    def served(self, value: Any) -> Any:
+        """What `features_of` takes of a stored row when nothing is varied."""
+        return centre(value) if self.image and not self.added else value
 
     def features_of(self, value: Any) -> Floats:
-        """Trunk output of one input: a 224-pixel picture [224, 224, 3] U8, or one token row."""
+        """Trunk output of one input: a 224-pixel picture [224, 224, 3] U8 (of an added backbone the stored square), or one token row."""
+        if self.image and self.added:
+            return run_session(self.trunk, network_input(value, self.manifest["preprocessing"]))
         if self.image:
             return run_session(self.trunk, normalise(torch.from_numpy(np.ascontiguousarray(value))[None]).numpy())
         return run_session(self.trunk, value[None])

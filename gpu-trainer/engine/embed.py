@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from .data import Backbone, centre, embed
+from .data import Backbone, embed
 
 
 def main(folder: Path, arrays: Path, out: Path, threads: int) -> None:
@@ -20,7 +20,7 @@ def main(folder: Path, arrays: Path, out: Path, threads: int) -> None:
     backbone = Backbone(folder, manifest, threads)
     given = load_file(arrays)
     if backbone.image:
-        inputs = [centre(row) for row in given["pixels"]]
+        inputs = [backbone.served(row) for row in given["pixels"]]
     else:
         inputs = [row[:n].astype(np.int64) for row, n in zip(given["input_ids"], given["lengths"], strict=True)]
     embeddings, features = [], []

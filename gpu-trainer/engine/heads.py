@@ -44,6 +44,9 @@ def transform(raw: NDArray[np.float32], kind: str, center: Matrix | None = None)
 
 
 def center_of(background: NDArray[np.float32], kind: str) -> Matrix:
+    """The background's mean; 0 without a background."""
+    if len(background) == 0:
+        return np.zeros(background.shape[1])
     return transform(background, kind).mean(axis=0).astype(np.float32).astype(np.float64)
 
 

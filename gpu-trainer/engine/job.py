@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, centre, embed, held_out, join, load_rows, moved
+from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, embed, held_out, join, load_rows, moved
 from .export import Floats
 from .heads import Ints
 from .recipe import Recipe, choose, recipe_of
@@ -134,12 +134,12 @@ class Job:
             self.check_stop()
             random = np.random.default_rng([self.spec["seed"] & 0x7FFFFFFF, i])
             value = self.train.inputs[i]
-            row = [self.backbone.features_of(centre(value) if self.image else value)]
+            row = [self.backbone.features_of(self.backbone.served(value))]
             row += [self.backbone.features_of(augment(value, random)) for _ in range(views - 1)]
             self.views.append(row)
             done += views
             meter.tick(0, i, views, done / total)
-        self.held_features = [self.backbone.features_of(centre(v) if self.image else v) for v in self.held.inputs]
+        self.held_features = [self.backbone.features_of(self.backbone.served(v)) for v in self.held.inputs]
         meter.tick(0, len(self.train), len(self.held), 1.0)
         self.base_train = embed(self.backbone.tail, [v[0] for v in self.views])
         self.base_held = embed(self.backbone.tail, self.held_features)
@@ -151,7 +151,7 @@ class Job:
             return Pixels(rows.inputs, 224 if plain else self.recipe.size) if self.image else Tokens(rows.inputs)
         if rows is self.train:
             return Cached(self.views)
-        return Cached([[self.backbone.features_of(centre(v) if self.image else v)] for v in rows.inputs])
+        return Cached([[self.backbone.features_of(self.backbone.served(v))] for v in rows.inputs])
 
     def fair(self) -> Ints:
         """Rows whose class has another training row: the others could not be right when left out."""

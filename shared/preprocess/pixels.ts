@@ -43,8 +43,8 @@ export function networkInputDims(p: ImagePreprocessing): [number, number, number
  */
 export function toNetworkInput(pixels: Uint8Array, p: ImagePreprocessing): Float32Array<ArrayBuffer> {
   if (pixels.length !== p.square_px * p.square_px * 3) throw new RangeError(`${pixels.length} bytes are not a ${p.square_px}-pixel RGB square`);
-  const resized = p.resize_px !== undefined && p.resize_px !== p.square_px;
-  const { side, values }: Plane = resized ? shrink(pixels, p.square_px, p.resize_px) : { side: p.square_px, values: pixels };
+  const { resize_px: to = p.square_px } = p;
+  const { side, values }: Plane = to === p.square_px ? { side: to, values: pixels } : shrink(pixels, p.square_px, to);
   const skip = (side - p.input_px) >> 1;
   const plane = p.input_px * p.input_px;
   // Where a cell of channel c goes: c·plane + i (planes), or 3·i + c (interleaved).
@@ -54,9 +54,9 @@ export function toNetworkInput(pixels: Uint8Array, p: ImagePreprocessing): Float
   for (let c = 0; c < 3; c++) {
     const source = p.channels === 'bgr' ? 2 - c : c;
     const [m, s] = [mean[c]!, scale[c]!];
-    for (let y = 0, to = c * perChannel; y < p.input_px; y++) {
+    for (let y = 0, cell = c * perChannel; y < p.input_px; y++) {
       let at = ((y + skip) * side + skip) * 3 + source;
-      for (let x = 0; x < p.input_px; x++, at += 3, to += perCell) out[to] = (values[at]! - m) / s;
+      for (let x = 0; x < p.input_px; x++, at += 3, cell += perCell) out[cell] = (values[at]! - m) / s;
     }
   }
   return out;

@@ -1,7 +1,7 @@
 /** Bodies of `/v1/backbones`. */
 import { z } from 'zod';
 import { BackboneId, ImagePreprocessing, Preprocessing } from '../catalogue.ts';
-import { BACKBONE_INPUT_MAX_PX, TEXT_MAX_TOKENS, VECTOR_MAX_DIMENSION } from '../limits.ts';
+import { IMAGE_SQUARE_SIDE_PX, TEXT_MAX_TOKENS, VECTOR_MAX_DIMENSION } from '../limits.ts';
 
 export const Backbone = z
   .object({
@@ -31,8 +31,8 @@ const Words = z.string().trim().min(1).max(500);
 const notZero = (value: number | readonly number[]): boolean => [value].flat().every((v) => v !== 0);
 const NewImagePreprocessing = ImagePreprocessing.omit({ square_px: true })
   .extend({
-    input_px: z.number().int().min(16).max(BACKBONE_INPUT_MAX_PX),
-    resize_px: z.number().int().max(BACKBONE_INPUT_MAX_PX).optional(),
+    input_px: z.number().int().min(16).max(IMAGE_SQUARE_SIDE_PX),
+    resize_px: z.number().int().max(IMAGE_SQUARE_SIDE_PX).optional(),
     scale: ImagePreprocessing.shape.scale.refine(notZero, 'A scale divides and cannot be 0.'),
   })
   .strict()

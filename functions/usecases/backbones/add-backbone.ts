@@ -1,5 +1,5 @@
 /** Takes a network from outside into the catalogue: checked as a file, run in the isolate, then stored, and named last. */
-import { BackboneManifest, SHIPPED_BACKBONES, isShipped, type BlobFile } from '../../../shared/catalogue.ts';
+import { SHIPPED_BACKBONES, isShipped, type BackboneManifest, type BlobFile } from '../../../shared/catalogue.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { BACKBONE_ONNX_MAX_BYTES, IMAGE_SQUARE_SIDE_PX, VECTOR_MAX_DIMENSION } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
@@ -79,8 +79,14 @@ async function storeFiles(deps: Needs, { said, network, tail, trial }: Parts): P
   const preprocessing = said.preprocessing.kind === 'image' ? { ...said.preprocessing, square_px: IMAGE_SQUARE_SIDE_PX } : said.preprocessing;
   return {
     format: 'graft-backbone-1',
-    ...{ id: said.id, modality: said.modality, version: said.version, license: said.license, source: said.source, sha256: said.sha256 },
-    ...{ accuracy: said.accuracy, transform: said.transform },
+    id: said.id,
+    modality: said.modality,
+    version: said.version,
+    license: said.license,
+    source: said.source,
+    sha256: said.sha256,
+    accuracy: said.accuracy,
+    transform: said.transform,
     dimension,
     preprocessing,
     trunk: { model: await put('trunk.onnx', network.model), data: null, inputs: [network.input], outputs: [network.output] },

@@ -1,5 +1,5 @@
 /** Queues a training job after checking everything that can be known now, so that a host never starts what cannot end. */
-import { BackboneManifest, SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
+import { BackboneId, BackboneManifest, SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import type { DatasetManifest } from '../../../shared/dataset.ts';
 import { MethodOptions } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
@@ -32,7 +32,7 @@ export async function createJob(deps: Needs, input: { tenant: string; request: C
   const fault = methodFault(method, { manifest, hasTarget: Boolean(request.target_dataset) });
   if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
   const side = await checkSideDatasets(deps, tenant, request, dataset);
-  const backbone = await chooseBackbone(deps, tenant, request, dataset);
+  const backbone = await chooseBackbone(deps, tenant, request, dataset, method);
   const now = deps.now();
   const row: JobRow = {
     id: deps.newId('job'),
@@ -76,7 +76,7 @@ function needTrainable(manifest: DatasetManifest): void {
     });
 }
 
-async function chooseBackbone(deps: Needs, tenant: string, request: CreateJobRequest, dataset: DatasetRow): Promise<string> {
+async function chooseBackbone(deps: Needs, tenant: string, request: CreateJobRequest, dataset: DatasetRow, method: MethodOptions): Promise<string> {
   let wanted: string | null = request.backbone ?? null;
   if (request.classifier) {
     const classifier = await getTrainable(deps.db, tenant, request.classifier);
@@ -97,12 +97,16 @@ async function chooseBackbone(deps: Needs, tenant: string, request: CreateJobReq
   }
   const id = wanted ?? SHIPPED_BACKBONES[dataset.modality];
   // Ids become part of an object key: only those of the catalogue's form are looked up.
-  const bytes = /^[a-z0-9][a-z0-9._-]{0,99}$/.test(id) ? await deps.objects.get(objectKeys.backboneManifest(id)) : null;
+  const bytes = BackboneId.safeParse(id).success ? await deps.objects.get(objectKeys.backboneManifest(id)) : null;
   if (!bytes) throw new GraftError('unknown_backbone', `There is no backbone "${id}" to train on.`, { param: 'backbone' });
   const manifest = BackboneManifest.parse(JSON.parse(new TextDecoder().decode(bytes)));
   if (manifest.modality !== dataset.modality) {
     const detail = `The backbone "${id}" is for ${manifest.modality}, the dataset is ${dataset.modality}.`;
     throw new GraftError('unprocessable', detail, { param: 'backbone' });
+  }
+  if (manifest.weights === null && method.type !== 'linear_probe') {
+    const detail = `The backbone "${id}" was added as a finished graph without trainable weights; only the method "linear_probe" trains on it.`;
+    throw new GraftError('unprocessable', detail, { param: 'method.type' });
   }
   return id;
 }
