@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .tune import State
 
-SCALARS = ("best_loss", "waited", "epoch", "step", "updates", "total", "losses", "aside_losses")
+SCALARS = ("best_loss", "waited", "epoch", "step", "updates", "pieces", "total", "losses", "aside_losses")
 
 
 def save_state(path: Path, state: State, extra: dict[str, Tensor], facts: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,6 +57,10 @@ class Loss(nn.Module):
         """The batches of one epoch; must draw from `generator` alone, so that a resumed run equals an uninterrupted one."""
         order = torch.randperm(len(y), generator=generator).tolist()
         return [order[i : i + size] for i in range(0, len(order), size)]
+
+    def split(self, size: int, pieces: int) -> list[Ints]:
+        """The places of a batch in `pieces` parts, for a batch that memory cannot hold at once."""
+        return [part for part in np.array_split(np.arange(size), pieces) if len(part)]
 
 
 Objective = Callable[["Job", Ints, nn.Module], Loss]

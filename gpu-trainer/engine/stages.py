@@ -74,6 +74,9 @@ class Stages:
             tune.train(state, source, y, keep, recipe, seed, sqrt=sqrt, after_step=after_step, after_epoch=after_epoch)
             if stage == "final":
                 self.state = state
+                if state.pieces > 1:
+                    part = -(-recipe.batch_size // state.pieces)
+                    job.notes.append(f"Memory ran out: batches of {recipe.batch_size} were worked through {part} at a time, gradients added up.")
             else:
                 self.folds.append(tune.embed_torch(state, plain))
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .accumulate import accumulate
 from .export import Floats
 from .heads import Ints
 from .network import Network, blocks
@@ -31,8 +32,9 @@ DRAWS = 1_000_003
 
 @dataclass
 class State:
-    """`average`: the moving average of the network's weights; `best`: its weights at the least loss on rows set aside (with `best_loss`, `waited`
-    epochs ago); `anchor`: the starting weights. `step`, `total`: how far into epoch `epoch`, and its losses so far."""
+    """`average`: the moving average of the network's weights; `best`: its weights at the least loss on rows set aside (`best_loss`, `waited` epochs
+    ago); `anchor`: the starting weights; `pieces`: parts that a batch is cut into since memory ran out; `step`, `total`: how far into epoch `epoch`,
+    and its losses so far."""
 
     network: Network
     classifier: nn.Parameter
@@ -46,6 +48,7 @@ class State:
     epoch: int = 0
     step: int = 0
     updates: int = 0
+    pieces: int = 1
     total: float = 0.0
     losses: list[float] = field(default_factory=list)
     aside_losses: list[float] = field(default_factory=list)
@@ -113,20 +116,26 @@ def train(
             for p in part:
                 p.requires_grad_(depth < free)
         for step in range(state.step, len(batches)):
-            inner = seeded(*seed, state.epoch, step)
             place = (state.epoch + step / len(batches)) / recipe.epochs
             for group in state.optimiser.param_groups:
                 group["lr"] = recipe.learning_rate * group["share"] * rate(recipe, place, 1 / (recipe.epochs * len(batches)))
             state.network.train(recipe.random_start)
-            loss = step_loss(state, source, y, rows[batches[step]], recipe, weight, place, free == 0, sqrt, inner)
-            state.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            chosen = np.array(batches[step])
+            draws = torch.randint(0, DRAWS, (len(chosen),), generator=seeded(*seed, state.epoch, step)).numpy()
+
+            def backward(part: Ints, portion: float, chosen: Ints = chosen, draws: Ints = draws, place: float = place, step: int = step) -> float:
+                inner = seeded(*seed, state.epoch, step, int(part[0]))
+                loss = step_loss(state, source, y, rows[chosen[part]], draws[part], recipe, weight, place, sqrt, inner)
+                (loss * portion).backward()
+                return float(loss.detach())
+
+            loss = accumulate(state, y[rows[chosen]], weight, backward)
             state.optimiser.step()
             state.updates += 1
             average(state, recipe.ema)
             state.step = step + 1
-            state.total += float(loss.detach()) / len(batches)
-            after_step(state, step, len(batches), len(batches[step]), float(loss.detach()))
+            state.total += loss / len(batches)
+            after_step(state, step, len(batches), len(chosen), loss)
         state.losses.append(state.total)
         state.epoch, state.step, state.total = state.epoch + 1, 0, 0.0
         if watched.size:
@@ -141,16 +150,16 @@ def step_loss(
     source: Source,
     y: Ints,
     rows: Ints,
+    draws: Ints,
     recipe: Recipe,
     weight: Tensor,
     place: float,
-    probing: bool,
     sqrt: bool,
     generator: torch.Generator,
 ) -> Tensor:
     device = state.classifier.device
-    draws = torch.randint(0, DRAWS, (len(rows),), generator=generator).tolist()
-    inputs = source.batch(rows.tolist(), draws, device)
+    probing = state.epoch < recipe.probe_epochs
+    inputs = source.batch(rows.tolist(), draws.tolist(), device)
     target = torch.from_numpy(y[rows]).to(device)
     other, share = None, 1.0
     if recipe.mixup > 0:
@@ -161,7 +170,7 @@ def step_loss(
         extra = None
         if unlabelled is not None:
             chosen = torch.randint(0, len(unlabelled), (len(rows),), generator=generator).tolist()
-            extra = state.network(*unlabelled.batch(chosen, draws, device))
+            extra = state.network(*unlabelled.batch(chosen, draws.tolist(), device))
     classifier = F.normalize(state.classifier, dim=1).T
     feature = features(raw, sqrt)
     far = None if extra is None else features(extra, sqrt)

@@ -13,7 +13,15 @@ from ..objective import Batch, Loss
 TEMPERATURE = 0.1
 
 
-class Pairs(Loss):
+class Halves(Loss):
+    """A batch of two halves of which place i of one belongs to place i of the other."""
+
+    def split(self, size: int, pieces: int) -> list[Ints]:
+        half = size // 2
+        return [np.concatenate([part, part + half]) for part in super().split(half, min(pieces, half))]
+
+
+class Pairs(Halves):
     """SetFit's first step (Tunstall et al. 2022): (cos(u, v) − [same label])² over sampled pairs. Each epoch gives every row one partner of its own
     class and one of another; a batch is the left halves, then the right halves."""
 
@@ -35,7 +43,7 @@ class Pairs(Loss):
         return [[a for a, _ in part] + [b for _, b in part] for part in parts]
 
 
-class SupervisedContrastive(Loss):
+class SupervisedContrastive(Halves):
     """Khosla et al. 2020 (L_out): −1/|P(i)| Σ_{p∈P(i)} log( exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ) ), every row in two views a batch."""
 
     def loss(self, batch: Batch, embedding: Tensor, logits: Tensor) -> Tensor:

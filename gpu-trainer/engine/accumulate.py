@@ -1,0 +1,34 @@
+"""One gradient of a whole batch, in as many pieces as the memory needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .heads import Ints
+
+if TYPE_CHECKING:
+    from .tune import State
+
+
+def accumulate(state: State, target: Ints, weight: Tensor, backward: Callable[[Ints, float], float]) -> float:
+    """Calls `backward(part, share)` for each piece and returns the batch's loss. When memory runs out the pieces are halved and the batch starts
+    anew; the state remembers it. A piece counts by its class weights, so that the sum is the weighted mean over the batch."""
+    counted = weight.detach().cpu().numpy()[target]
+    while True:
+        state.optimiser.zero_grad(set_to_none=True)
+        loss = 0.0
+        try:
+            for part in state.criterion.split(len(target), state.pieces):
+                share = float(counted[part].sum() / counted.sum())
+                loss += share * backward(part, share)
+        except (torch.OutOfMemoryError, MemoryError):
+            if 2 * state.pieces > len(target):
+                raise
+            state.pieces *= 2
+            torch.cuda.empty_cache()
+        else:
+            return loss

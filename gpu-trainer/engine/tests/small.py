@@ -1,0 +1,61 @@
+"""The loop without a process around it: made-up activations of the trunk with classes that can be told apart, and one call that trains on them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine import tune
+from engine.heads import Ints
+from engine.network import load_network
+from engine.recipe import recipe_of
+from engine.source import Cached
+
+from .conftest import BACKBONES
+
+SEED = (3, "final")
+LABELS = 3
+CPU = torch.device("cpu")
+
+
+def cached(image: bool, rows: int = 24, noise: float = 2.0) -> tuple[Cached, Ints]:
+    """Each class has its own mean in the space of activations; two views a picture."""
+    random = np.random.default_rng(5)
+    y = np.arange(rows) % LABELS
+    if image:
+        means = random.normal(size=(LABELS, 192, 1, 1))
+        return Cached([[(means[c] + noise * random.normal(size=(1, 192, 7, 7))).astype(np.float32) for _ in range(2)] for c in y]), y
+    means = random.normal(size=(LABELS, 384))
+    return Cached([[(means[c] + noise * random.normal(size=(1, 3 + i % 3, 384))).astype(np.float32)] for i, c in enumerate(y)]), y
+
+
+def begin(method: str, modality: str, options: dict[str, Any]) -> tuple[tune.State, Any]:
+    image = modality == "image"
+    recipe = recipe_of(method, options, modality)
+    weights = BACKBONES / ("efficientnet-lite0" if image else "all-minilm-l6-v2") / "weights.safetensors"
+    network = load_network(weights, image, whole=False, random=None)
+    criterion = recipe.objective(None, np.arange(1), network)  # type: ignore[arg-type]
+    return tune.start(network, criterion, LABELS, 1280 if image else 384, recipe, SEED, CPU), recipe
+
+
+def go(
+    state: tune.State,
+    recipe: Any,
+    source: Cached,
+    y: Ints,
+    after_step: Callable[..., None] = lambda *_: None,
+    after_epoch: Callable[..., None] = lambda _: None,
+) -> tune.State:
+    torch.manual_seed(0)
+    tune.train(state, source, y, np.arange(len(y)), recipe, SEED, sqrt=recipe.image, after_step=after_step, after_epoch=after_epoch)
+    return state
+
+
+def weights_of(state: tune.State) -> dict[str, torch.Tensor]:
+    return {k: v.detach().clone() for k, v in state.network.state_dict().items()}
+
+
+def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], part: str = "") -> float:
+    """Squared distance of all weights whose name contains `part`."""
+    return sum(float(((after[k] - v).float() ** 2).sum()) for k, v in before.items() if part in k)
