@@ -7,7 +7,7 @@ import { blend, type Blended, type Candidate } from './blend.ts';
 import { fitTemperature, priorTemperature } from './calibration.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
 import { mixNames, nameComponent, nameScores } from './label-names.ts';
-import { BEST_WEIGHT, fitOpenSet, NEAREST_WEIGHT } from './open-set.ts';
+import { BEST_WEIGHT, fitOpenSet, nearestWeight } from './open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit, type RidgeInput } from './ridge.ts';
 import { nearestSupport, rawScores, type Embeddings } from './score-head.ts';
 import { chooseSupport, leftOutSimilarity } from './support.ts';
@@ -177,10 +177,12 @@ function ridgeComponent(embedding: 'base' | 'tuned', f: RidgeFit, transform: Fea
 
 function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Float32Array): Head['openSet'] {
   const k = input.labels.length;
+  const rows = head.support;
+  const weight = rows ? nearestWeight(rows.rows, rows.labelOf.length, rows.dimension) : 0;
   const similarity = leftOutSimilarity(input.examples, input.transform, center);
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const known = leftOut.ids.map(
-    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + NEAREST_WEIGHT * (similarity[place.get(id)!] ?? 0),
+    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + weight * (similarity[place.get(id)!] ?? 0),
   );
   const tail = head.components.some((c) => c.embedding === 'tuned');
   const background: number[] = [];
@@ -188,9 +190,9 @@ function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Floa
     const tuned = input.background.tuned[i] ?? null;
     if (tail && !tuned) continue;
     const e: Embeddings = { base, tuned };
-    background.push(BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + NEAREST_WEIGHT * (nearestSupport(head, e)?.similarity ?? 0));
+    background.push(BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0));
   }
-  return fitOpenSet(known, background, input.falseRejectRate ?? 0);
+  return fitOpenSet(known, background, input.falseRejectRate ?? 0, weight);
 }
 
 function countLabels(examples: readonly LearnExample[], labels: number): Float64Array {

@@ -104,10 +104,11 @@ def save_head(
         fair = job.fair()
         similarity = units @ units.T
         np.fill_diagonal(similarity, -np.inf)
-        known = (oof.max(1) + heads.NEAREST_WEIGHT * similarity.max(1))[fair]
+        weight = heads.nearest_weight(units[chosen])
+        known = (oof.max(1) + weight * similarity.max(1))[fair]
         near = heads.unit(heads.transform(job.base_background, job.backbone.kind, center)) @ units[chosen].T
-        threshold = heads.open_set_threshold(known, background_scores.max(1) + heads.NEAREST_WEIGHT * near.max(1), rate)
-        open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "nearest_weight": heads.NEAREST_WEIGHT}
+        threshold = heads.open_set_threshold(known, background_scores.max(1) + weight * near.max(1), rate)
+        open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "nearest_weight": weight}
     d = job.backbone.dimension
     metadata = {
         "format": "graft-head-1",

@@ -20,6 +20,7 @@ PRIOR_STRENGTH = 16.0
 EVIDENCE_HALF_ROWS = 4
 BACKGROUND_REJECTED = 0.6
 NEAREST_WEIGHT = 2.0
+DISTANCE_MIN = 0.02
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,15 @@ def fit_temperature(scores: Matrix, y: Ints) -> float:
             d = a + golden * (b - a)
             fd = objective(d)
     return float(np.exp((a + b) / 2))
+
+
+def nearest_weight(units: Matrix) -> float:
+    """NEAREST_WEIGHT over the mean cosine distance between unit rows; as functions/learning/open-set.ts."""
+    n = len(units)
+    if n < 2:
+        return NEAREST_WEIGHT
+    distance = 1 - float((units.sum(axis=0) ** 2).sum() - n) / (n * (n - 1))
+    return NEAREST_WEIGHT / max(DISTANCE_MIN, distance)
 
 
 def open_set_threshold(known: Matrix, background: Matrix, rate: float) -> float:

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { fitRidgeLeaveOneOut } from '../../functions/learning/ridge.ts';
 import { fitTemperature } from '../../functions/learning/calibration.ts';
-import { fitOpenSet } from '../../functions/learning/open-set.ts';
+import { fitOpenSet, nearestWeight } from '../../functions/learning/open-set.ts';
 import { PYTHON, ROOT } from '../../infra/paths.ts';
 
 const TWIN = `
@@ -17,7 +17,7 @@ f = heads.fit_ridge(x, y, k)
 t = heads.fit_temperature(f.left_out, y)
 known, background = f.left_out.max(1), f.scores(x[::2] * 0.3).max(1)
 print(json.dumps({"weight": f.weight.ravel().tolist(), "bias": f.bias.tolist(), "lambda": f.lam, "leftOut": f.left_out.ravel().tolist(), "temperature": t,
-  "threshold": heads.open_set_threshold(known, background, 0.05), "known": known.tolist(), "background": background.tolist()}))
+  "nearest": heads.nearest_weight(heads.unit(x)), "units": heads.unit(x).ravel().tolist(), "threshold": heads.open_set_threshold(known, background, 0.05), "known": known.tolist(), "background": background.tolist()}))
 `;
 
 test.each([
@@ -32,11 +32,12 @@ test.each([
   const run = spawnSync(PYTHON, ['-c', TWIN], { cwd: path.join(ROOT, 'gpu-trainer'), input, encoding: 'utf8' });
   // The engine keeps stdout for its protocol, and what is printed goes to stderr once the wire is loaded; heads alone do not load it.
   expect(run.status, run.stderr).toBe(0);
-  const twin = JSON.parse(run.stdout) as Record<'weight' | 'bias' | 'leftOut' | 'known' | 'background', number[]> &
-    Record<'lambda' | 'temperature' | 'threshold', number>;
+  const twin = JSON.parse(run.stdout) as Record<'weight' | 'bias' | 'leftOut' | 'known' | 'background' | 'units', number[]> &
+    Record<'lambda' | 'temperature' | 'threshold' | 'nearest', number>;
   const ours = fitRidgeLeaveOneOut({ x, n, d, labels: k, labelsOf: y.map((c) => [c]) });
   expect(ours.lambda).toBe(twin.lambda);
   for (const part of ['weight', 'bias', 'leftOut'] as const) for (const [i, v] of twin[part].entries()) expect(ours[part][i]).toBeCloseTo(v, 7);
   expect(fitTemperature(ours.leftOut, y, k).temperature).toBeCloseTo(twin.temperature, 3);
-  expect(fitOpenSet(twin.known, twin.background, 0.05).threshold).toBeCloseTo(twin.threshold, 9);
+  expect(nearestWeight(Float64Array.from(twin.units), n, d)).toBeCloseTo(twin.nearest, 9);
+  expect(fitOpenSet(twin.known, twin.background, 0.05, 2).threshold).toBeCloseTo(twin.threshold, 9);
 });
