@@ -1,6 +1,6 @@
 /**
  * The label's own name as a prior (Veeranna et al. 2016, zero-shot by label embeddings): cosine between the centred text and the centred, embedded
- * name or description. It fades with evidence: its weight maximises the left-out likelihood of the examples, and names that mislead get none.
+ * name or description. It fades with evidence, and names that say no more than guessing are not heard.
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { fitTemperature, logLoss, priorTemperature } from './calibration.ts';
@@ -8,7 +8,12 @@ import { normaliseInPlace, transformFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
 export const PRIOR_MIX = 4;
-const MIXES = [0, 0.25, 0.5, 1, 2, 4, 8, 16] as const;
+/** Ridge always keeps most of its say: left out of two examples it looks worse than it is, and larger shares won where they should not. */
+const SHARES = [0, 0.125, 0.25, 0.375, 0.5, 0.625] as const;
+/** The share of names that one example a class bears out. */
+const ONE_SHOT_SHARE = 0.5;
+/** The names must say this many nats more than guessing to be heard at half: odds of about 7 to 1 (docs/decisions/0004). */
+const NAMES_COST = 2;
 
 function unitNames(names: readonly (Float32Array | null)[], center: Float32Array, transform: FeatureTransform): (Float64Array | null)[] {
   return names.map((name) => {
@@ -53,12 +58,18 @@ export function nameScores(
   return out;
 }
 
+/** Weights at share a: the louder side at full strength, min(1, 2 − 2a) for ridge and PRIOR_MIX · min(1, 2a) for names. */
+export function mixesOf(share: number): { ridge: number; names: number } {
+  return { ridge: Math.min(1, 2 - 2 * share), names: PRIOR_MIX * Math.min(1, 2 * share) };
+}
+
 /**
- * The weight of the names beside ridge scores. A prior on it was measured and dropped: it won nothing where names are good and cost 1 to 3 points where
- * they mislead. Without left-out rows the examples still judge the names: worse than guessing, and the names are not heard.
+ * The names' share a. Shares are averaged, not picked, by the left-out likelihood of each, Σ a·e^(−loss) / Σ e^(−loss), and what comes out is
+ * multiplied by the trust in the names alone, 1 / (1 + e^(NAMES_COST − gain)): gain is the log-likelihood of all examples under the names less that
+ * of guessing. Left-out ridge is at its weakest where rows are few, so without this names that say nothing looked better than it.
  * @param all what the names say about every example [rows × labels], and the labels of these rows
  */
-export function mixNames(given: {
+export function shareOfNames(given: {
   ridge: Float64Array;
   names: Float64Array;
   truth: readonly number[];
@@ -66,21 +77,17 @@ export function mixNames(given: {
   all: { names: Float64Array; truth: readonly number[] };
 }): number {
   const { labels, all } = given;
-  if (given.truth.length === 0) {
-    const loss = logLoss(
-      all.names.map((s) => s * PRIOR_MIX),
-      all.truth,
-      labels,
-      priorTemperature(labels),
-    );
-    return loss <= all.truth.length * Math.log(labels) ? PRIOR_MIX : 0;
-  }
-  let best: number = PRIOR_MIX;
-  let least = Infinity;
-  for (const mix of MIXES) {
-    const scores = given.ridge.map((s, i) => s + mix * given.names[i]!);
-    const { loss } = fitTemperature(scores, given.truth, labels);
-    if (loss < least) [least, best] = [loss, mix];
-  }
-  return best;
+  if (all.truth.length === 0) return 1;
+  const loud = all.names.map((s) => s * PRIOR_MIX);
+  const gain = all.truth.length * Math.log(labels) - logLoss(loud, all.truth, labels, priorTemperature(labels));
+  const trust = 1 / (1 + Math.exp(NAMES_COST - gain));
+  if (given.truth.length === 0) return ONE_SHOT_SHARE * trust;
+  const losses = SHARES.map((a) => {
+    const mix = mixesOf(a);
+    const scores = given.ridge.map((s, i) => mix.ridge * s + mix.names * given.names[i]!);
+    return fitTemperature(scores, given.truth, labels).loss;
+  });
+  const least = Math.min(...losses);
+  const odds = losses.map((loss) => Math.exp(least - loss));
+  return (trust * SHARES.reduce<number>((sum, a, i) => sum + a * odds[i]!, 0)) / odds.reduce((x, y) => x + y, 0);
 }

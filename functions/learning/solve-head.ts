@@ -6,7 +6,7 @@ import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts
 import { blend, type Blended, type Candidate } from './blend.ts';
 import { fitTemperature, priorTemperature } from './calibration.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
-import { mixNames, nameComponent, nameScores } from './label-names.ts';
+import { mixesOf, nameComponent, nameScores, shareOfNames } from './label-names.ts';
 import { BEST_WEIGHT, fitOpenSet, nearestWeight } from './open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit, type RidgeInput } from './ridge.ts';
 import { nearestSupport, rawScores, type Embeddings } from './score-head.ts';
@@ -98,9 +98,11 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     const said = nameScores(examples, input.names, center, input.transform);
     const single = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1);
     const all = { names: take(said, single, k), truth: single.map((i) => examples[i]!.labelsOf[0]!) };
-    namesMix = mixNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, all });
+    const mix = mixesOf(shareOfNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, all }));
+    namesMix = mix.names;
+    for (const [i, c] of components.entries()) components[i] = { ...c, mix: c.mix * mix.ridge };
     components.push(nameComponent(input.names, center, input.transform, dimension, namesMix));
-    for (let i = 0; i < scores.length; i++) scores[i]! += namesMix * said[i]!;
+    for (let i = 0; i < scores.length; i++) scores[i] = mix.ridge * scores[i]! + namesMix * said[i]!;
   }
 
   const leftOut = { ids: fair.map((i) => examples[i]!.id), truth, scores: take(scores, fair, k) };
