@@ -35,6 +35,8 @@ export const UPLOAD_MAX_BYTES = 20 * 1024 * 1024 * 1024;
 export const UPLOAD_URL_TTL_SECONDS = 6 * 3600;
 export const DATASET_MAX_ROWS = 1_000_000;
 export const DATASET_ERRORS_KEPT = 1_000;
+/** Findings about rows in the answer; `quality.jsonl` has all. */
+export const QUALITY_ISSUES_SHOWN = 1_000;
 /** An archive may not unpack to more than this many times its own size (zip bombs). */
 export const ARCHIVE_MAX_RATIO = 200;
 /** The list of rows in a zip of pictures: a million lines of 250 bytes. */

@@ -30,6 +30,15 @@ export const QualityIssue = z
   .meta({ id: 'QualityIssue' });
 export type QualityIssue = z.infer<typeof QualityIssue>;
 
+/** A line of `quality.jsonl`: the finding and where its rows came from in the upload. */
+export const DatasetIssue = QualityIssue.extend({
+  file: z.string(),
+  line: z.number().int().nullable(),
+  with_file: z.string().nullable(),
+  with_line: z.number().int().nullable(),
+}).meta({ id: 'DatasetIssue' });
+export type DatasetIssue = z.infer<typeof DatasetIssue>;
+
 /** What the engine answers to `inspect`. `summary` counts issues by code; `class_balance` and `shift` describe the whole. */
 export const Inspection = z
   .object({

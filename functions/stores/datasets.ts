@@ -40,13 +40,22 @@ export function startValidation(db: Database, id: string, upload: string) {
 export function finishValidationIfChanged(
   db: Database,
   id: string,
-  found: { status: 'ready' | 'invalid'; manifest: unknown; fence: number | null; errors: unknown; errorCount: number; now: number },
+  found: {
+    status: 'ready' | 'invalid';
+    manifest: unknown;
+    quality?: unknown;
+    fence: number | null;
+    errors: unknown;
+    errorCount: number;
+    now: number;
+  },
 ) {
   return db
     .update(datasets)
     .set({
       status: found.status,
       manifest: found.manifest,
+      quality: found.quality ?? null,
       frozenFence: found.fence,
       errors: found.errors,
       errorCount: found.errorCount,

@@ -66,6 +66,8 @@ def judge(seen: Survey, name: str, classes: int, rows: int) -> dict[str, Any]:
 
 def own_classes(backbone: Backbone, raw: Floats) -> Matrix | None:
     """Probabilities of the classes that the backbone was trained on, where its weights still have that head."""
+    if backbone.manifest["weights"] is None:
+        return None
     weights = load_file(backbone.folder / backbone.manifest["weights"]["name"])
     if "_fc.weight" not in weights or weights["_fc.weight"].shape[1] != raw.shape[1]:
         return None
@@ -116,6 +118,7 @@ def compose(
         head_seconds=head_seconds,
         distance=distance,
         label_noise=noise,
+        tunable=not seen.backbone.added,
         target_rows=len(there.rows) if there else 0,
     )
     options = options_of(evidence)

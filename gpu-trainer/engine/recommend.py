@@ -40,6 +40,7 @@ class Evidence:
     distance: Distance | None
     label_noise: float | None
     target_rows: int
+    tunable: bool  # an added backbone is a finished graph: only heads are trained on it
 
 
 def option(e: Evidence, method: str, options: dict[str, Any], gains: tuple[float, float, float], seconds: float, because: str) -> dict[str, Any]:
@@ -72,6 +73,8 @@ def options_of(e: Evidence) -> list[dict[str, Any]]:
             e, "linear_probe", {}, (0.0, 0.0, 0.0), e.rows * once + e.head_seconds, "A closed-form head on the frozen embedding, as cross-validated."
         )
     ]
+    if not e.tunable:
+        return out
     because = (
         f"{e.typical} examples a class are enough for the last blocks to learn from."
         if ready
@@ -97,12 +100,14 @@ def options_of(e: Evidence) -> list[dict[str, Any]]:
 def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The option to take, and `when`. First rule that holds wins."""
     probe = options[0]
-    tune = next(o for o in options if o["options"].get("depth") == "last_blocks")
     if e.interval["high"] <= e.chance or (e.typical >= TUNE_FROM[e.modality] and e.interval["low"] <= e.chance):
         text = (
             f"The frozen embedding tells the labels apart no better ({e.accuracy:.0%}) than always answering the most frequent one ({e.chance:.0%})."
         )
         return probe, {"verdict": "do_not", "because": text, "examples_needed": None}
+    if not e.tunable:
+        text = "This backbone is a finished graph, so what can be transferred is its embedding; the head on it is ready at once."
+        return probe, {"verdict": "now", "because": text, "examples_needed": None}
     if e.distance is not None and e.distance.kind != "near":
         adapt = next(o for o in options if o["method"] == "domain_adaptation")
         return adapt, {
@@ -119,6 +124,7 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
             "Serve the closed-form head meanwhile: it is ready at once."
         )
         return probe, {"verdict": "not_yet", "because": text, "examples_needed": max(e.missing, 1)}
+    tune = next(o for o in options if o["options"].get("depth") == "last_blocks")
     return tune, {"verdict": "now", "because": tune["because"], "examples_needed": None}
 
 

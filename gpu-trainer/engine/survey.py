@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from .data import Backbone, Rows, centre, load_rows
+from .data import Backbone, Rows, load_rows
 from .export import Floats, run_session
 from .heads import Ints, Matrix, by_turns, center_of, transform
 from .wire import EngineError, Meter, Stopped
@@ -73,7 +73,7 @@ def look(backbone: Backbone, rows: Rows, stopping: list[bool], meter: Meter, don
         if stopping:
             raise Stopped
         at = time.perf_counter()
-        features = backbone.features_of(centre(value) if backbone.image else value)
+        features = backbone.features_of(backbone.served(value))
         half = time.perf_counter()
         raw.append(run_session(backbone.tail, features))
         trunk, tail = trunk + half - at, tail + time.perf_counter() - half

@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Advice } from '../../shared/advice.ts';
 import { EngineLine, type EngineResult, type EngineSpec } from '../../shared/engine.ts';
+import type { Inspection } from '../../shared/quality.ts';
 
 const GRACE_MS = 20_000;
 const STDERR_KEPT = 4_000;
@@ -10,6 +12,8 @@ const ENGINE_FOLDER = path.join(import.meta.dirname, '..');
 
 export type EngineEnd =
   | { readonly kind: 'result'; readonly result: EngineResult }
+  | { readonly kind: 'advice'; readonly advice: Advice }
+  | { readonly kind: 'inspection'; readonly inspection: Inspection }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly code: string; readonly detail: string; readonly retryable: boolean; readonly blame: 'caller' | 'graft' };
 
@@ -63,7 +67,7 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
   child.stdin.on('error', () => undefined); // a child that died early is reported by its exit code
   child.stdin.end(JSON.stringify(spec));
 
-  let result: EngineResult | null = null;
+  let ending: EngineEnd | null = null;
   let failure: Extract<EngineEnd, { kind: 'failed' }> | null = null;
   try {
     for await (const text of createInterface({ input: child.stdout })) {
@@ -79,7 +83,9 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
         child.kill('SIGKILL');
         break;
       }
-      if (line.type === 'result') result = line.result;
+      if (line.type === 'result') ending = { kind: 'result', result: line.result };
+      else if (line.type === 'advice') ending = { kind: 'advice', advice: line.advice };
+      else if (line.type === 'inspection') ending = { kind: 'inspection', inspection: line.inspection };
       else if (line.type === 'error')
         failure = { kind: 'failed', code: line.code, detail: line.detail, retryable: line.retryable, blame: line.blame };
       else await options.onLine(line);
@@ -93,7 +99,7 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
     clearTimeout(kill);
   }
   const code = await exit;
-  if (code === 0 && result) return { kind: 'result', result };
+  if (code === 0 && ending) return ending;
   if (code === 3 || options.signal.aborted) return { kind: 'stopped' };
   if (failure) return failure;
   return {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lease } from '../../shared/runner.ts';
+import { adviseOnTransfer } from './advise-work.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { HostSettings } from './settings.ts';
 import { trainModel } from './train-work.ts';
@@ -22,7 +23,8 @@ async function work(api: WorkerApi, lease: Lease, settings: HostSettings, shutdo
   const what = lease.work.kind === 'train' ? `training ${lease.work.job}` : `validation of ${lease.work.dataset}`;
   log(`${what}: attempt ${lease.attempt}`);
   try {
-    if (lease.work.kind === 'validate') await validateDataset(api, lease, lease.work, keeper, folder);
+    if (lease.work.kind === 'validate') await validateDataset({ api, lease, keeper, folder, settings }, lease.work);
+    else if (lease.work.action === 'advise') await adviseOnTransfer({ api, lease, keeper, folder, settings }, lease.work);
     else await trainModel({ api, lease, keeper, folder, settings }, lease.work);
     log(`${what}: reported`);
   } catch (error) {

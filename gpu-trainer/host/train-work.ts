@@ -14,7 +14,7 @@ import type { HostSettings } from './settings.ts';
 import { download, TransferRefused, upload } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
-type Context = {
+export type Context = {
   readonly api: WorkerApi;
   readonly lease: Lease;
   readonly keeper: LeaseKeeper;
@@ -39,6 +39,7 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
       await c.api.complete(c.lease.token, { kind: 'train', result: end.result, artifacts: named, enrolled_ids: enrolledIds });
       return;
     }
+    if (end.kind === 'advice' || end.kind === 'inspection') throw new GraftError('internal', `the engine trained nothing but sent ${end.kind}`);
     if (end.kind === 'stopped') throw new DOMException('stopped', 'AbortError');
     const smaller = Math.floor((batch ?? 32) / 2);
     if (end.code === 'out_of_memory' && smaller >= 4) {

@@ -1,19 +1,21 @@
 /** A leased validation: fetch the upload, freeze it, upload the frozen files, report. */
 import path from 'node:path';
-import type { Lease, ValidateWork } from '../../shared/runner.ts';
+import type { ValidateWork } from '../../shared/runner.ts';
 import { GraftError } from '../../shared/errors.ts';
 import { loadDecoder, loadTokenizer } from './inputs.ts';
+import { inspectFrozen } from './inspect.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
+import type { Context } from './train-work.ts';
 import { download, TransferRefused, upload } from './transfer.ts';
 import { freezeDataset, type Frozen } from './validate/freeze.ts';
 import { RowError } from './validate/row-error.ts';
 import { csvRows, jsonLines, pictureLines } from './validate/lines.ts';
 import { imageFolder, type OnError, type SourceRow } from './validate/sources.ts';
-import type { WorkerApi } from './worker-api.ts';
 import { readFile, rm } from 'node:fs/promises';
 
-export async function validateDataset(api: WorkerApi, lease: Lease, work: ValidateWork, keeper: LeaseKeeper, folder: string): Promise<void> {
-  const frozen = await freeze(work, keeper, folder);
+export async function validateDataset(c: Context, work: ValidateWork): Promise<void> {
+  const { api, lease, keeper, folder } = c;
+  const { inspection, ...frozen } = await inspectFrozen(c, work, await freeze(work, keeper, folder));
   if (frozen.manifest) {
     const { uploads } = await api.artifacts(
       lease.token,
@@ -31,7 +33,7 @@ export async function validateDataset(api: WorkerApi, lease: Lease, work: Valida
     manifest: frozen.manifest,
     errors: frozen.errors,
     error_count: frozen.errorCount,
-    inspection: null,
+    inspection,
   });
 }
 

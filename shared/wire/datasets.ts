@@ -1,5 +1,6 @@
 /** Bodies of `/v1/datasets` and its uploads. */
 import { z } from 'zod';
+import { DatasetIssue, Inspection } from '../quality.ts';
 import { ErrorDetail } from '../errors.ts';
 import { idPattern } from '../ids.ts';
 import { DatasetStatus } from '../jobs.ts';
@@ -54,6 +55,18 @@ export const Dataset = z
   })
   .meta({ id: 'Dataset' });
 export type Dataset = z.infer<typeof Dataset>;
+
+/** What was found by looking at every row through a frozen backbone. Findings can be left out of a job by their code (`exclude`). */
+export const DatasetQuality = Inspection.omit({ issues: true })
+  .extend({
+    object: z.literal('dataset.quality'),
+    dataset: z.string(),
+    /** By code, surest first; at most 1,000, the rest is in quality.jsonl. */
+    issues: z.array(DatasetIssue),
+    has_more: z.boolean(),
+  })
+  .meta({ id: 'DatasetQuality' });
+export type DatasetQuality = z.infer<typeof DatasetQuality>;
 
 export const CreateUploadRequest = z
   .strictObject({

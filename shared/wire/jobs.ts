@@ -1,5 +1,6 @@
 /** Bodies of `/v1/training/jobs`. */
 import { z } from 'zod';
+import { Advice } from '../advice.ts';
 import { ArtifactName, MethodOptions, Progress, TaskResult } from '../engine.ts';
 import { idPattern } from '../ids.ts';
 import { JobStatus } from '../jobs.ts';
@@ -82,6 +83,7 @@ export type JobError = z.infer<typeof JobError>;
 export const Job = z
   .object({
     object: z.literal('training.job'),
+    kind: z.literal('training'),
     id: z.string(),
     status: JobStatus,
     dataset: z.string(),
@@ -111,6 +113,25 @@ export const Job = z
   })
   .meta({ id: 'TrainingJob' });
 export type Job = z.infer<typeof Job>;
+
+/** A job that trains nothing: the same states, events and commands; its result says what, when and how to transfer. */
+export const AdviceJob = Job.extend({ kind: z.literal('advice'), result: Advice.nullable() }).meta({ id: 'AdviceJob' });
+export type AdviceJob = z.infer<typeof AdviceJob>;
+
+export const AnyJob = z.discriminatedUnion('kind', [Job, AdviceJob]).meta({ id: 'AnyJob' });
+export type AnyJob = z.infer<typeof AnyJob>;
+
+export const CreateAdviceRequest = z
+  .strictObject({
+    dataset: z.string().regex(idPattern('dataset')),
+    target_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
+    /** Judged beside the backbones of the catalogue that read the dataset's modality. */
+    backbone: z.string().min(1).max(100).nullable().optional(),
+    seed: z.number().int().min(0).max(SEED_MAX).nullable().optional(),
+    metadata: CreateJobRequest.shape.metadata,
+  })
+  .meta({ id: 'CreateAdviceRequest' });
+export type CreateAdviceRequest = z.infer<typeof CreateAdviceRequest>;
 
 export const JobEvent = z
   .object({

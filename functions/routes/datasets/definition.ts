@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { CreateDatasetRequest, Dataset } from '../../../shared/wire/datasets.ts';
+import { CreateDatasetRequest, Dataset, DatasetQuality } from '../../../shared/wire/datasets.ts';
 import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
 import { listOf, PageQuery } from '../../http/pages.ts';
@@ -41,6 +41,31 @@ export const getDatasetRoute = createRoute({
   middleware: [requireScope('train')],
   request: { params },
   responses: { 200: jsonAnswer(Dataset, 'The dataset.'), ...problemResponses('not_found') },
+});
+
+export const getQualityRoute = createRoute({
+  method: 'get',
+  path: '/v1/datasets/{id}/quality',
+  operationId: 'getDatasetQuality',
+  tags,
+  summary: 'Likely wrong labels, duplicates, leakage, outliers and unreadable rows, each named by file and line',
+  middleware: [requireScope('train')],
+  request: { params },
+  responses: { 200: jsonAnswer(DatasetQuality, 'The report.'), ...problemResponses('not_found', 'dataset_not_ready', 'unavailable') },
+});
+
+export const qualityFileRoute = createRoute({
+  method: 'get',
+  path: '/v1/datasets/{id}/quality.jsonl',
+  operationId: 'downloadDatasetQuality',
+  tags,
+  summary: 'Every finding of the quality report, one JSON object a line',
+  middleware: [requireScope('train')],
+  request: { params },
+  responses: {
+    200: { description: 'Lines of DatasetIssue.', content: { 'text/jsonl': { schema: z.string() } } },
+    ...problemResponses('not_found', 'dataset_not_ready', 'unavailable'),
+  },
 });
 
 export const deleteDatasetRoute = createRoute({

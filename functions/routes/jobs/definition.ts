@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { JobStatus } from '../../../shared/jobs.ts';
-import { Checkpoint, CreateJobRequest, Job, JobEvent } from '../../../shared/wire/jobs.ts';
+import { AdviceJob, AnyJob, Checkpoint, CreateAdviceRequest, CreateJobRequest, Job, JobEvent } from '../../../shared/wire/jobs.ts';
 import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
 import { listOf, PageQuery } from '../../http/pages.ts';
@@ -9,7 +9,7 @@ import { creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.
 
 const tags = ['Training'];
 const params = z.object({ id: z.string() });
-const JobList = listOf(Job, 'TrainingJobList');
+const JobList = listOf(AnyJob, 'TrainingJobList');
 const JobEventList = listOf(JobEvent, 'TrainingJobEventList');
 const CheckpointList = listOf(Checkpoint, 'TrainingJobCheckpointList');
 
@@ -23,6 +23,20 @@ export const createJobRoute = createRoute({
   request: { body: jsonInput(CreateJobRequest) },
   responses: {
     201: jsonAnswer(Job, 'The job.'),
+    ...creationProblems('not_found', 'dataset_not_ready', 'unknown_backbone', 'unprocessable'),
+  },
+});
+
+export const createAdviceRoute = createRoute({
+  method: 'post',
+  path: '/v1/advice',
+  operationId: 'createAdvice',
+  tags,
+  summary: 'Ask what, when and how to transfer: a job that measures and trains nothing',
+  middleware: [requireScope('train'), idempotent()],
+  request: { body: jsonInput(CreateAdviceRequest) },
+  responses: {
+    202: jsonAnswer(AdviceJob, 'The job; read and steer it under /v1/training/jobs/{id}.'),
     ...creationProblems('not_found', 'dataset_not_ready', 'unknown_backbone', 'unprocessable'),
   },
 });
@@ -46,11 +60,11 @@ export const getJobRoute = createRoute({
   summary: 'Read a training job: progress, result, decision and reasons',
   middleware: [requireScope('train')],
   request: { params },
-  responses: { 200: jsonAnswer(Job, 'The job.'), ...problemResponses('not_found') },
+  responses: { 200: jsonAnswer(AnyJob, 'The job.'), ...problemResponses('not_found') },
 });
 
 const steering = { tags, middleware: [requireScope('train')], request: { params } };
-const steered = { 200: jsonAnswer(Job, 'The job.'), ...problemResponses('not_found', 'conflict') };
+const steered = { 200: jsonAnswer(AnyJob, 'The job.'), ...problemResponses('not_found', 'conflict') };
 
 export const cancelJobRoute = createRoute({
   ...steering,

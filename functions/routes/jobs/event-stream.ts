@@ -3,7 +3,7 @@
  * client that reconnects with Last-Event-ID misses none and gets none twice; live `progress` carries none, because only the newest counts.
  */
 import type { JobStatus } from '../../../shared/jobs.ts';
-import type { Job, JobEvent } from '../../../shared/wire/jobs.ts';
+import type { AnyJob, JobEvent } from '../../../shared/wire/jobs.ts';
 
 const POLL_MS = 1_000;
 /** Proxies cut connections that say nothing for longer. */
@@ -13,7 +13,7 @@ const FINAL: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled
 
 export type EventSource = {
   readonly eventsAfter: (sequence: number, limit: number) => Promise<JobEvent[]>;
-  readonly job: () => Promise<Job>;
+  readonly job: () => Promise<AnyJob>;
 };
 
 function message(event: string, data: unknown, id?: number): string {

@@ -5,11 +5,13 @@ import { tenantOf } from '../../http/auth.ts';
 import type { HttpEnv } from '../../http/context.ts';
 import { listAnswer, pageOf, toList } from '../../http/pages.ts';
 import { newRouter } from '../../http/router.ts';
+import { createAdvice } from '../../usecases/jobs/create-advice.ts';
 import { createJob } from '../../usecases/jobs/create-job.ts';
 import { getJob, jobEventsAfter, listCheckpoints, listJobs } from '../../usecases/jobs/read-jobs.ts';
 import { steerJob } from '../../usecases/jobs/steer-job.ts';
 import {
   cancelJobRoute,
+  createAdviceRoute,
   createJobRoute,
   getJobRoute,
   jobEventsRoute,
@@ -24,6 +26,7 @@ const steer = async (c: Context<HttpEnv>, id: string, wish: OwnerWish) => await 
 
 export const jobsRoutes = newRouter()
   .openapi(createJobRoute, async (c) => c.json(await createJob(c.get('deps'), { tenant: tenantOf(c), request: c.req.valid('json') }), 201))
+  .openapi(createAdviceRoute, async (c) => c.json(await createAdvice(c.get('deps'), { tenant: tenantOf(c), request: c.req.valid('json') }), 202))
   .openapi(listJobsRoute, async (c) => {
     const { status, ...query } = c.req.valid('query');
     const page = pageOf(query);

@@ -76,7 +76,13 @@ function needTrainable(manifest: DatasetManifest): void {
     });
 }
 
-async function chooseBackbone(deps: Needs, tenant: string, request: CreateJobRequest, dataset: DatasetRow, method: MethodOptions): Promise<string> {
+export async function chooseBackbone(
+  deps: Needs,
+  tenant: string,
+  request: Pick<CreateJobRequest, 'backbone' | 'classifier'>,
+  dataset: DatasetRow,
+  method: MethodOptions,
+): Promise<string> {
   let wanted: string | null = request.backbone ?? null;
   if (request.classifier) {
     const classifier = await getTrainable(deps.db, tenant, request.classifier);

@@ -13,6 +13,7 @@ export type Told = { readonly reason?: string; readonly decision?: string; reado
 export function jobSummary(job: JobRow, status: JobStatus, told: Told = {}): Record<string, unknown> {
   return {
     object: 'training.job',
+    kind: job.kind,
     id: job.id,
     status,
     dataset: job.datasetId,

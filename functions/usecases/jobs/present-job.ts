@@ -2,21 +2,35 @@
 import { z } from 'zod';
 import { MethodOptions, Progress } from '../../../shared/engine.ts';
 import { QualityCode } from '../../../shared/quality.ts';
-import { JobError, JobEvent, JobResult, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
+import { Advice } from '../../../shared/advice.ts';
+import { JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
 import type { Deps } from '../../deps.ts';
 import type { CheckpointRow, JobEventRow, JobRow } from '../../stores/jobs.ts';
 import { getWork, lastHostSeen, queuePosition } from '../../stores/work.ts';
 import { iso, isoOrNull } from '../datasets/present-dataset.ts';
 
 const Exclude = z.array(QualityCode).nullable();
+type Needs = Pick<Deps, 'db' | 'now'>;
 const Metadata = z.record(z.string(), z.string()).nullable();
 
 /** Reads the work row too, so that a queued job says where it stands and whether any host is there. */
-export async function presentJob(deps: Pick<Deps, 'db' | 'now'>, row: JobRow): Promise<Job> {
-  const work = await getWork(deps.db, row.id);
+export async function presentAnyJob(deps: Needs, row: JobRow): Promise<AnyJob> {
+  return row.kind === 'advice' ? await presentAdviceJob(deps, row) : await presentJob(deps, row);
+}
+
+export async function presentAdviceJob(deps: Needs, row: JobRow): Promise<AdviceJob> {
+  return { ...(await common(deps, row)), kind: 'advice', result: row.result === null ? null : Advice.parse(row.result), hyperparameters: {} };
+}
+
+export async function presentJob(deps: Needs, row: JobRow): Promise<Job> {
   const result = row.result === null ? null : JobResult.parse(row.result);
+  const { type: _, ...asked } = MethodOptions.parse(row.method);
+  return { ...(await common(deps, row)), kind: 'training', result, hyperparameters: result?.hyperparameters ?? asked };
+}
+
+async function common(deps: Needs, row: JobRow): Promise<Omit<Job, 'kind' | 'result' | 'hyperparameters'>> {
+  const work = await getWork(deps.db, row.id);
   const method = MethodOptions.parse(row.method);
-  const { type: _, ...asked } = method;
   let queue: Job['queue'] = null;
   if (row.status === 'queued' && work) {
     const seen = await lastHostSeen(deps.db, 'train');
@@ -40,10 +54,8 @@ export async function presentJob(deps: Pick<Deps, 'db' | 'now'>, row: JobRow): P
     promote: row.promote,
     metadata: Metadata.parse(row.metadata),
     model: row.modelId,
-    result,
     error: row.error === null ? null : JobError.parse(row.error),
     progress: row.progress === null ? null : Progress.parse(row.progress),
-    hyperparameters: result?.hyperparameters ?? asked,
     requested: work?.status === 'leased' && work.command !== 'continue' ? work.command : null,
     attempts: work?.attempts ?? 0,
     queue,

@@ -1,10 +1,10 @@
 /** Jobs, their log and their checkpoints, read for their tenant. */
 import { GraftError } from '../../../shared/errors.ts';
 import type { JobStatus } from '../../../shared/jobs.ts';
-import type { Checkpoint, Job, JobEvent } from '../../../shared/wire/jobs.ts';
+import type { AnyJob, Checkpoint, JobEvent } from '../../../shared/wire/jobs.ts';
 import type { Deps } from '../../deps.ts';
 import { getJob as readJob, listCheckpoints as readCheckpoints, listJobEvents, listJobs as readJobs, type JobRow } from '../../stores/jobs.ts';
-import { presentCheckpoint, presentJob, presentJobEvent } from './present-job.ts';
+import { presentCheckpoint, presentAnyJob, presentJobEvent } from './present-job.ts';
 
 export async function needJob(deps: Pick<Deps, 'db'>, tenant: string, id: string): Promise<JobRow> {
   const row = await readJob(deps.db, tenant, id);
@@ -12,17 +12,17 @@ export async function needJob(deps: Pick<Deps, 'db'>, tenant: string, id: string
   return row;
 }
 
-export async function getJob(deps: Pick<Deps, 'db' | 'now'>, input: { tenant: string; id: string }): Promise<Job> {
-  return await presentJob(deps, await needJob(deps, input.tenant, input.id));
+export async function getJob(deps: Pick<Deps, 'db' | 'now'>, input: { tenant: string; id: string }): Promise<AnyJob> {
+  return await presentAnyJob(deps, await needJob(deps, input.tenant, input.id));
 }
 
 /** Jobs of one page, newest first, one more than the page holds when there is another page. */
 export async function listJobs(
   deps: Pick<Deps, 'db' | 'now'>,
   input: { tenant: string; page: { limit: number; after: string | null }; status: JobStatus | null },
-): Promise<Job[]> {
+): Promise<AnyJob[]> {
   const rows = await readJobs(deps.db, input.tenant, { ...input.page, status: input.status });
-  return await Promise.all(rows.map(async (row) => await presentJob(deps, row)));
+  return await Promise.all(rows.map(async (row) => await presentAnyJob(deps, row)));
 }
 
 /** The log after a sequence number, in order, and one more when there is more than `limit`. */

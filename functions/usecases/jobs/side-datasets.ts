@@ -22,7 +22,7 @@ export function needReady(row: DatasetRow, param: Param): DatasetManifest {
 export async function checkSideDatasets(
   deps: Pick<Deps, 'db'>,
   tenant: string,
-  request: CreateJobRequest,
+  request: Pick<CreateJobRequest, 'validation_dataset' | 'target_dataset'>,
   dataset: DatasetRow,
 ): Promise<{ validation: string | null; target: string | null }> {
   const one = async (param: Exclude<Param, 'dataset'>): Promise<string | null> => {

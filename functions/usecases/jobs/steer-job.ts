@@ -1,13 +1,13 @@
 /** Cancel, pause and resume: the pure machine decides, conditional statements carry it out, and a lost race is decided again. */
 import { GraftError } from '../../../shared/errors.ts';
-import type { Job } from '../../../shared/wire/jobs.ts';
+import type { AnyJob } from '../../../shared/wire/jobs.ts';
 import { decideWish, type OwnerWish } from '../../domain/job-machine.ts';
 import type { Deps } from '../../deps.ts';
 import { cancelJob, moveJob, type JobRow } from '../../stores/jobs.ts';
 import { cancelWorkIfChanged, commandHolder, getWork, moveWaitingWorkIfChanged } from '../../stores/work.ts';
 import { wakeOutbox } from '../events/record-event.ts';
 import { tellMove } from './job-moves.ts';
-import { presentJob } from './present-job.ts';
+import { presentAnyJob } from './present-job.ts';
 import { needJob } from './read-jobs.ts';
 
 type Needs = Pick<Deps, 'db' | 'deliveries' | 'newId' | 'now'>;
@@ -15,14 +15,14 @@ type Needs = Pick<Deps, 'db' | 'deliveries' | 'newId' | 'now'>;
 /** A job changes hands rarely; three looks are enough to meet it between two changes. */
 const TRIES = 3;
 
-export async function steerJob(deps: Needs, input: { tenant: string; id: string; wish: OwnerWish }): Promise<Job> {
+export async function steerJob(deps: Needs, input: { tenant: string; id: string; wish: OwnerWish }): Promise<AnyJob> {
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const job = await needJob(deps, input.tenant, input.id);
     const outcome = decideWish(input.wish, job.status);
     if (outcome.kind === 'refused') throw new GraftError('conflict', outcome.detail);
-    if (outcome.kind === 'nothing') return await presentJob(deps, job);
+    if (outcome.kind === 'nothing') return await presentAnyJob(deps, job);
     const done = outcome.kind === 'ask_host' ? await commandHolder(deps.db, job.id, outcome.command) : await move(deps, job, outcome.to);
-    if (done) return await presentJob(deps, await needJob(deps, input.tenant, input.id));
+    if (done) return await presentAnyJob(deps, await needJob(deps, input.tenant, input.id));
     if ((await getWork(deps.db, job.id))?.pending)
       throw new GraftError('conflict', 'The job has just ended; its result is being recorded.', { retryAfterSeconds: 1 });
   }

@@ -30,6 +30,7 @@ export async function completeTraining(
 ): Promise<CompleteResponse | null> {
   const job = await getJob(deps.db, work.tenantId, work.id);
   if (!job) throw staleLease();
+  if (job.kind !== 'training') throw new GraftError('unprocessable', 'The lease is for advice, the completion for a trained model.');
   const inputs = LeasedInputs.parse(work.inputs);
   const fault = heldOutFault(request.result.held_out);
   if (fault) throw new GraftError('unprocessable', `The result cannot be judged: ${fault}.`);

@@ -11,6 +11,7 @@ import type { Deps } from '../../deps.ts';
 import { finishValidationIfChanged } from '../../stores/datasets.ts';
 import { findCompleted, findLease, finishWork, type WorkRow } from '../../stores/work.ts';
 import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
+import { completeAdvice } from './complete-advice.ts';
 import { completeTraining } from './complete-training.ts';
 import { finishPending } from './finish-pending.ts';
 import { staleLease } from './lease-token.ts';
@@ -31,11 +32,14 @@ export async function completeWork(deps: Needs, input: { token: string; request:
     return await finishPending(deps, work);
   }
   if (work.command === 'cancel') throw new GraftError('stale_lease', 'The job was cancelled. Release the lease.');
-  if (request.kind !== work.kind) throw new GraftError('unprocessable', `The lease is for "${work.kind}", the completion for "${request.kind}".`);
+  if ((request.kind === 'advice' ? 'train' : request.kind) !== work.kind)
+    throw new GraftError('unprocessable', `The lease is for "${work.kind}", the completion for "${request.kind}".`);
   const answer =
     request.kind === 'validate'
       ? await completeValidation(deps, work, hash, digest, request)
-      : await completeTraining(deps, work, hash, digest, request);
+      : request.kind === 'advice'
+        ? await completeAdvice(deps, work, hash, digest, request)
+        : await completeTraining(deps, work, hash, digest, request);
   // Null: somebody was faster. Most likely the same host, whose first try has just ended.
   const settled = answer ?? (await firstAnswer(deps, hash, digest));
   if (!settled) throw staleLease();
@@ -67,7 +71,15 @@ async function completeValidation(
   const errorCount = Math.max(request.error_count, errors.length);
   const results: unknown[] = await deps.db.batch([
     finishWork(deps.db, work.id, hash, digest, answer),
-    finishValidationIfChanged(deps.db, work.id, { status, manifest, fence: work.fence, errors, errorCount, now: deps.now() }),
+    finishValidationIfChanged(deps.db, work.id, {
+      status,
+      manifest,
+      quality: manifest && request.inspection,
+      fence: work.fence,
+      errors,
+      errorCount,
+      now: deps.now(),
+    }),
     eventStatementIfChanged(deps, {
       tenant: work.tenantId,
       type: `dataset.${status}`,

@@ -6,6 +6,7 @@ import { objectKeys } from '../../../shared/object-keys.ts';
 import type { Download, TrainWork, WorkBackbone } from '../../../shared/runner.ts';
 import { labelText } from '../../domain/label-text.ts';
 import type { Deps } from '../../deps.ts';
+import { readIndex } from '../../inference/catalogue.ts';
 import { getDataset } from '../../stores/datasets.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
@@ -47,6 +48,21 @@ export async function workBackbone(deps: Pick<Deps, 'objects'>, manifest: Backbo
   const { trunk, tail, weights, vocabulary, background, background_inputs } = manifest;
   const files = [trunk.model, trunk.data, tail.model, tail.data, weights, vocabulary, background, background_inputs].filter((file) => file !== null);
   return { manifest, files: await record(files, (file) => blob(deps, file)) };
+}
+
+/** What embeds the rows of a dataset for its quality report; null where the shipped backbone is not published. */
+export async function inspectionBackbone(deps: Pick<Deps, 'objects'>, modality: 'image' | 'text'): Promise<WorkBackbone | null> {
+  const manifest = await readBackbone(deps, SHIPPED_BACKBONES[modality]);
+  return manifest && (await workBackbone(deps, manifest));
+}
+
+/** The backbones that advice compares: the one named, the shipped one and those that operators added, all of the modality. */
+export async function advisedBackbones(deps: Pick<Deps, 'objects'>, named: string, modality: 'image' | 'text'): Promise<WorkBackbone[]> {
+  const { backbones } = readIndex(await deps.objects.get(objectKeys.backboneIndex));
+  const ids = new Set([named, SHIPPED_BACKBONES[modality], ...backbones.flatMap(({ id, removed }) => (removed ? [] : [id]))]);
+  const manifests = await Promise.all([...ids].map(async (id) => await readBackbone(deps, id)));
+  const usable = manifests.filter((manifest) => manifest?.modality === modality);
+  return await Promise.all(usable.flatMap((manifest) => (manifest ? [workBackbone(deps, manifest)] : [])));
 }
 
 /**

@@ -15,7 +15,7 @@ import { getJob, getTrainable, listCheckpoints } from '../../stores/jobs.ts';
 import { getModel } from '../../stores/models.ts';
 import type { WorkRow } from '../../stores/work.ts';
 import type { LeasedInputs } from './leased-inputs.ts';
-import { blob, download, labelTexts, needBackbone, workBackbone, workDataset } from './present-inputs.ts';
+import { advisedBackbones, blob, download, inspectionBackbone, labelTexts, needBackbone, workBackbone, workDataset } from './present-inputs.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
 
@@ -41,7 +41,7 @@ export async function presentValidation(deps: Needs, work: WorkRow): Promise<Val
     archive,
     examples: row.format === 'classifier' ? await classifierExamples(deps, work.tenantId, row.fromClassifier) : null,
     vocabulary: row.modality === 'text' ? await vocabulary(deps) : null,
-    backbone: null,
+    backbone: await inspectionBackbone(deps, row.modality),
   };
 }
 
@@ -90,11 +90,11 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
     inputs: classifier?.inputs ?? { version: null, labels: null, network: null },
     work: {
       kind: 'train',
-      action: 'train',
+      action: job.kind === 'advice' ? 'advise' : 'train',
       validation: await side(job.validationDatasetId, 'validation dataset'),
       target: await side(job.targetDatasetId, 'target dataset'),
       exclude: Excluded.parse(job.exclude) ?? [],
-      backbones: [],
+      backbones: job.kind === 'advice' ? await advisedBackbones(deps, job.backbone, dataset.manifest.modality) : [],
       label_texts: await labelTexts(deps, { classifierId: job.classifierId, method }, dataset),
       job: job.id,
       seed: job.seed,

@@ -19,7 +19,7 @@ type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
 
 /** A presigned PUT outlives many leases, but its key carries the fence, so a late one overwrites nobody's file. */
 const UPLOAD_TTL_SECONDS = 3 * 3600;
-const FROZEN_FILES: readonly string[] = ['dataset.safetensors', 'rows.jsonl'];
+const FROZEN_FILES: readonly string[] = ['dataset.safetensors', 'rows.jsonl', 'quality.jsonl'];
 
 const untilOf = (deps: Pick<Deps, 'now'>) => deps.now() + LEASE_TTL_SECONDS * 1_000;
 
@@ -48,7 +48,7 @@ export async function takeHostEvents(deps: Needs, input: { token: string; events
     const { type, ...data } = event;
     const [renewed] = await deps.db.batch([renew, appendJobEventIfChanged(deps.db, { job: job.id, type, data, now: deps.now() })]);
     if (renewed.length === 0) throw staleLease();
-    if (event.type === 'phase' && event.phase === 'training') await startRunning(deps, hash, job);
+    if (event.type === 'phase' && (event.phase === 'training' || event.phase === 'advising')) await startRunning(deps, hash, job);
   }
 }
 

@@ -19,8 +19,18 @@ export type Frozen = {
   readonly errors: ErrorDetail[];
   readonly errorCount: number;
   readonly files: readonly string[];
+  /** Short side of each row's original picture, in row order; null for texts. */
+  readonly shortSides?: readonly (number | null)[];
 };
-type Kept = { file: string; line?: number; label: string | null; tasks?: ReadonlyMap<string, string>; split: Split | null; sha256: string };
+type Kept = {
+  file: string;
+  line?: number;
+  label: string | null;
+  tasks?: ReadonlyMap<string, string>;
+  split: Split | null;
+  sha256: string;
+  shortSide: number | null;
+};
 
 export type FreezeInput = {
   readonly modality: 'image' | 'text';
@@ -51,9 +61,10 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
         const sha256 = createHash('sha256').update(source.bytes).digest('hex');
         checkRepeated(source, seen.get(sha256));
         if (kept.length >= DATASET_MAX_ROWS) throw new RowError('too_many_rows', `The dataset has more than ${DATASET_MAX_ROWS} rows.`);
-        await writer.add(encode(source, input.encode));
+        const { row: encoded, shortSide } = encode(source, input.encode);
+        await writer.add(encoded);
         const { bytes: _bytes, ...facts } = source;
-        const row = { ...facts, sha256 };
+        const row = { ...facts, sha256, shortSide };
         kept.push(row);
         seen.set(sha256, row);
         input.onProgress(kept.length);
@@ -92,7 +103,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     error_count: errorCount,
     split_seed: input.splitSeed,
   };
-  return { manifest, errors, errorCount, files: files.map((f) => path.join(input.folder, f.name)) };
+  return { manifest, errors, errorCount, files: files.map((f) => path.join(input.folder, f.name)), shortSides: kept.map((r) => r.shortSide) };
 }
 
 function checkRepeated(source: SourceRow, before: Kept | undefined): void {
@@ -114,10 +125,11 @@ function sameTasks(a: SourceRow['tasks'], b: SourceRow['tasks']): boolean {
   return (a?.size ?? 0) === (b?.size ?? 0) && [...(a ?? [])].every(([name, label]) => b?.get(name) === label);
 }
 
-function encode(source: SourceRow, by: FreezeInput['encode']): Row {
-  if ('tokenizer' in by) return { kind: 'text', ids: by.tokenizer(new TextDecoder().decode(source.bytes)) };
+function encode(source: SourceRow, by: FreezeInput['encode']): { row: Row; shortSide: number | null } {
+  if ('tokenizer' in by) return { row: { kind: 'text', ids: by.tokenizer(new TextDecoder().decode(source.bytes)) }, shortSide: null };
   try {
-    return { kind: 'image', pixels: by.decoder.decodeSquare(source.bytes).pixels };
+    const { pixels, width, height } = by.decoder.decodeSquare(source.bytes);
+    return { row: { kind: 'image', pixels }, shortSide: Math.min(width, height) };
   } catch (error) {
     if (error instanceof GraftError) throw new RowError(error.code, error.message, source.file, source.line);
     throw error;

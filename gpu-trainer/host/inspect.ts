@@ -1,0 +1,114 @@
+/**
+ * The quality report of a dataset that was just frozen: the engine looks at every row, the host names its findings by file and line. A report is a
+ * courtesy: whatever goes wrong with it is logged, and the dataset is as valid without one.
+ */
+import { createReadStream } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { FrozenRow } from '../../shared/dataset.ts';
+import { ENGINE_PROTOCOL, type EngineSpec } from '../../shared/engine.ts';
+import { DatasetIssue, type Inspection, type QualityIssue } from '../../shared/quality.ts';
+import type { CompleteRequest, ValidateWork } from '../../shared/runner.ts';
+import { runEngine } from './engine-process.ts';
+import { fetchBackbone } from './job-backbone.ts';
+import { sha256OfFile } from './transfer.ts';
+import type { Context } from './train-work.ts';
+import type { Frozen } from './validate/freeze.ts';
+
+const MIN_ROWS = 10;
+/** Longer than this nobody waits for a dataset to become ready: a larger one is judged by a sample. */
+const MAX_SECONDS = 300;
+/** Below this a picture was enlarged so much that it is mostly made up. */
+const TINY_SIDE_PX = 32;
+
+type Inspected = Frozen & { readonly inspection: Extract<CompleteRequest, { kind: 'validate' }>['inspection'] };
+
+/** The same frozen dataset, with `quality.jsonl` among its files when it could be inspected. Rejects only when the lease is to be given back. */
+export async function inspectFrozen(c: Context, work: ValidateWork, frozen: Frozen): Promise<Inspected> {
+  const none = { ...frozen, inspection: null };
+  const { manifest } = frozen;
+  if (!manifest || !work.backbone || manifest.rows < MIN_ROWS) return none;
+  try {
+    const found = await inspect(c, work, work.backbone, manifest.labels);
+    const { issues, ...inspection } = addTiny(found, frozen.shortSides ?? []);
+    if (issues.length === 0) return { ...frozen, inspection };
+    const file = path.join(c.folder, 'quality.jsonl');
+    const text = (await nameRows(issues, path.join(c.folder, 'rows.jsonl'))).map((issue) => `${JSON.stringify(issue)}\n`).join('');
+    await writeFile(file, text);
+    const facts = { name: 'quality.jsonl', sha256: await sha256OfFile(file), bytes: Buffer.byteLength(text) };
+    return { ...frozen, manifest: { ...manifest, files: [...manifest.files, facts] }, files: [...frozen.files, file], inspection };
+  } catch (error) {
+    c.keeper.signal.throwIfAborted();
+    const detail = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${new Date().toISOString()} no quality report of ${work.dataset}: ${detail}\n`);
+    return none;
+  }
+}
+
+async function inspect(c: Context, work: ValidateWork, backbone: NonNullable<ValidateWork['backbone']>, labels: string[]): Promise<Inspection> {
+  const { GRAFT_PYTHON: python, GRAFT_THREADS: threads, GRAFT_WORK_DIR, GRAFT_DEVICE: device } = c.settings;
+  const out = path.join(c.folder, 'inspection');
+  await mkdir(out, { recursive: true });
+  const spec: EngineSpec = {
+    protocol: ENGINE_PROTOCOL,
+    action: 'inspect',
+    job: work.dataset,
+    seed: work.split_seed,
+    modality: work.modality,
+    method: { type: 'auto' },
+    dataset: { arrays: path.join(c.folder, 'dataset.safetensors'), labels, tasks: [] },
+    exclude_rows: [],
+    validation: null,
+    target: null,
+    enrolled: null,
+    incumbent: null,
+    backbone: { id: backbone.manifest.id, dir: await fetchBackbone(backbone, GRAFT_WORK_DIR, c.keeper.signal) },
+    backbones: [],
+    label_texts: null,
+    checkpoint: null,
+    out_dir: out,
+    device,
+    limits: { threads, max_seconds: MAX_SECONDS, processes: 1 },
+    false_reject_rate: null,
+  };
+  const end = await runEngine(spec, { python, threads, signal: c.keeper.signal, onLine: () => Promise.resolve() });
+  if (end.kind === 'inspection') return end.inspection;
+  throw new Error(end.kind === 'failed' ? end.detail : `the engine ended with ${end.kind}`);
+}
+
+/** What only the originals tell: how large they were before they became squares of one size. */
+function addTiny(found: Inspection, shortSides: readonly (number | null)[]): Inspection {
+  const tiny = shortSides.flatMap((side, row): QualityIssue[] =>
+    side === null || side >= TINY_SIDE_PX
+      ? []
+      : [
+          {
+            code: 'tiny_picture',
+            row,
+            score: 1 - side / (2 * TINY_SIDE_PX),
+            suggested: null,
+            with: null,
+            detail: `Its short side has ${side} pixels.`,
+          },
+        ],
+  );
+  if (tiny.length === 0) return found;
+  return { ...found, issues: [...found.issues, ...tiny], summary: { ...found.summary, tiny_picture: tiny.length } };
+}
+
+/** Each issue with the file and line of its row, and of the row that it repeats. */
+async function nameRows(issues: readonly QualityIssue[], rowsFile: string): Promise<DatasetIssue[]> {
+  const wanted = new Set(issues.flatMap((issue) => (issue.with === null ? [issue.row] : [issue.row, issue.with])));
+  const places = new Map<number, { file: string; line: number | null }>();
+  for await (const text of createInterface({ input: createReadStream(rowsFile), crlfDelay: Infinity })) {
+    if (text === '') continue;
+    const { row, file, line } = FrozenRow.parse(JSON.parse(text));
+    if (wanted.has(row)) places.set(row, { file, line: line ?? null });
+  }
+  return issues.map((issue) => {
+    const here = places.get(issue.row);
+    const there = issue.with === null ? undefined : places.get(issue.with);
+    return { ...issue, file: here?.file ?? '', line: here?.line ?? null, with_file: there?.file ?? null, with_line: there?.line ?? null };
+  });
+}
