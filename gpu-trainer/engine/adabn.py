@@ -10,14 +10,17 @@ def batch_norms(module: nn.Module) -> list[nn.BatchNorm2d]:
     return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
-def set_statistics(module: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Every batch norm's running mean and variance := those of its own input over all rows of `batches`.
+def set_statistics(module: nn.Module, batches: Iterable[Tensor], prior_rows: float = 0.0) -> None:
+    """Every batch norm's running mean and variance := those of its own input over all n rows of `batches`, the present ones counting as
+    `prior_rows` rows: (N m + n m̂) / (N + n), as few rows alone are too rough a measure (Schneider et al. 2020).
 
     Layer after layer in the order of the forward pass, each measured with the layers below already changed: the result does not depend on
     how the rows are cut into batches, which one pass in training mode would.
     """
     module.eval()
     held = list(batches)
+    rows = sum(len(b) for b in held)
+    share = rows / (rows + prior_rows)
     order: list[nn.BatchNorm2d] = []
 
     def note(layer: nn.Module, _: tuple[Tensor, ...]) -> None:
@@ -48,5 +51,5 @@ def set_statistics(module: nn.Module, batches: Iterable[Tensor]) -> None:
         variance = (squares / count - mean.square()).clamp_min(0) * (count / max(count - 1, 1))
         with torch.no_grad():
             assert layer.running_mean is not None and layer.running_var is not None
-            layer.running_mean.copy_(mean)
-            layer.running_var.copy_(variance)
+            layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), share)
+            layer.running_var.lerp_(variance.to(layer.running_var.dtype), share)

@@ -16,7 +16,9 @@ from .data import SQUARE, centre, embed
 from .efficientnet import normalise
 from .export import Floats, export_graph, open_session, run_session
 from .job import Job
-from .tune import State, served
+from .losses.alignment import adopt_statistics
+from .network import Network
+from .tune import State, embed_network, served
 from .wire import Meter
 
 PATCH = 64
@@ -32,7 +34,9 @@ class Tuned:
 
 def deploy(job: Job, state: State) -> Tuned:
     """tail.onnx, for a whole network trunk.onnx beside it, and the weights; then every row through them."""
-    network = served(state).cpu().to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    network = served(state)
+    source = under_own_statistics(job, network) if job.recipe.adapts_statistics else None
+    network = network.cpu().to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     threads = job.spec["limits"]["threads"]
     files: list[Path] = []
     sample = torch.from_numpy(job.views[0][0])
@@ -47,6 +51,8 @@ def deploy(job: Job, state: State) -> Tuned:
     if network.trunk is None:
         tuned = embed(tail, [v[0] for v in job.views]), embed(tail, job.held_features), embed(tail, job.background_features)
         weights = network.tail.state_dict()
+        if source is not None:
+            tuned = np.where(job.from_target[:, None], tuned[0], source), tuned[1], tuned[2]
     else:
         trunk = open_session(job.out / "trunk.onnx", threads)
         meter = Meter(0)
@@ -65,6 +71,15 @@ def deploy(job: Job, state: State) -> Tuned:
     save_file({k: v.contiguous() for k, v in weights.items()}, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
     return Tuned(*tuned, [*files, path])
+
+
+def under_own_statistics(job: Job, network: Network) -> Floats:
+    """AdaBN: embeddings of the training rows under the source's batch statistics; the network is left with the target's, which are served."""
+    rows = job.source_of(job.train)
+    adopt_statistics(network, rows, np.flatnonzero(~job.from_target).tolist())
+    embeddings = embed_network(network, rows, job.device)
+    adopt_statistics(network, job.target_source(), list(range(len(job.target_features))))
+    return embeddings
 
 
 def ready(value: Any, image: bool) -> NDArray[Any]:

@@ -7,43 +7,22 @@ import numpy as np
 
 from . import heads
 from .data import embed
-from .deploy import Tuned
 from .export import open_session
+from .fit import Fitted, prediction
 from .head_file import ServedHead, write_head
-from .heads import Matrix
 from .job import Job
+from .training import Trained
 from .wire import EngineError
 
-
-def prediction(scores: Matrix, temperature: float) -> dict[str, Any]:
-    p = heads.softmax(scores, temperature)
-    return {"prediction": scores.argmax(1).tolist(), "confidence": p.max(1).tolist()}
+# Methods whose head is their own even where no network of theirs is served.
+KEEP_NAME = ("zero_shot",)
 
 
-def evaluate(
-    job: Job,
-    mix: float,
-    curve: list[dict[str, float]],
-    oof: Matrix,
-    tuned: Tuned | None,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    y, k, kind, fair = job.train.labels, len(job.labels), job.backbone.kind, job.fair()
-    center = heads.center_of(job.base_background, kind)
-    x = heads.transform(job.base_train, kind, center)
-    base = heads.fit_ridge(x, y, k)
-    frozen_scores = base.scores(heads.transform(job.base_held, kind, center))
-    background_scores = base.scores(heads.transform(job.base_background, kind, center)) * (1 - mix)
-    candidate_scores = frozen_scores * (1 - mix)
-    components = [component("base", base, center, kind, 1 - mix)]
-    if tuned is not None:
-        tuned_center = heads.center_of(tuned.background, kind)
-        ridge = heads.fit_ridge(heads.transform(tuned.train, kind, tuned_center), y, k)
-        candidate_scores = candidate_scores + mix * ridge.scores(heads.transform(tuned.held, kind, tuned_center))
-        background_scores = background_scores + mix * ridge.scores(heads.transform(tuned.background, kind, tuned_center))
-        components.append(component("tuned", ridge, tuned_center, kind, mix))
-    temperature = heads.fit_temperature(oof[fair], y[fair])
+def evaluate(job: Job, trained: Trained, fitted: Fitted, others: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The result, and its `held_out`; `others`: answers of this method's own comparisons on the same rows, by their names in HeldOut."""
+    y, k, fair, mix, base = job.train.labels, len(job.labels), job.fair(), trained.mix, fitted.base
     frozen_temperature = heads.fit_temperature(base.left_out[fair], y[fair])
-    save_head(job, components, temperature, x, oof, background_scores, center)
+    save_head(job, fitted)
     counts = np.bincount(y, minlength=k)
     majority, share = int(counts.argmax()), float(counts.max() / counts.sum())
     n = len(job.held)
@@ -52,18 +31,19 @@ def evaluate(
         "labels": job.labels,
         "rows": job.held.row.tolist(),
         "truth": job.held.labels.tolist(),
-        "candidate": prediction(candidate_scores, temperature),
+        "candidate": fitted.answers(),
         "incumbent": incumbent(job),
-        "frozen": prediction(frozen_scores, frozen_temperature),
+        "frozen": prediction(fitted.frozen, frozen_temperature),
         "baseline": {"prediction": [majority] * n, "confidence": [share] * n},
-        "scratch": prediction(candidate_scores, temperature) if job.recipe.random_start else None,
+        "scratch": fitted.answers() if job.recipe.random_start else None,
+        **others,
     }
     result = {
         "method": {"asked": job.asked, "used": used(job, mix)},
         "hyperparameters": {**job.recipe.described(), "seed": job.spec["seed"], "lambda": base.lam},
         "tuned_mix": mix,
-        "mix_curve": curve,
-        "temperature": temperature,
+        "mix_curve": trained.curve,
+        "temperature": fitted.temperature,
         "labels": job.labels,
         "train_rows": len(job.train),
         "device": str(job.device),
@@ -76,22 +56,16 @@ def evaluate(
 
 def used(job: Job, mix: float) -> str:
     if mix == 0:
-        return "linear_probe"
+        return job.recipe.method if job.recipe.method in KEEP_NAME else "linear_probe"
     return "tail_tuning" if job.recipe.method == "fine_tune" and not job.recipe.whole else job.recipe.method
 
 
-def component(embedding: str, ridge: heads.Ridge, center: Matrix, kind: str, mix: float) -> dict[str, Any]:
-    return {"embedding": embedding, "ridge": ridge, "center": center, "transform": kind, "mix": mix}
-
-
-def save_head(
-    job: Job, components: list[dict[str, Any]], temperature: float, x: Matrix, oof: Matrix, background_scores: Matrix, center: Matrix
-) -> None:
-    y = job.train.labels
-    units = heads.unit(x)
+def save_head(job: Job, fitted: Fitted) -> None:
+    y, center, oof = job.train.labels, fitted.center, fitted.oof
+    units = heads.unit(fitted.x)
     chosen = heads.by_turns(y, heads.SUPPORT_ROWS_MAX)
     tensors: dict[str, Any] = {}
-    for i, c in enumerate(components):
+    for i, c in enumerate(fitted.components):
         tensors[f"components.{i}.center"] = c["center"].astype(np.float32)
         tensors[f"components.{i}.weight"] = c["ridge"].weight.astype(np.float32)
         tensors[f"components.{i}.bias"] = c["ridge"].bias.astype(np.float32)
@@ -107,16 +81,16 @@ def save_head(
         weight = heads.nearest_weight(units[chosen])
         known = (oof.max(1) + weight * similarity.max(1))[fair]
         near = heads.unit(heads.transform(job.base_background, job.backbone.kind, center)) @ units[chosen].T
-        threshold = heads.open_set_threshold(known, background_scores.max(1) + weight * near.max(1), rate)
+        threshold = heads.open_set_threshold(known, fitted.background.max(1) + weight * near.max(1), rate)
         open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "nearest_weight": weight}
     d = job.backbone.dimension
     metadata = {
         "format": "graft-head-1",
         "labels": job.labels,
         "task": "single_label",
-        "temperature": temperature,
+        "temperature": fitted.temperature,
         "components": [
-            {"embedding": c["embedding"], "name": "ridge", "transform": c["transform"], "dimension": d, "mix": c["mix"]} for c in components
+            {"embedding": c["embedding"], "name": c["name"], "transform": c["transform"], "dimension": d, "mix": c["mix"]} for c in fitted.components
         ],
         "open_set": open_set,
         "support": {"embedding": "base", "transform": job.backbone.kind, "dimension": d},

@@ -19,7 +19,8 @@ from .wire import EngineError, Meter, Stopped, phase
 
 
 class Job:
-    """`train`, `held`: labelled rows. `target`: every row of the target domain not held out, its labels −1 where unknown; None without one."""
+    """`train`, `held`: labelled rows. `target`: every row of the target domain not held out, its labels −1 where unknown; None without one.
+    `from_target`: training rows that are labelled rows of the target. `keeps`: False for a run beside the job, which writes no checkpoints."""
 
     def __init__(self, spec: dict[str, Any], stopping: list[bool]) -> None:
         self.spec, self.stopping = spec, stopping
@@ -43,7 +44,10 @@ class Job:
         if self.asked != "auto":
             # Refused before the data are read.
             recipe_of(self.asked, self.options, spec["modality"])
+        self.keeps = True
+        self.judged_by_target = False
         self.load()
+        self.from_target = np.zeros(len(self.train), dtype=bool)
         self.recipe = self.decide()
 
     def read(self, dataset: dict[str, Any]) -> Rows:
@@ -62,6 +66,7 @@ class Job:
             judged, name = held_out(self.target)
             if len(judged):
                 outside = self.target.take(judged), name
+                self.judged_by_target = not spec.get("validation")
                 self.target = self.target.take(np.setdiff1d(np.arange(len(self.target)), judged))
         if spec.get("validation"):
             outside = self.from_elsewhere(spec["validation"]), "validation"
@@ -140,6 +145,8 @@ class Job:
             done += views
             meter.tick(0, i, views, done / total)
         self.held_features = [self.backbone.features_of(self.backbone.served(v)) for v in self.held.inputs]
+        if self.target is not None and self.recipe.depth == "tail":
+            self.target_features = [self.backbone.features_of(self.backbone.served(v)) for v in self.target.inputs]
         meter.tick(0, len(self.train), len(self.held), 1.0)
         self.base_train = embed(self.backbone.tail, [v[0] for v in self.views])
         self.base_held = embed(self.backbone.tail, self.held_features)
@@ -152,6 +159,9 @@ class Job:
         if rows is self.train:
             return Cached(self.views)
         return Cached([[self.backbone.features_of(self.backbone.served(v))] for v in rows.inputs])
+
+    def target_source(self) -> Source:
+        return Cached([[f] for f in self.target_features])
 
     def fair(self) -> Ints:
         """Rows whose class has another training row: the others could not be right when left out."""

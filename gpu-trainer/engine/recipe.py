@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from .losses.alignment import adabn, coral, dann, mmd
 from .losses.contrastive import pairs, supervised
 from .losses.cross_entropy import cross_entropy
 from .network import ALL_BLOCKS, TAIL_BLOCKS
@@ -16,6 +17,7 @@ from .objective import Objective
 from .wire import EngineError
 
 Options = dict[str, Any]
+UNTOLD = ("method", "modality", "objective", "random_start", "adapts_statistics")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Recipe:
     depth: str = "tail"
     objective: Objective = cross_entropy
     random_start: bool = False
+    adapts_statistics: bool = False
     epochs: int = 20
     learning_rate: float = 5e-4
     batch_size: int = 32
@@ -55,7 +58,7 @@ class Recipe:
 
     def described(self) -> dict[str, Any]:
         """The options as the result tells them; `depth` by the caller's names."""
-        named = {k: v for k, v in asdict(self).items() if k not in ("method", "modality", "objective", "random_start")}
+        named = {k: v for k, v in asdict(self).items() if k not in UNTOLD}
         named["depth"] = {"head": "head", "tail": "last_blocks", "whole": "full"}[self.depth]
         return named if self.image else {k: v for k, v in named.items() if k not in ("size", "mixup")}
 
@@ -88,16 +91,33 @@ def from_scratch(options: Options, modality: str) -> Recipe:
     return replace(base, **({"epochs": 12, "learning_rate": 2e-3} if base.image else {"epochs": 8, "learning_rate": 5e-4}))
 
 
+ALIGNMENTS: dict[str, Objective] = {"coral": coral, "mmd": mmd, "adabn": adabn}
+
+
+def domain_adaptation(options: Options, modality: str) -> Recipe:
+    """Deep CORAL (Sun & Saenko 2016), multi-kernel MMD (Long et al. 2015) or the target's batch statistics (Li et al. 2017) on the tail."""
+    name = options.get("alignment") or "coral"
+    base = replace(fine_tune({}, modality), method="domain_adaptation", objective=ALIGNMENTS[name])
+    return replace(base, adapts_statistics=name == "adabn")
+
+
+def domain_confusion(options: Options, modality: str) -> Recipe:
+    """DANN (Ganin et al. 2016): the tail learns what a critic of the domains cannot tell apart."""
+    return replace(fine_tune({}, modality), method="domain_confusion", objective=dann)
+
+
 METHODS: dict[str, Callable[[Options, str], Recipe]] = {
     "linear_probe": linear_probe,
     "fine_tune": fine_tune,
     "contrastive": contrastive,
     "from_scratch": from_scratch,
+    "domain_adaptation": domain_adaptation,
+    "domain_confusion": domain_confusion,
 }
 # Below this many rows a class (median) the frozen head wins or draws and costs nothing: tuned texts lose 4 to 5 points at 8 rows a class and draw at
 # 32; with under 4 pictures the cross-fitting that decides about a tuned tail has nothing to stand on.
 AUTO_ROWS = {"image": 4, "text": 32}
-OPTIONS = {f.name for f in fields(Recipe)} - {"method", "modality", "depth", "objective", "random_start", "size"}
+OPTIONS = {f.name for f in fields(Recipe)} - {*UNTOLD, "depth", "size"}
 
 
 def choose(rows_per_class: float, modality: str) -> tuple[str, dict[str, Any]]:
@@ -130,6 +150,8 @@ def check(r: Recipe, given: Options) -> None:
         refuse("depth" if depth else "last_blocks", "from_scratch trains the whole network; leave it out.")
     if r.method == "contrastive" and depth not in (None, "last_blocks"):
         refuse("depth", "contrastive tunes the tail; use last_blocks or leave it out.")
+    if r.method in ("domain_adaptation", "domain_confusion") and (depth not in (None, "last_blocks") or r.mixup > 0):
+        refuse("mixup" if r.mixup > 0 else "depth", f"{r.method} aligns the embeddings of the tail, row by row; leave it out.")
     if r.method == "linear_probe" and (depth not in (None, "head") or r.last_blocks is not None):
         refuse("depth" if depth else "last_blocks", "linear_probe trains no block of the network; use fine_tune.")
     if r.mixup > 0 and not r.image:

@@ -1,4 +1,4 @@
-"""One training job, top to bottom: embed, cross-fit, tune, evaluate, export."""
+"""One training job, top to bottom: its method's model, its figures, what it leaves behind."""
 
 import time
 from typing import Any
@@ -7,12 +7,11 @@ import torch
 
 from .advise import advise
 from .artifacts import lineage_of, store_embeddings, write_manifest
-from .deploy import deploy
 from .evaluate import evaluate
 from .inspect_rows import inspect
 from .job import Job
+from .methods import METHODS, needs, plain
 from .model_card import write_card
-from .stages import Stages
 from .wire import file_facts, phase, say, send
 
 
@@ -25,20 +24,14 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     if look:
         look(spec, stopping)
         return
+    needs(spec)
     job = Job(spec, stopping)
     say(f"{len(job.train)} training rows, {len(job.held)} held out ({job.held_name}), {len(job.labels)} labels, {job.device}")
-    job.embed_all()
-    stages = Stages(job)
-    stages.run()
-    state = stages.state
-    mix, curve, oof = stages.cross_fit()
-    if job.tunes and mix == 0:
-        job.notes.append("Cross-fitting found nothing gained by the tuned network, so the frozen backbone is kept.")
-    phase("exporting")
-    tuned = deploy(job, state) if state is not None and mix > 0 else None
-    job.check_stop()
+    model = METHODS.get(job.recipe.method, plain)(job)
     phase("evaluating")
-    result, held = evaluate(job, mix, curve, oof, tuned)
+    result, held = evaluate(job, model.trained, model.fitted, model.others)
+    state, tuned = model.trained.state, model.trained.tuned
+    result["tasks"] = model.tasks
     result["losses"] = state.losses if state else []
     if state and state.aside_losses:
         result["evidence"]["losses_on_rows_set_aside"] = state.aside_losses
@@ -47,6 +40,6 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     files += write_card(job.out, {"job": job.spec["job"], **lineage}, result, held)
     for path in files:
         send(type="artifact", name=path.name, **file_facts(path))
-    write_manifest(job, files, mix, result["network"], lineage)
+    write_manifest(job, files, model.trained.mix, result["network"], lineage)
     result["seconds"] = time.monotonic() - job.started
     send(type="result", result={**result, "held_out": held})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from .wire import Meter, file_facts, phase, send
 
 MIXES = tuple(i / 10 for i in range(11))
 FOLDS = 2
+ADAPTING = ("domain_adaptation", "domain_confusion")
+# As few labelled rows of the target as this say more about it than all of the source's.
+WITNESSES_MIN = 20
 CHECKPOINT_EVERY_SECONDS = 10.0
 # A whole network's state is hundreds of MB, and its epochs are long: seldom, but inside epochs too.
 WHOLE_EVERY_SECONDS = 120.0
@@ -90,6 +94,8 @@ class Stages:
 
     def checkpoint(self, state: tune.State, stage: str) -> None:
         job = self.job
+        if not job.keeps:
+            return
         inside = f"-{state.step}" if state.step else ""
         path = job.out / f"checkpoint-{stage}-{state.epoch}{inside}.safetensors"
         extra = {f"fold{k}": torch.from_numpy(e) for k, e in enumerate(self.folds)}
@@ -117,7 +123,7 @@ class Stages:
             z = heads.transform(embeddings, kind)
             z = z - z[inside].mean(axis=0)
             tuned[outside] = heads.fit_ridge(z[inside], y[inside], k).scores(z[outside])
-        fair = job.fair()
+        fair = witnesses(job.fair(), job.from_target)
         curve = []
         for mix in MIXES:
             scores = (1 - mix) * base + mix * tuned
@@ -126,5 +132,19 @@ class Stages:
             curve.append({"mix": mix, "accuracy": right, "loss": loss})
         best = max(curve, key=lambda c: (round(c["accuracy"], 6), -c["loss"]))
         mix = best["mix"] if best["accuracy"] > curve[0]["accuracy"] else 0.0
-        mix = 1.0 if alone else mix
+        mix = 1.0 if alone else bold(curve, len(fair)) if job.recipe.method in ADAPTING else mix
         return mix, [{"mix": c["mix"], "accuracy": c["accuracy"]} for c in curve], (1 - mix) * base + mix * tuned
+
+
+def witnesses(fair: heads.Ints, from_target: np.ndarray[Any, Any]) -> heads.Ints:
+    """The rows that decide about the mixing weight: labelled rows of the target where there are enough of them."""
+    near = fair[from_target[fair]]
+    return near if len(near) >= WITNESSES_MIN else fair
+
+
+def bold(curve: list[dict[str, float]], rows: int) -> float:
+    """The largest weight not worse than the best by more than one standard error of a share (Breiman et al. 1984): what a network gained on the
+    target hardly shows on the source, so it is taken unless the source speaks against it."""
+    best = max(c["accuracy"] for c in curve)
+    error = (best * (1 - best) / max(rows, 1)) ** 0.5
+    return max(c["mix"] for c in curve if c["accuracy"] >= best - error)

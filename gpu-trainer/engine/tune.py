@@ -230,8 +230,12 @@ def served(state: State) -> Network:
 
 def embed_torch(state: State, source: Source, rows: list[int] | None = None, batch: int = 64) -> Floats:
     """Plain views through the network that would be served."""
-    network, rows = served(state), list(range(len(source))) if rows is None else rows
+    return embed_network(served(state), source, state.classifier.device, rows, batch)
+
+
+def embed_network(network: Network, source: Source, device: torch.device, rows: list[int] | None = None, batch: int = 64) -> Floats:
+    rows = list(range(len(source))) if rows is None else rows
     with torch.no_grad():
         parts = [rows[i : i + batch] for i in range(0, len(rows), batch)]
-        made = [network(*source.batch(p, [PLAIN] * len(p), state.classifier.device)).float().cpu().numpy() for p in parts]
+        made = [network(*source.batch(p, [PLAIN] * len(p), device)).float().cpu().numpy() for p in parts]
     return np.concatenate(made).astype(np.float32)

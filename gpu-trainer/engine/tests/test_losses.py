@@ -96,6 +96,13 @@ def test_adabn_gives_every_layer_the_moments_of_its_own_input_whatever_the_batch
     np.testing.assert_allclose(variance, (layer.running_var / (layer.running_var + layer.eps)).numpy(), rtol=1e-2)
 
 
+def test_statistics_before_count_as_so_many_rows() -> None:
+    layer = nn.BatchNorm2d(2)
+    set_statistics(layer, [torch.full((10, 2, 3, 3), 4.0)], prior_rows=30)
+    np.testing.assert_allclose(layer.state_dict()["running_mean"], [1.0, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(layer.state_dict()["running_var"], [0.75, 0.75], rtol=1e-6)
+
+
 def test_validators_prefer_sure_and_varied_predictions() -> None:
     sure = np.eye(3)[np.arange(30) % 3]
     collapsed = np.eye(3)[np.zeros(30, dtype=int)]

@@ -1,0 +1,126 @@
+"""Cross-entropy on the source (and on the target's labelled rows) with a discrepancy between the domains beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..adabn import set_statistics
+from ..heads import Ints
+from ..objective import Batch, Loss
+from .coral import coral_loss
+from .dann import Critic, dann_loss, strength_at
+from .mmd import mmd_loss
+
+if TYPE_CHECKING:
+    from ..job import Job
+    from ..source import Source
+
+# Where the target has labels, the last part of the training is fine-tuning on them; the source stays as a light anchor.
+FINE_TUNING_FROM = 0.75
+SOURCE_SHARE_AT_END = 0.1
+DEFAULT_WEIGHTS = {"coral": 10.0, "mmd": 1.0, "adabn": 0.0, "dann": 1.0}
+STATISTICS_BATCH = 64
+# What the statistics before count beside those of a domain.
+PRIOR_ROWS = 64.0
+
+
+class Adapted(Loss):
+    """CE + strength(place) · discrepancy(source, target); `from_target`: which rows of `job.train` are labelled rows of the target.
+
+    With such rows every batch is half theirs (drawn again and again as they are few), and from FINE_TUNING_FROM on the source weighs little.
+    """
+
+    def __init__(self, from_target: Ints, keep: Ints, target: Source | None, weight: float) -> None:
+        super().__init__()
+        self.from_target, self.keep, self.unlabelled, self.weight = from_target, keep, target, weight
+
+    def discrepancy(self, source: Tensor, target: Tensor, place: float) -> Tensor:
+        raise NotImplementedError
+
+    def loss(self, batch: Batch, embedding: Tensor, logits: Tensor) -> Tensor:
+        near = self.from_target[batch.row]
+        each = F.cross_entropy(logits, batch.target, label_smoothing=batch.label_smoothing, reduction="none")
+        share = batch.class_weight[batch.target]
+        if near.any() and batch.place >= FINE_TUNING_FROM:
+            share = share * torch.from_numpy(np.where(near, 1.0, SOURCE_SHARE_AT_END)).to(share)
+        loss = (share * each).sum() / share.sum()
+        source = embedding[torch.from_numpy(~near)]
+        if batch.unlabelled is None or batch.probing or len(source) < 2 or self.weight == 0:
+            return loss
+        # Unit rows have entries of 1/√d; times √d the scale, and with it the weight of the loss, does not depend on the backbone.
+        scale = math.sqrt(embedding.shape[1])
+        return loss + self.discrepancy(scale * source, scale * batch.unlabelled, batch.place)
+
+    def batches(self, y: Ints, size: int, generator: torch.Generator) -> list[list[int]]:
+        near = self.from_target[self.keep] if len(self.keep) == len(y) else np.zeros(len(y), dtype=bool)
+        if not near.any() or near.all():
+            return super().batches(y, size, generator)
+        few, many = np.flatnonzero(near), np.flatnonzero(~near)
+        order = torch.randperm(len(many), generator=generator).numpy()
+        half = max(1, size // 2)
+        parts = [many[order[i : i + half]] for i in range(0, len(order), half)]
+        return [[*p.tolist(), *few[torch.randint(0, len(few), (len(p),), generator=generator).numpy()].tolist()] for p in parts]
+
+
+class Moments(Adapted):
+    """Deep CORAL or MMD, growing with the schedule of DANN, as the features of the first steps say little."""
+
+    def __init__(self, measure: Callable[[Tensor, Tensor], Tensor], from_target: Ints, keep: Ints, target: Source, weight: float) -> None:
+        super().__init__(from_target, keep, target, weight)
+        self.measure = measure
+
+    def discrepancy(self, source: Tensor, target: Tensor, place: float) -> Tensor:
+        return strength_at(place, self.weight) * self.measure(source, target)
+
+
+class Confused(Adapted):
+    """DANN: the critic learns at full rate, the features receive its reversed gradient at the strength of the schedule."""
+
+    def __init__(self, dimension: int, seed: int, from_target: Ints, keep: Ints, target: Source, weight: float) -> None:
+        super().__init__(from_target, keep, target, weight)
+        self.critic = Critic(dimension, torch.Generator().manual_seed(seed & 0x7FFFFFFF))
+
+    def discrepancy(self, source: Tensor, target: Tensor, place: float) -> Tensor:
+        return dann_loss(self.critic, source, target, strength_at(place, self.weight))
+
+
+def weight_of(job: Job, name: str) -> float:
+    given = job.options.get("alignment_weight")
+    return DEFAULT_WEIGHTS[name] if given is None else float(given)
+
+
+def source_only(job: Job, keep: Ints, network: nn.Module) -> Loss:
+    return Adapted(job.from_target, keep, None, 0.0)
+
+
+def coral(job: Job, keep: Ints, network: nn.Module) -> Loss:
+    return Moments(coral_loss, job.from_target, keep, job.target_source(), weight_of(job, "coral"))
+
+
+def mmd(job: Job, keep: Ints, network: nn.Module) -> Loss:
+    return Moments(mmd_loss, job.from_target, keep, job.target_source(), weight_of(job, "mmd"))
+
+
+def dann(job: Job, keep: Ints, network: nn.Module) -> Loss:
+    return Confused(job.backbone.dimension, job.spec["seed"], job.from_target, keep, job.target_source(), weight_of(job, "dann"))
+
+
+def adabn(job: Job, keep: Ints, network: nn.Module) -> Loss:
+    """Trained under the source's own statistics; those of the target come in when it is served (deploy.py)."""
+    source = job.source_of(job.train)
+    adopt_statistics(network, source, keep[~job.from_target[keep]].tolist())
+    return Adapted(job.from_target, keep, None, 0.0)
+
+
+def adopt_statistics(network: nn.Module, source: Source, rows: list[int]) -> None:
+    tail = network.get_submodule("tail")
+    device = next(tail.parameters()).device
+    parts = [rows[i : i + STATISTICS_BATCH] for i in range(0, len(rows), STATISTICS_BATCH)]
+    set_statistics(tail, [source.batch(p, [0] * len(p), device)[0] for p in parts], PRIOR_ROWS)

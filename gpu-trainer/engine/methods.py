@@ -1,0 +1,28 @@
+"""From a job to its model, by method: what each needs before the data are read, and the steps that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import adaptation
+from .fit import fit
+from .job import Job
+from .training import Model, train_once
+
+
+def needs(spec: dict[str, Any]) -> None:
+    """Raises EngineError, the caller's, for what the method cannot do without."""
+    adaptation.needs(spec)
+
+
+def plain(job: Job) -> Model:
+    job.embed_all()
+    trained = train_once(job)
+    return Model(trained, fit(job, trained.mix, trained.oof, trained.tuned))
+
+
+METHODS: dict[str, Callable[[Job], Model]] = {
+    "domain_adaptation": adaptation.adapt,
+    "domain_confusion": adaptation.adapt,
+}

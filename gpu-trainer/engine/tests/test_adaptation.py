@@ -1,0 +1,134 @@
+"""Adaptation from drawings on white to the same kinds of drawings in other colours: judged on the target beside the same method without it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter, ImageOps
+from safetensors.numpy import load_file, save_file
+
+from engine.data import centre, embed
+from engine.efficientnet import normalise
+from engine.export import open_session, run_session
+from engine.head_file import ServedHead
+from engine.stages import bold, witnesses
+
+from .conftest import PACK, Ended, run_engine, spec_of
+
+NAMES = ["bird", "building", "plant", "vehicle"]
+
+
+def drawing(file: Path, target: bool) -> np.ndarray[Any, Any]:
+    picture = Image.open(file).convert("RGBA")
+    flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB").resize((256, 256))
+    if target:
+        flat = ImageOps.invert(flat).filter(ImageFilter.GaussianBlur(3))
+    return np.asarray(flat, dtype=np.uint8)
+
+
+def write(path: Path, rows: list[tuple[Path, int, int]], target: bool) -> Path:
+    """`rows`: file, label, split."""
+    pixels = np.stack([drawing(f, target) for f, _, _ in rows])
+    labels, split = (np.array([r[i] for r in rows], dtype=t) for i, t in ((1, np.int32), (2, np.uint8)))
+    save_file({"pixels": pixels, "labels": labels, "split": split}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def domains(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Source: 10 drawings a class. Target: 12 others, 6 without labels and 6 held out, or 3 of the 6 labelled."""
+    folder = tmp_path_factory.mktemp("domains")
+    files = {name: sorted((PACK / "classes" / name).glob("*.png")) for name in NAMES}
+    source = [(f, k, 0 if i < 8 else 2) for k, name in enumerate(NAMES) for i, f in enumerate(files[name][:10])]
+    far = [(f, k, i) for k, name in enumerate(NAMES) for i, f in enumerate(files[name][10:22])]
+    return {
+        "source": write(folder / "source.safetensors", source, False),
+        "unlabelled": write(folder / "target.safetensors", [(f, k if i >= 6 else -1, 2 if i >= 6 else 0) for f, k, i in far], True),
+        "partly": write(folder / "partly.safetensors", [(f, k if i >= 3 else -1, 2 if i >= 6 else 0) for f, k, i in far], True),
+        "blind": write(folder / "blind.safetensors", [(f, -1, 0) for f, k, i in far], True),
+    }
+
+
+def adapted(domains: dict[str, Path], out: Path, target: str, **method: Any) -> Ended:
+    options = {"type": "domain_adaptation", "epochs": 4, "augment_views": 1, **method}
+    more = {"method": options, "target": {"arrays": str(domains[target]), "labels": NAMES}}
+    return run_engine(spec_of("image", domains["source"], NAMES, out, **more))
+
+
+def compared(result: dict[str, Any]) -> dict[str, Any]:
+    """The evidence of the adaptation, checked against the answers of each row."""
+    held, evidence = result["held_out"], result["evidence"]["adaptation"]
+    truth = np.array(held["truth"])
+    assert abs(np.mean(np.array(held["candidate"]["prediction"]) == truth) - evidence["accuracy"]) < 1e-9
+    assert abs(np.mean(np.array(held["source_only"]["prediction"]) == truth) - evidence["source_only_accuracy"]) < 1e-9
+    assert evidence["interval"]["low"] <= evidence["difference"] <= evidence["interval"]["high"]
+    return evidence
+
+
+@pytest.mark.parametrize("alignment", ["coral", "mmd", "adabn"])
+def test_each_alignment_is_judged_on_the_target_beside_source_only(domains: dict[str, Path], tmp_path: Path, alignment: str) -> None:
+    result = adapted(domains, tmp_path, "unlabelled", alignment=alignment).result
+    evidence = compared(result)
+    assert evidence["judged_by"] == "target" and evidence["method"] == alignment
+    assert len(result["held_out"]["truth"]) == 24
+    assert evidence["interval"]["high"] >= 0
+    validators = result["evidence"]["validators"]
+    assert validators.keys() == {"adapted", "source_only"}
+    distance = result["evidence"]["domain_distance"]
+    assert distance["adapted"]["mmd"] < distance["frozen"]["mmd"]
+    assert result["tuned_mix"] > 0 and result["network"] == "tail"
+
+
+def test_the_served_head_with_its_tail_gives_the_candidates_answers(domains: dict[str, Path], tmp_path: Path) -> None:
+    result = adapted(domains, tmp_path, "partly", alignment="adabn").result
+    assert result["evidence"]["target_rows"] == {"training": 24, "labelled": 12, "held_out": 24}
+    assert result["train_rows"] == 40 + 12
+    head = ServedHead(tmp_path / "head.safetensors")
+    spec = spec_of("image", domains["source"], NAMES, tmp_path)
+    folder = Path(spec["backbone"]["dir"])
+    arrays = load_file(domains["partly"])
+    trunk = open_session(folder / "trunk.onnx")
+    rows = arrays["pixels"][arrays["split"] == 2]
+    features = [run_session(trunk, normalise(torch.from_numpy(np.ascontiguousarray(centre(p)))[None]).numpy()) for p in rows]
+    scores = head.scores(embed(open_session(folder / "tail.onnx"), features), embed(open_session(tmp_path / "tail.onnx"), features))
+    assert scores.argmax(1).tolist() == result["held_out"]["candidate"]["prediction"]
+    stored = load_file(tmp_path / "embeddings.safetensors")
+    assert len(stored["base"]) == 40 and len(stored["enrolled.base"]) == 0
+
+
+def test_confusion_runs_every_seed_and_serves_the_median(domains: dict[str, Path], tmp_path: Path) -> None:
+    result = adapted(domains, tmp_path, "unlabelled", type="domain_confusion", epochs=3).result
+    seeds = result["evidence"]["seeds"]
+    assert [s["seed"] for s in seeds] == [7, 8, 9]
+    reached = sorted(s["accuracy"] for s in seeds)
+    served = [s for s in seeds if s["served"]]
+    assert len(served) == 1 and served[0]["accuracy"] == reached[1] == compared(result)["accuracy"]
+
+
+def test_without_labels_of_the_target_it_says_what_the_figures_are_of(domains: dict[str, Path], tmp_path: Path) -> None:
+    result = adapted(domains, tmp_path, "blind", alignment="coral", epochs=1).result
+    assert result["evidence"]["adaptation"]["judged_by"] == "source"
+    assert any("no labelled held-out rows" in n for n in result["notes"])
+
+
+def test_a_target_is_needed_and_adabn_needs_batch_statistics(domains: dict[str, Path], mails: tuple[Path, list[str]], tmp_path: Path) -> None:
+    for method in ("domain_adaptation", "domain_confusion"):
+        error = run_engine(spec_of("image", domains["source"], NAMES, tmp_path, method={"type": method})).error
+        assert (error["code"], error["blame"]) == ("target_missing", "caller")
+    target = {"arrays": str(mails[0]), "labels": mails[1]}
+    method = {"type": "domain_adaptation", "alignment": "adabn"}
+    error = run_engine(spec_of("text", *mails, tmp_path, method=method, target=target)).error
+    assert error["code"] == "method_unavailable" and "layer norm" in error["detail"]
+
+
+def test_the_largest_weight_that_the_source_does_not_speak_against() -> None:
+    flat = [{"mix": m / 10, "accuracy": 0.8} for m in range(11)]
+    assert bold(flat, 100) == 1.0
+    falling = [{"mix": m / 10, "accuracy": 0.9 - 0.06 * m} for m in range(11)]
+    assert bold(falling, 100) == 0.0
+    assert bold(falling, 5) > 0.0
+    fair, near = np.arange(40), np.arange(60) >= 15
+    np.testing.assert_array_equal(witnesses(fair, near), np.arange(15, 40))
+    np.testing.assert_array_equal(witnesses(fair, np.arange(60) >= 30), fair)

@@ -1,0 +1,45 @@
+"""One pass of a method: its stages, the weight that its network earned, and that network as it is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .deploy import Tuned, deploy
+from .fit import Fitted
+from .heads import Matrix
+from .job import Job
+from .stages import Stages
+from .tune import State
+from .wire import phase
+
+
+@dataclass(frozen=True)
+class Trained:
+    state: State | None
+    mix: float
+    curve: list[dict[str, float]]
+    oof: Matrix
+    tuned: Tuned | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """`others`: answers of the method's own comparisons on the held-out rows; `tasks`: TaskResults."""
+
+    trained: Trained
+    fitted: Fitted
+    others: dict[str, Any] = field(default_factory=dict)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train_once(job: Job) -> Trained:
+    stages = Stages(job)
+    stages.run()
+    mix, curve, oof = stages.cross_fit()
+    if job.tunes and mix == 0:
+        job.notes.append("Cross-fitting found nothing gained by the tuned network, so the frozen backbone is kept.")
+    phase("exporting")
+    tuned = deploy(job, stages.state) if stages.state is not None and mix > 0 else None
+    job.check_stop()
+    return Trained(stages.state, mix, curve, oof, tuned)
