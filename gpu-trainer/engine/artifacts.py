@@ -22,7 +22,7 @@ def store_embeddings(job: Job, tuned: Tuned | None) -> Path:
     """Raw embeddings of the training rows (at most STORED_ROWS_MAX, classes in turn) and of the enrolled examples."""
     from_dataset = np.flatnonzero(job.train.row >= 0)
     keep = from_dataset[heads.by_turns(job.train.labels[from_dataset], STORED_ROWS_MAX)]
-    enrolled = np.flatnonzero(job.train.row < 0)
+    enrolled = np.flatnonzero(job.train.row == -1)
     arrays: dict[str, Any] = {
         "base": job.base_train[keep],
         "labels": job.train.labels[keep].astype(np.int32),

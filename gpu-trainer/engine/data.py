@@ -22,7 +22,8 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Rows:
-    """`inputs`: U8 squares [n, 256, 256, 3], or a list of int64 token rows. `row`: number in the frozen dataset, −1 for enrolled examples."""
+    """`inputs`: U8 squares [n, 256, 256, 3], or a list of int64 token rows.
+    `row`: number in the frozen dataset, −1 for enrolled examples, −2 for labelled rows of a target."""
 
     inputs: Any
     labels: Ints
