@@ -9,6 +9,7 @@ import { parseSettings, type Bindings, type Settings } from './env.ts';
 import { makeCatalogue, type Catalogue } from './inference/catalogue.ts';
 import { makeEncoder, type Encoder } from './inference/encoder.ts';
 import { Heads } from './inference/heads.ts';
+import { makeLabelVectors, type LabelVectors } from './inference/label-vectors.ts';
 import { makeObjects, type Objects } from './objects/objects.ts';
 import { findModelTail } from './stores/model-tail.ts';
 
@@ -22,6 +23,7 @@ export type Deps = {
   readonly objects: Objects;
   readonly catalogue: Catalogue;
   readonly encoder: Encoder;
+  readonly labelVectors: LabelVectors;
   readonly heads: Heads;
   readonly classifier: (id: string) => ClassifierObject;
   readonly deliveries: Queue<QueueMessage>;
@@ -37,13 +39,15 @@ export function makeDeps(env: Bindings): Deps {
   const now = () => Date.now();
   const catalogue = makeCatalogue(read, now);
   const classifier = (id: string) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject;
+  const encoder = makeEncoder({ catalogue, read, findTail: async (model) => await findModelTail(db, model) });
   return {
     settings,
     db,
     d1: env.DB,
     objects,
     catalogue,
-    encoder: makeEncoder({ catalogue, read, findTail: async (model) => await findModelTail(db, model) }),
+    encoder,
+    labelVectors: makeLabelVectors({ catalogue, read, encoder }),
     heads: new Heads(async (id, known) => await classifier(id).servedHead(known), now),
     classifier,
     deliveries: env.DELIVERIES,

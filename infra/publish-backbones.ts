@@ -10,8 +10,8 @@ export type StoreAddress = { endpoint: string; bucket: string; region: string; a
 
 /** Every file that a manifest names. */
 export function manifestFiles(m: BackboneManifest): BlobFile[] {
-  return [m.trunk.model, m.trunk.data, m.tail.model, m.tail.data, m.weights, m.vocabulary, m.background, m.background_inputs].filter(
-    (f) => f !== null,
+  return [m.trunk.model, m.trunk.data, m.tail.model, m.tail.data, m.weights, m.vocabulary, m.background, m.background_inputs, m.classes].filter(
+    (f) => f !== null && f !== undefined,
   );
 }
 

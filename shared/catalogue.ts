@@ -65,6 +65,8 @@ export const BackboneManifest = z
     background: BlobFile,
     /** What the engine needs to send the background through a tuned tail: pictures `features` F32 (trunk output); texts `input_ids`, `lengths` I32. */
     background_inputs: BlobFile,
+    /** Pictures: what zero-shot answers are made from (`functions/learning/zero-shot.ts`); absent in backbones without published classes. */
+    classes: BlobFile.nullish(),
     parity: z.object({ samples: z.number().int(), max_abs_difference: z.number(), min_cosine: z.number() }),
     /** Measured in the isolate when an operator added it; absent for the shipped ones, which the edge is built around. */
     measured: Measured.optional(),

@@ -23,7 +23,7 @@ export function solveInput(
 ): SolveInput {
   const place = new Map(labels.map((name, i) => [name, i]));
   const members = membersAt(sql, n, recipe.model);
-  const vectors = config.modality === 'text' ? labelVectors(sql) : new Map<string, Float32Array>();
+  const vectors = labelVectors(sql);
   return {
     labels,
     task: config.task,
@@ -31,6 +31,7 @@ export function solveInput(
     dimension: config.dimension,
     examples: members.map((m) => ({ ...m, labelsOf: m.labels.flatMap((name) => place.get(name) ?? []) })).filter((m) => m.labelsOf.length > 0),
     names: labels.map((name) => vectors.get(name) ?? null),
+    zeroShot: config.modality === 'image',
     background,
     tunedMix: recipe.tunedMix,
     trainedTemperature: recipe.temperature,

@@ -67,6 +67,8 @@ export function mixesOf(share: number): { ridge: number; names: number } {
  * The names' share a. Shares are averaged, not picked, by the left-out likelihood of each, Σ a·e^(−loss) / Σ e^(−loss), and what comes out is
  * multiplied by the trust in the names alone, 1 / (1 + e^(NAMES_COST − gain)): gain is the log-likelihood of all examples under the names less that
  * of guessing. Left-out ridge is at its weakest where rows are few, so without this names that say nothing looked better than it.
+ * While labels have nothing but their names, both are heard: the examples of other labels cannot say how much these names are worth. Left-out rows of
+ * fewer than half of the labels do not choose the share.
  * @param all what the names say about every example [rows × labels], and the labels of these rows
  */
 export function shareOfNames(given: {
@@ -75,13 +77,15 @@ export function shareOfNames(given: {
   truth: readonly number[];
   labels: number;
   all: { names: Float64Array; truth: readonly number[] };
+  onlyNamed?: boolean;
 }): number {
   const { labels, all } = given;
   if (all.truth.length === 0) return 1;
+  if (given.onlyNamed) return ONE_SHOT_SHARE;
   const loud = all.names.map((s) => s * PRIOR_MIX);
   const gain = all.truth.length * Math.log(labels) - logLoss(loud, all.truth, labels, priorTemperature(labels));
   const trust = 1 / (1 + Math.exp(NAMES_COST - gain));
-  if (given.truth.length === 0) return ONE_SHOT_SHARE * trust;
+  if (2 * new Set(given.truth).size < labels) return ONE_SHOT_SHARE * trust;
   const losses = SHARES.map((a) => {
     const mix = mixesOf(a);
     const scores = given.ridge.map((s, i) => mix.ridge * s + mix.names * given.names[i]!);

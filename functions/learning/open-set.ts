@@ -45,11 +45,18 @@ export function quantile(values: readonly number[], q: number): number {
  * @param known u of left-out rows of the tenant (only rows whose class has another example)
  * @param background u of background rows
  * @param nearest the weight of the similarity in u
+ * @param rejected the part of the background that is to be unknown while the tenant's own rows say nothing
  */
-export function fitOpenSet(known: readonly number[], background: readonly number[], falseRejectRate: number, nearest: number): OpenSetRule {
+export function fitOpenSet(
+  known: readonly number[],
+  background: readonly number[],
+  falseRejectRate: number,
+  nearest: number,
+  rejected = BACKGROUND_REJECTED,
+): OpenSetRule {
   const weight = known.length / (known.length + EVIDENCE_HALF_ROWS);
   const fromKnown = known.length > 0 ? quantile(known, falseRejectRate) : Number.NaN;
-  const fromBackground = background.length > 0 ? quantile(background, BACKGROUND_REJECTED) : Number.NaN;
+  const fromBackground = background.length > 0 ? quantile(background, rejected) : Number.NaN;
   let threshold = -Infinity;
   if (known.length > 0 && background.length > 0) {
     // The promise is about known rows: the background may move the bar while evidence is thin, but not far above

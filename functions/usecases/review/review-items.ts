@@ -43,7 +43,7 @@ async function toItem(deps: Pick<Deps, 'objects'>, classifier: string, info: Rev
 
 /** The item becomes an example of these labels, which may be new, exactly once: a `conflict` says that it did before. */
 export async function enrollReviewed(
-  deps: Pick<Deps, 'db' | 'now' | 'classifier' | 'objects' | 'encoder' | 'heads'>,
+  deps: Pick<Deps, 'db' | 'now' | 'classifier' | 'objects' | 'encoder' | 'labelVectors' | 'heads'>,
   tenant: string,
   id: string,
   item: string,

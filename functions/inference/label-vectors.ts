@@ -1,0 +1,51 @@
+/** Labels as vectors: the words' own embedding where texts are classified, a row of a zero-shot head where pictures are. */
+import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
+import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
+import { zeroShotRow, type NamedClasses } from '../learning/zero-shot.ts';
+import type { Catalogue } from './catalogue.ts';
+import type { Encoder } from './encoder.ts';
+import type { Read } from './graph.ts';
+
+export interface LabelVectors {
+  /**
+   * One float32 vector a text, as long as an embedding of the backbone; null where labels cannot be compared with inputs (vectors; pictures on a
+   * backbone without named classes, or without the text backbone that reads the labels).
+   */
+  of(texts: readonly string[], backbone: string | null): Promise<(Float32Array | null)[]>;
+}
+
+export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; encoder: Encoder }): LabelVectors {
+  const { catalogue, read, encoder } = parts;
+  const none = (texts: readonly string[]): null[] => texts.map(() => null);
+
+  async function embed(texts: readonly string[], backbone: string): Promise<Float32Array[]> {
+    return await Promise.all(texts.map(async (text) => (await encoder.encode({ kind: 'text', text }, { backbone, model: null })).base));
+  }
+
+  /** Read for each call: six megabytes that an isolate with both networks should not hold between two changes of labels. */
+  async function classesOf(sha256: string): Promise<NamedClasses | null> {
+    const bytes = await read(objectKeys.blob(sha256));
+    if (!bytes) return null;
+    const file = decodeSafetensors(bytes);
+    const weight = takeTensor(file, 'weight', 'F32', 2);
+    const names = takeTensor(file, 'names', 'F32', 2);
+    const d = names.shape[1] ?? 0;
+    return {
+      weight: weight.data,
+      dimension: weight.shape[1] ?? 0,
+      names: Array.from({ length: names.shape[0] ?? 0 }, (_, i) => names.data.subarray(i * d, (i + 1) * d)),
+    };
+  }
+
+  return {
+    async of(texts, backbone) {
+      const manifest = backbone === null || texts.length === 0 ? null : await catalogue.get(backbone);
+      if (manifest?.modality === 'text') return await embed(texts, manifest.id);
+      if (!manifest?.classes || !(await catalogue.get(SHIPPED_BACKBONES.text))) return none(texts);
+      const classes = await classesOf(manifest.classes.sha256);
+      if (!classes) return none(texts);
+      return (await embed(texts, SHIPPED_BACKBONES.text)).map((text) => zeroShotRow(classes, text));
+    },
+  };
+}

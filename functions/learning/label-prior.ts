@@ -1,0 +1,25 @@
+/** What the labels' words say by themselves, as a component of a head and about the examples. */
+import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
+import { nameComponent, nameScores } from './label-names.ts';
+import { rawScores } from './score-head.ts';
+import { zeroShotComponent } from './zero-shot.ts';
+
+type Given = {
+  readonly names: readonly (Float32Array | null)[];
+  readonly zeroShot?: boolean;
+  readonly examples: readonly { readonly base: Float32Array }[];
+  readonly background: { readonly base: readonly Float32Array[] };
+  readonly transform: FeatureTransform;
+  readonly dimension: number;
+};
+
+/** The component at weight 1, and its scores of the examples, row-major [examples × labels]. */
+export function labelPrior(given: Given, center: Float32Array): { component: HeadComponent; scores: Float64Array } {
+  const { names, examples, transform, dimension } = given;
+  if (!given.zeroShot)
+    return { component: nameComponent(names, center, transform, dimension, 1), scores: nameScores(examples, names, center, transform) };
+  const component = zeroShotComponent(names, given.background.base, dimension, 1);
+  const scores = new Float64Array(examples.length * names.length);
+  for (const [i, e] of examples.entries()) scores.set(rawScores([component], names.length, { base: e.base, tuned: null }), i * names.length);
+  return { component, scores };
+}
