@@ -5,7 +5,7 @@
  * whole classifier for every prediction. Here the same two ingredients make one row of a linear head for each label instead:
  *   W_c = Σₖ a_ck Vₖ,   a_c = softmaxₖ(cos(t_c, nₖ) / τ)
  * for classifier rows Vₖ, class names nₖ and the label's text t_c (convex combination of semantic classifiers, after Norouzi et al. and Mensink et al. 2014,
- * COSTA). It costs a prediction nothing, can be exported, and was better than ConSE on every set that was measured (docs/decisions/0009).
+ * COSTA). It costs a prediction nothing, can be exported, and was better than ConSE on two of three sets (docs/decisions/0009).
  */
 import type { HeadComponent } from '../../shared/head.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
@@ -19,7 +19,7 @@ export type NamedClasses = {
   readonly names: readonly Float32Array[];
 };
 
-/** τ: narrower, and a label hangs on a few names that only sound like it; measured on drawings of one style, held on two others. */
+/** τ: narrower, and a label hangs on a few names that only sound like it; measured on drawings in two styles. */
 const SHARPNESS = 0.1;
 /**
  * One background deviation in a head's units. At the weight and temperature that hold without an example (4 and about ¼) it is a softmax temperature of
