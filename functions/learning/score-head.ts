@@ -1,6 +1,7 @@
 /** From embeddings and a head to an answer. The same function serves predictions, evaluation and exports' tests. */
 import type { Head, HeadComponent } from '../../shared/head.ts';
 import { softmax } from './calibration.ts';
+import { dotRows } from './dot-rows.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
 
 export type Embeddings = { readonly base: Float32Array; readonly tuned: Float32Array | null };
@@ -33,12 +34,8 @@ export function rawScores(components: readonly HeadComponent[], labels: number, 
     const raw = pick(e, k.embedding);
     if (raw.length !== k.dimension) throw new RangeError(`the embedding has ${raw.length} values, the head expects ${k.dimension}`);
     const x = transformFeature(raw, k.transform, k.center);
-    for (let c = 0; c < labels; c++) {
-      let sum = k.bias[c]!;
-      const at = c * k.dimension;
-      for (let i = 0; i < x.length; i++) sum += k.weight[at + i]! * x[i]!;
-      scores[c]! += k.mix * sum;
-    }
+    const products = dotRows(k.weight, x, labels);
+    for (let c = 0; c < labels; c++) scores[c]! += k.mix * (k.bias[c]! + products[c]!);
   }
   return scores;
 }
@@ -51,12 +48,8 @@ export function nearestSupport(head: Pick<Head, 'support'>, e: Embeddings): { ro
   normaliseInPlace(x);
   let row = 0;
   let similarity = -Infinity;
-  for (let r = 0; r < s.labelOf.length; r++) {
-    let sum = 0;
-    const at = r * s.dimension;
-    for (let i = 0; i < x.length; i++) sum += s.rows[at + i]! * x[i]!;
-    if (sum > similarity) [similarity, row] = [sum, r];
-  }
+  const products = dotRows(s.rows, x, s.labelOf.length);
+  for (const [r, product] of products.entries()) if (product > similarity) [similarity, row] = [product, r];
   return { row, similarity };
 }
 
