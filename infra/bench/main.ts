@@ -11,15 +11,17 @@ import { startStack } from '../stack.ts';
 import { bundleWorker } from '../worker-bundle.ts';
 import { Client } from './client.ts';
 import { measureEnrolling } from './enrolling.ts';
+import { measureGrowth, measureResident } from './learning.ts';
 import { describeMachine } from './machine.ts';
 import { toText, type Report } from './print.ts';
+import { measureScoring } from './scoring.ts';
 import { makeClassifiers, measureServing } from './serving.ts';
 import { measureSize } from './size.ts';
 import { measureStartup } from './startup.ts';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, quick: { type: 'boolean' } } });
 const quick = values.quick ?? false;
-const repeats = quick ? { serving: 10, enrolling: 6, startup: 1 } : { serving: 60, enrolling: 30, startup: 5 };
+const repeats = quick ? { serving: 10, enrolling: 6, scoring: 10, startup: 1 } : { serving: 60, enrolling: 30, scoring: 60, startup: 5 };
 /** The compilers of the runtime need some runs before they are done. */
 const WARMUPS = quick ? 3 : 8;
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -44,7 +46,11 @@ async function measureAll(data: string): Promise<Report> {
     const bundle = measureSize(await bundleWorker(join(data, 'bundle')));
     say('Measuring start-up');
     const startup = await measureStartup(join(data, 'stack'), join(data, 'startup'), repeats.startup);
-    return { machine, quick, serving, enrolling, bundle, startup, seconds: Math.round((Date.now() - began) / 1_000) };
+    say('Measuring heads');
+    const scoring = await measureScoring(repeats.scoring);
+    const growth = await measureGrowth(quick);
+    const resident = measureResident();
+    return { machine, quick, serving, enrolling, scoring, growth, resident, bundle, startup, seconds: Math.round((Date.now() - began) / 1_000) };
   } finally {
     await stack.stop();
   }

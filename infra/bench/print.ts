@@ -1,7 +1,9 @@
 /** The report as text: one table a question, milliseconds with the number of repeats. */
 import type { Enrolling } from './enrolling.ts';
+import type { Growth, Resident } from './learning.ts';
 import type { Machine } from './machine.ts';
 import type { Spread } from './measure.ts';
+import type { Scoring } from './scoring.ts';
 import type { NotMeasured, Serving } from './serving.ts';
 import type { BundleSize } from './size.ts';
 import type { Startup } from './startup.ts';
@@ -11,6 +13,9 @@ export type Report = {
   readonly quick: boolean;
   readonly serving: readonly (Serving | NotMeasured)[];
   readonly enrolling: readonly Enrolling[];
+  readonly scoring: readonly Scoring[];
+  readonly growth: { readonly examples: readonly Growth[]; readonly classes: readonly Growth[] };
+  readonly resident: readonly Resident[];
   readonly bundle: BundleSize;
   readonly startup: Startup;
   readonly seconds: number;
@@ -39,6 +44,29 @@ function servingRow(row: Serving | NotMeasured): string[] {
   ];
 }
 
+const us = (milliseconds: number): string => (milliseconds * 1_000).toFixed(0);
+
+function scoringRow(row: Scoring): string[] {
+  const { answer, products, tfjs } = row;
+  const figures = [answer.p50, answer.p95, products.p50, products.p95, tfjs.p50, tfjs.p95].map(us);
+  return [String(row.classes), ...figures, times(row.ratio_answer_p50), times(row.ratio_products_p50), String(answer.n)];
+}
+
+function growthRow(row: Growth): string[] {
+  const { examples, classes, solve, file } = row;
+  return [
+    String(examples),
+    String(classes),
+    ms(solve.p50),
+    ms(file.p50),
+    kb(row.file_bytes),
+    row.growth === null ? '' : times(row.growth),
+    String(solve.n),
+  ];
+}
+
+const residentRow = (row: Resident): string[] => [String(row.classes), String(row.examples), kb(row.array_bytes), kb(row.measured_bytes)];
+
 const spreadRow = (name: string, s: Spread): string[] => [name, ms(s.p50), ms(s.p95), ms(s.min), String(s.n)];
 
 export function toText(report: Report): string {
@@ -62,6 +90,21 @@ export function toText(report: Report): string {
     '',
     'One example until a prediction knows it (ms)',
     table(['input', 'enroll p50', 'p95', 'visible p50', 'p95', 'examples', 'n'], enrolling),
+    '',
+    'One answer of a head on 1,280 values, beside TensorFlow.js predict on the same weights (µs)',
+    table(
+      ['classes', 'answer p50', 'p95', 'products p50', 'p95', 'tfjs p50', 'p95', 'tfjs/answer', 'tfjs/products', 'n'],
+      report.scoring.map(scoringRow),
+    ),
+    '',
+    'From embeddings of 384 values to a head that can be served (ms): O(n²d + n³) for n examples below d, O(nd² + d³) above, and n·d for each class',
+    table(
+      ['examples', 'classes', 'solve p50', 'file p50', 'file', 'against the row above', 'n'],
+      [...report.growth.examples, ...report.growth.classes].map(growthRow),
+    ),
+    '',
+    'A head held by an isolate: its arrays, and what the process grows by',
+    table(['classes', 'examples', 'arrays', 'measured'], report.resident.map(residentRow)),
     '',
     'The Worker as deployed',
     table(

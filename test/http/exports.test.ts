@@ -14,7 +14,7 @@ import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { answer, bindings, call, newKey, newTenant, problem } from '../setup/harness.ts';
 import { packPictures } from '../setup/pack.ts';
-import { deps, publishTinyBackbone, tinyClassifier } from '../setup/training.ts';
+import { deps, publishTinyBackbone, TINY, tinyClassifier } from '../setup/training.ts';
 
 async function make(key: string, more: object): Promise<string> {
   return (await answer(await call('/v1/classifiers', { key, json: { name: 'compass', ...more } }), 201, Classifier)).id;
@@ -117,9 +117,9 @@ describe('an export that cannot be', () => {
 
   it('is told when its backbone is not in the catalogue, while the head alone comes', async () => {
     const { key, tenant } = await newTenant();
-    // Its manifest is in the store, but it is none of the catalogue's.
     await publishTinyBackbone();
     const id = await tinyClassifier(tenant, 2);
+    await deps.objects.delete([objectKeys.backboneManifest(TINY)]);
     const { version } = await answer(await call(`/v1/classifiers/${id}`, { key }), 200, Classifier);
     expect((await problem(await download(key, id, version, '?format=onnx'), 'unavailable')).detail).toContain('tiny-image');
     await file(await download(key, id, version, '?format=onnx&part=head'), 'application/octet-stream', `${id}-v${version}-head.onnx`);

@@ -1,0 +1,125 @@
+/** How learning grows: from an example's embedding to a head that can be served, and what a held head weighs. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { decodeHead, encodeHead } from '../../shared/head-file.ts';
+import type { Head } from '../../shared/head.ts';
+import { solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
+import { spread, timed, type Spread } from './measure.ts';
+
+/** The shipped text network's. */
+const DIMENSION = 384;
+const BACKGROUND = 500;
+const HELD = 50;
+
+export type Growth = {
+  readonly examples: number;
+  readonly classes: number;
+  /** solveHead, then the head as the file that isolates read, then that file as a head. */
+  readonly solve: Spread;
+  readonly file: Spread;
+  readonly file_bytes: number;
+  /** Its time against the row before; null for the first. */
+  readonly growth: number | null;
+};
+export type Resident = { readonly classes: number; readonly examples: number; readonly array_bytes: number; readonly measured_bytes: number };
+
+/** mulberry32: seeded, so that every run solves the same. */
+function random(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** A sum of uniforms: near enough to a normal for directions. */
+const direction = (next: () => number): Float32Array => Float32Array.from({ length: DIMENSION }, () => next() + next() + next() - 1.5);
+
+/** Classes are clouds around centres as far apart as real ones: some examples are on the wrong side. */
+function inputOf(examples: number, classes: number): SolveInput {
+  const next = random(examples * 31 + classes);
+  const centres = Array.from({ length: classes }, () => direction(next));
+  const rows = Array.from({ length: examples }, (_, i) => {
+    const noise = direction(next);
+    return { id: String(i), labelsOf: [i % classes], base: centres[i % classes]!.map((v, j) => 0.4 * v + noise[j]!), tuned: null };
+  });
+  return {
+    labels: Array.from({ length: classes }, (_, c) => `label ${c}`),
+    task: 'single_label',
+    transform: 'l2',
+    dimension: DIMENSION,
+    examples: rows,
+    names: Array.from({ length: classes }, () => null),
+    background: { base: Array.from({ length: BACKGROUND }, () => direction(next)), tuned: [] },
+    tunedMix: 0,
+    trainedTemperature: null,
+    falseRejectRate: 0.05,
+  };
+}
+
+function solved(input: SolveInput): Head {
+  const found = solveHead(input);
+  if (!found) throw new Error('examples always give a head');
+  return found.head;
+}
+
+async function grow(examples: number, classes: number, repeats: number, before: Growth | undefined): Promise<Growth> {
+  const [solve, file]: [number[], number[]] = [[], []];
+  const input = inputOf(examples, classes);
+  let bytes = 0;
+  for (let i = 0; i < repeats; i++) {
+    let head: Head | null = null;
+    solve.push(await timed(async () => (head = solved(input))));
+    file.push(
+      await timed(async () => {
+        const encoded = encodeHead(head!);
+        bytes = encoded.byteLength;
+        return decodeHead(encoded);
+      }),
+    );
+  }
+  const [a, b] = [spread(solve), spread(file)];
+  return { examples, classes, solve: a, file: b, file_bytes: bytes, growth: before ? (a.p50 + b.p50) / (before.solve.p50 + before.file.p50) : null };
+}
+
+/** Examples grow at ten classes, then classes at one number of examples. */
+export async function measureGrowth(quick: boolean): Promise<{ examples: Growth[]; classes: Growth[] }> {
+  const examples: Growth[] = [];
+  for (const n of quick ? [10, 100, 1_000] : [10, 100, 1_000, 10_000]) examples.push(await grow(n, 10, n > 1_000 ? 1 : 3, examples.at(-1)));
+  const classes: Growth[] = [];
+  for (const k of quick ? [10, 100] : [10, 100, 1_000]) classes.push(await grow(2_000, k, 1, classes.at(-1)));
+  return { examples, classes };
+}
+
+function arrayBytes(head: Head): number {
+  const parts = head.components.flatMap((k) => [k.weight, k.bias, k.center]);
+  const support = head.support ? [head.support.rows, head.support.center, head.support.labelOf] : [];
+  return [...parts, ...support].reduce((sum, part) => sum + part.byteLength, 0);
+}
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Twice: the first collection frees the objects, the second what only they held. */
+const inUse = (): number => {
+  collect();
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+};
+
+/** Fifty heads as an isolate holds them, decoded from their file; the process's heap and buffers before and after. */
+export function measureResident(): Resident[] {
+  return [
+    { classes: 10, examples: 100 },
+    { classes: 100, examples: 1_000 },
+  ].map(({ classes, examples }) => {
+    const file = encodeHead(solved(inputOf(examples, classes)));
+    const before = inUse();
+    const held = Array.from({ length: HELD }, () => decodeHead(Uint8Array.from(file)));
+    const measured = (inUse() - before) / held.length;
+    return { classes, examples, array_bytes: arrayBytes(held[0]!), measured_bytes: Math.round(measured) };
+  });
+}
