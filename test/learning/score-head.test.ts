@@ -7,8 +7,7 @@ import { nearestSupport, rawScores } from '../../functions/learning/score-head.t
 
 const wave = (i: number): number => Math.sin(i * 12.9898) * 0.5;
 const matrix = (rows: number, d: number): Float32Array => Float32Array.from({ length: rows * d }, (_, i) => wave(i + 1));
-const plain = (w: Float32Array, x: ArrayLike<number>, r: number): number =>
-  Array.from(x).reduce((sum, v, i) => sum + w[r * x.length + i]! * v, 0);
+const plain = (w: Float32Array, x: ArrayLike<number>, r: number): number => Array.from(x).reduce((sum, v, i) => sum + w[r * x.length + i]! * v, 0);
 
 describe('products of rows', () => {
   it.each([0, 1, 2, 7, 8, 9, 15, 16, 17, 100])('are the plain sums for %i rows', (rows) => {
@@ -37,7 +36,14 @@ it('scores and nearest examples follow their formulas', () => {
     expect(Math.abs(scores[c]! - expected)).toBeLessThan(1e-9);
   }
   const rows = matrix(21, d);
-  const support: Head['support'] = { embedding: 'base', transform: 'l2', dimension: d, center: new Float32Array(d), rows, labelOf: new Int32Array(21) };
+  const support: Head['support'] = {
+    embedding: 'base',
+    transform: 'l2',
+    dimension: d,
+    center: new Float32Array(d),
+    rows,
+    labelOf: new Int32Array(21),
+  };
   const x = transformFeature(raw, 'l2', null);
   const products = Array.from({ length: 21 }, (_, r) => plain(rows, x, r));
   const near = nearestSupport({ support }, { base: raw, tuned: null });
