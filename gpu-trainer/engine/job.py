@@ -41,9 +41,8 @@ class Job:
         self.device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
         self.notes: list[str] = []
         self.evidence: dict[str, Any] = {}
-        if self.asked != "auto":
-            # Refused before the data are read.
-            recipe_of(self.asked, self.options, spec["modality"])
+        # Refused before the data are read; `auto` at its most.
+        recipe_of("fine_tune" if self.asked == "auto" else self.asked, self.options, spec["modality"])
         self.keeps = True
         self.judged_by_target = False
         self.load()
@@ -116,8 +115,12 @@ class Job:
         method = self.asked
         if method == "auto":
             counts = np.bincount(self.train.labels, minlength=len(self.labels))
-            method, self.evidence["auto"] = choose(float(np.median(counts[counts > 0])), self.spec["modality"])
-        return recipe_of(method, self.options, self.spec["modality"])
+            rows = float(np.median(counts[counts > 0]))
+            method, self.evidence["auto"] = choose(rows, self.spec["modality"], self.options, trainable=not self.backbone.added)
+        recipe = recipe_of(method, self.options, self.spec["modality"])
+        if self.backbone.added and recipe.depth != "head":
+            raise EngineError("method_unavailable", f"method.type: {self.manifest['id']} has no trainable weights; use linear_probe.")
+        return recipe
 
     @property
     def tunes(self) -> bool:
