@@ -11,7 +11,7 @@ import { makeEncoder, type Encoder } from './inference/encoder.ts';
 import { Heads } from './inference/heads.ts';
 import { makeLabelVectors, type LabelVectors } from './inference/label-vectors.ts';
 import { makeObjects, type Objects } from './objects/objects.ts';
-import { findModelTail } from './stores/model-tail.ts';
+import { findModelNetwork } from './stores/model-network.ts';
 
 export type { Database };
 
@@ -39,7 +39,7 @@ export function makeDeps(env: Bindings): Deps {
   const now = () => Date.now();
   const catalogue = makeCatalogue(read, now);
   const classifier = (id: string) => env.CLASSIFIER.getByName(id) as unknown as ClassifierObject;
-  const encoder = makeEncoder({ catalogue, read, findTail: async (model) => await findModelTail(db, model) });
+  const encoder = makeEncoder({ catalogue, read, findNetwork: async (model) => await findModelNetwork(db, model) });
   return {
     settings,
     db,

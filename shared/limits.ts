@@ -6,6 +6,8 @@ export const JSON_MAX_BYTES = 25 * 1024 * 1024;
 export const BATCH_MAX_INPUTS = 64;
 export const LABELS_MAX = 1_000;
 export const LABEL_NAME_MAX_CHARS = 200;
+/** Files of a whole network of a tenant's own: what fits beside both shared backbones in an isolate (see docs/decisions). */
+export const EDGE_NETWORK_MAX_BYTES = 28 * 1024 * 1024;
 /** Questions that the rows of one dataset answer, and how long the name of one is. */
 export const TASKS_MAX = 32;
 export const TASK_NAME_MAX_CHARS = 64;

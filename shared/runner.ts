@@ -64,7 +64,17 @@ export const TrainWork = z.object({
     .default(null),
   /** Examples of the classifier with a stored original; rows with the sha256 of a held-out row are left out by the host. */
   enrolled: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), sha256: z.string(), download: Download })),
-  incumbent: z.object({ version: z.number().int(), head: Download, tail: Download.nullable(), tail_data: Download.nullable() }).nullable(),
+  incumbent: z
+    .object({
+      version: z.number().int(),
+      head: Download,
+      tail: Download.nullable(),
+      tail_data: Download.nullable(),
+      /** Of a version that runs on a whole network of its own. */
+      trunk: Download.nullable().default(null),
+      trunk_data: Download.nullable().default(null),
+    })
+    .nullable(),
   checkpoint: Download.extend({ epoch: z.number().int() }).nullable(),
   false_reject_rate: z.number().nullable(),
 });

@@ -28,6 +28,8 @@ export type GateInput = {
   readonly incumbentLabels: readonly string[] | null;
   /** Labels that the candidate can answer. */
   readonly candidateLabels: readonly string[];
+  /** False: no isolate could hold it, however good it is. */
+  readonly fitsEdge: boolean;
   /** What each needs beside the shared backbone: nothing, a tail, or a whole network. `incumbent` is null when nothing is served. */
   readonly networks: { readonly candidate: Network; readonly incumbent: Network | null };
   readonly seed: number;
@@ -103,6 +105,7 @@ function weigh(input: GateInput, look: Look): Reason[] {
 
   if (input.classifier === null) say('no_classifier', true, 'The job names no classifier, so there is nothing to promote into.');
   else if (input.promote === 'never') say('promotion_not_requested', true, 'The job was created with promote "never".');
+  if (!input.fitsEdge) say('too_large_for_edge', true, 'The network is larger than what can be served at the edge; train fewer blocks of it.');
   if (rows === 0) {
     say('no_held_out_rows', true, 'The dataset has no held-out rows, so nothing shows whether the candidate is better.');
     return reasons;

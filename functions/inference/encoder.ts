@@ -1,5 +1,5 @@
 /**
- * From bytes or text to embeddings: decode → trunk → base tail → tuned tail. This is the one place where a network runs. Whatever is needed is
+ * From bytes or text to embeddings: decode → trunk → base tail → tuned tail (a whole tuned network: its own trunk → its own tail). This is the one place where a network runs. Whatever is needed is
  * buffered before the first await, and input tensors belong to one request: state shared across awaits breaks under concurrency.
  */
 import imgdecWasm from '../../shared/preprocess/imgdec.wasm';
@@ -11,17 +11,17 @@ import { makeDecoder } from '../../shared/preprocess/decoder.ts';
 import { networkInputDims, toNetworkInput } from '../../shared/preprocess/pixels.ts';
 import { makeTokenizer, type Tokenizer } from '../../shared/preprocess/wordpiece.ts';
 import { graphSource, type Catalogue } from './catalogue.ts';
-import { Graph, readGraph, type GraphSource, type Read } from './graph.ts';
+import { Graph, readGraph, type Read } from './graph.ts';
 import { ort, ortMemoryBytes } from './ort.ts';
 import { RunQueue } from './run-queue.ts';
-import { Tails, type FindTail } from './tails.ts';
 import { tryOut, type Candidate, type Trial } from './trial.ts';
+import { TunedNetworks, type FindNetwork, type NetworkSource, type TunedNetwork } from './tuned-networks.ts';
 
 export type EncoderInput = { readonly kind: 'image'; readonly bytes: Uint8Array } | { readonly kind: 'text'; readonly text: string };
 export type EncodeOn = {
   /** Id in the catalogue. */
   readonly backbone: string;
-  /** `mdl_…` whose tail gives the tuned embedding; null for none. */
+  /** `mdl_…` whose tail, or whole network, gives the tuned embedding; null for none. */
   readonly model: string | null;
 };
 /** Raw embeddings (no transform), float32 [dimension]; times in milliseconds. `queue` is the wait for other runs. */
@@ -36,23 +36,27 @@ export interface Encoder {
   encode(input: EncoderInput, on: EncodeOn): Promise<Encoded>;
   /** Runs a network that is no backbone yet, beside the shipped ones. */
   tryOut(candidate: Candidate): Promise<Trial>;
-  memory(): { readonly runtimeBytes: number; readonly decoderBytes: number; readonly tails: readonly string[] };
+  memory(): {
+    readonly runtimeBytes: number;
+    readonly decoderBytes: number;
+    /** Models whose tails or networks are held. */ readonly tails: readonly string[];
+  };
 }
 
 /** Graphs of a backbone; of an added one both are null, because it is opened when it is used. */
 type Opened = { readonly manifest: BackboneManifest; readonly graphs: { trunk: Graph; tail: Graph } | null; readonly tokenize: Tokenizer | null };
 
-export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail: FindTail; tailsMaxBytes?: number }): Encoder {
+export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwork: FindNetwork; tailsMaxBytes?: number }): Encoder {
   const { catalogue, read } = parts;
   const queue = new RunQueue();
   const decoder = makeDecoder(imgdecWasm);
-  const tails = new Tails(read, parts.findTail, queue, parts.tailsMaxBytes);
+  const networks = new TunedNetworks(read, parts.findNetwork, queue, parts.tailsMaxBytes);
   const opened = new Map<string, Promise<Opened>>();
-  const added = new Tails(read, async (id) => await findAdded(id), queue, BACKBONE_EDGE_OPEN_MAX_BYTES);
+  const added = new TunedNetworks(read, async (id) => await findAdded(id), queue, BACKBONE_EDGE_OPEN_MAX_BYTES);
 
-  async function findAdded(id: string): Promise<GraphSource | null> {
+  async function findAdded(id: string): Promise<NetworkSource | null> {
     const manifest = await catalogue.get(id);
-    return manifest && graphSource(manifest.trunk);
+    return manifest && { trunk: null, tail: graphSource(manifest.trunk) };
   }
 
   async function open(id: string): Promise<Opened> {
@@ -103,7 +107,7 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
   /** Calls `use` with an open trunk, and a tail where the backbone has one to itself. */
   async function withGraphs<T>({ manifest, graphs }: Opened, use: (trunk: Graph, tail: Graph | null) => Promise<T>): Promise<T> {
     if (graphs) return await use(graphs.trunk, graphs.tail);
-    const used = await added.with(manifest.id, async (trunk) => ({ result: await use(trunk, null) }));
+    const used = await added.with(manifest.id, async ({ tail: network }) => ({ result: await use(network, null) }));
     if (!used) throw unknown(manifest.id);
     return used.result;
   }
@@ -115,7 +119,7 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
     const before = performance.now();
     const tensor = prepare(input, manifest, tokenize);
     const decoded = performance.now();
-    const pass = async (tuned: Graph | null): Promise<Encoded> =>
+    const pass = async (tuned: TunedNetwork | null): Promise<Encoded> =>
       await withGraphs(
         network,
         async (trunk, tail) =>
@@ -123,14 +127,14 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
             const started = performance.now();
             const features = await trunk.run(tensor);
             const base = toVector(tail ? await tail.run(features) : features, manifest.dimension);
-            const own = tuned ? toVector(await tuned.run(features), manifest.dimension) : null;
+            const own = tuned ? toVector(await tuned.tail.run(tuned.trunk ? await tuned.trunk.run(tensor) : features), manifest.dimension) : null;
             const timings = { decode: decoded - before, queue: started - decoded, embed: performance.now() - started };
             return { base, tuned: own, timings };
           }),
       );
     if (on.model === null) return await pass(null);
-    const encoded = await tails.with(on.model, pass);
-    if (!encoded) throw new GraftError('unavailable', `The tail of the model "${on.model}" cannot be found.`);
+    const encoded = await networks.with(on.model, pass);
+    if (!encoded) throw new GraftError('unavailable', `The network of the model "${on.model}" cannot be found.`);
     return encoded;
   }
 
@@ -155,7 +159,7 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findTail:
   return {
     encode,
     tryOut: tryBesideShipped,
-    memory: () => ({ runtimeBytes: ortMemoryBytes(), decoderBytes: decoder.memoryBytes(), tails: tails.models }),
+    memory: () => ({ runtimeBytes: ortMemoryBytes(), decoderBytes: decoder.memoryBytes(), tails: networks.models }),
   };
 }
 

@@ -110,13 +110,17 @@ class Backbone:
         """What `features_of` takes of a stored row when nothing is varied."""
         return centre(value) if self.image and not self.added else value
 
-    def features_of(self, value: Any) -> Floats:
-        """Trunk output of one input: a 224-pixel picture [224, 224, 3] U8 (of an added backbone the stored square), or one token row."""
+    def features_of(self, value: Any, trunk: onnxruntime.InferenceSession | None = None) -> Floats:
+        """Trunk output of one input: a 224-pixel picture [224, 224, 3] U8 (of an added backbone the stored square), or one token row.
+
+        `trunk`: another one than the backbone's own.
+        """
+        session = trunk or self.trunk
         if self.image and self.added:
-            return run_session(self.trunk, network_input(value, self.manifest["preprocessing"]))
+            return run_session(session, network_input(value, self.manifest["preprocessing"]))
         if self.image:
-            return run_session(self.trunk, normalise(torch.from_numpy(np.ascontiguousarray(value))[None]).numpy())
-        return run_session(self.trunk, value[None])
+            return run_session(session, normalise(torch.from_numpy(np.ascontiguousarray(value))[None]).numpy())
+        return run_session(session, value[None])
 
     def background(self) -> tuple[Floats, list[Floats]]:
         """Base embeddings [m, d] and trunk features of the background."""

@@ -107,7 +107,12 @@ def incumbent(job: Job) -> dict[str, Any] | None:
     if head.needs_tuned:
         if given["tail"] is None:
             raise EngineError("incumbent_incomplete", "The incumbent's head needs its tail, which is missing.", blame="graft")
-        tuned = embed(open_session(Path(given["tail"]), job.spec["limits"]["threads"]), job.held_features)
+        threads = job.spec["limits"]["threads"]
+        features = job.held_features
+        if given.get("trunk") is not None:
+            trunk = open_session(Path(given["trunk"]), threads)
+            features = [job.backbone.features_of(job.backbone.served(v), trunk) for v in job.held.inputs]
+        tuned = embed(open_session(Path(given["tail"]), threads), features)
     scores = head.scores(job.base_held, tuned)
     said = prediction(scores, head.meta["temperature"])
     place = {name: i for i, name in enumerate(job.labels)}

@@ -26,14 +26,11 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const validation = work.validation && (await fetchOne(work.validation, path.join(folder, 'validation'), signal));
   const target = work.target && (await fetchOne(work.target, path.join(folder, 'target'), signal));
 
-  const elsewhere = new Set([
-    ...(validation?.rows ?? []).map((row) => row.sha256),
-    ...(target?.rows ?? []).filter((row) => row.split !== 'train').map((row) => row.sha256),
-  ]);
-  // With a validation dataset, every split of the dataset is for training.
-  const trained = dataset.rows.filter((row) => validation !== null || row.split === 'train');
-  const own = validation === null ? dataset.rows.filter((row) => row.split !== 'train').map((row) => row.sha256) : [];
-  const leaked = trained.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
+  const judging = [...(validation?.rows ?? []), ...(target?.rows.filter((row) => row.split !== 'train') ?? [])].filter((row) => row.label !== null);
+  const elsewhere = new Set(judging.map((row) => row.sha256));
+  // When a model is judged by another dataset's rows, every split of this one is for training.
+  const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train').map((row) => row.sha256) : [];
+  const leaked = dataset.rows.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
   const found = work.exclude.length === 0 ? new Map<number, QualityCode>() : await rowsWithIssues(work, dataset, signal);
 
   const notes: string[] = [];

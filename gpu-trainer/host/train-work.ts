@@ -99,7 +99,8 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
   const enrolled = await encodeEnrolled(c, work, held, backboneDir);
   const incumbent = work.incumbent && {
     head: await fetchTo(work.incumbent.head, 'incumbent-head.safetensors'),
-    tail: work.incumbent.tail && (await fetchTail(c, work)),
+    tail: work.incumbent.tail && (await fetchGraph(c, 'tail.onnx', work.incumbent.tail, work.incumbent.tail_data)),
+    trunk: work.incumbent.trunk && (await fetchGraph(c, 'trunk.onnx', work.incumbent.trunk, work.incumbent.trunk_data)),
   };
   const checkpoint = work.checkpoint && (await fetchTo(work.checkpoint, 'checkpoint.safetensors'));
   const out = path.join(folder, 'out');
@@ -136,13 +137,13 @@ async function writeLabelTexts(c: Context, work: TrainWork): Promise<EngineSpec[
   return { backbone_dir: dir, tokens };
 }
 
-/** The incumbent's tail graph; its external weights lie beside it under the name that the graph says. */
-async function fetchTail(c: Context, work: TrainWork): Promise<string> {
+/** A graph of the incumbent's; its external weights lie beside it under the name that the graph says. */
+async function fetchGraph(c: Context, name: 'tail.onnx' | 'trunk.onnx', graph: Download, data: Download | null): Promise<string> {
   const dir = path.join(c.folder, 'incumbent');
   await mkdir(dir, { recursive: true });
-  const file = path.join(dir, 'tail.onnx');
-  await download(work.incumbent!.tail!, file, c.keeper.signal);
-  if (work.incumbent!.tail_data) await download(work.incumbent!.tail_data, path.join(dir, 'tail.onnx.data'), c.keeper.signal);
+  const file = path.join(dir, name);
+  await download(graph, file, c.keeper.signal);
+  if (data) await download(data, path.join(dir, `${name}.data`), c.keeper.signal);
   return file;
 }
 

@@ -65,6 +65,8 @@ export const ReasonCode = z.enum([
   /** The label names alone do better than what was learnt from examples. */
   'worse_than_zero_shot',
   'worse_calibration',
+  /** The whole network is more than an isolate can hold. */
+  'too_large_for_edge',
   /** Not worse by more than a point, and the served version needs a network of its own where the candidate needs none. */
   'equal_and_cheaper',
   'promotion_not_requested',

@@ -49,6 +49,7 @@ const decide = (of: HeldOut, more: Partial<GateInput> = {}) =>
     classifier: 'cls_1',
     incumbentLabels: of.incumbent ? of.labels : null,
     candidateLabels: of.labels,
+    fitsEdge: true,
     networks: { candidate: 'tail', incumbent: of.incumbent ? 'tail' : null },
     seed: 3,
     ...more,

@@ -39,6 +39,7 @@ function inputOf(heldOut: HeldOut, more: Partial<GateInput> = {}): GateInput {
     classifier: 'cls_1',
     incumbentLabels: heldOut.incumbent ? labels : null,
     candidateLabels: labels,
+    fitsEdge: true,
     networks: { candidate: 'tail', incumbent: heldOut.incumbent ? 'base' : null },
     seed: 7,
     ...more,

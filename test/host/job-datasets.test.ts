@@ -36,10 +36,10 @@ beforeEach(async () => {
 });
 
 type Split = 'train' | 'validation' | 'test';
-/** `[digest, split]` a row. */
+/** `[digest, split, label]` a row; the label is "a" unless it says otherwise. */
 function dataset(
   id: string,
-  rows: readonly (readonly [string, Split])[],
+  rows: readonly (readonly [string, Split, (string | null)?])[],
   issues: readonly (readonly [number, QualityCode])[] | null = null,
 ): TrainWork['dataset'] {
   const put = (name: string, content: string) => {
@@ -49,7 +49,7 @@ function dataset(
   const lines = (all: readonly unknown[]) => all.map((one) => `${JSON.stringify(one)}\n`).join('');
   const files = [
     put('dataset.safetensors', `arrays of ${id}`),
-    put('rows.jsonl', lines(rows.map(([sha256, split], row) => ({ row, file: `${row}.png`, label: 'a', split, sha256 })))),
+    put('rows.jsonl', lines(rows.map(([sha256, split, label = 'a'], row) => ({ row, file: `${row}.png`, label, split, sha256 })))),
     ...(issues ? [put('quality.jsonl', lines(issues.map(([row, code]) => ({ row, code, score: 1, detail: 'x' }))))] : []),
   ];
   const manifest = {
@@ -95,9 +95,20 @@ describe('datasets of a job', () => {
     ]);
     const got = await fetchDatasets({ dataset: dataset('one', source), validation: null, target, exclude: [] }, folder, signal);
     expect(got.excludeRows).toEqual([1]);
-    expect(held(got)).toEqual(['q', 'r', 's', 'z']);
+    // Judged by the target, the source's own splits are all for training.
+    expect(held(got)).toEqual(['q', 'z']);
     expect(got.notes[0]).toContain('1 rows');
     expect(got.target?.arrays).not.toBe(got.dataset.arrays);
+  });
+
+  it('hold out their own rows where the target has no labels', async () => {
+    const target = dataset('target', [
+      ['q', 'test', null],
+      ['s', 'train', null],
+    ]);
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation: null, target, exclude: [] }, folder, signal);
+    expect(got.excludeRows).toEqual([]);
+    expect(held(got)).toEqual(['r', 's']);
   });
 
   it('with a validation dataset train on every split, less what that one holds', async () => {

@@ -217,7 +217,11 @@ export function heldOutOf(rows: number, right: { candidate: number; incumbent: n
   };
 }
 
-export async function trainedFiles(job: string, more: { labels?: readonly string[] } = {}): Promise<NamedBytes[]> {
+/** `manifest` goes over the model's manifest; `graphs` are further files that it names. */
+export async function trainedFiles(
+  job: string,
+  more: { labels?: readonly string[]; manifest?: Partial<ModelManifest>; graphs?: readonly NamedBytes[] } = {},
+): Promise<NamedBytes[]> {
   const labels = more.labels ?? LABELS;
   const weight = Float32Array.from({ length: labels.length * DIMENSION }, (_, i) => (i % (DIMENSION + 1) === 0 ? 2 : 0));
   const head: Head = {
@@ -260,6 +264,7 @@ export async function trainedFiles(job: string, more: { labels?: readonly string
       }),
     },
   ];
+  files.push(...(more.graphs ?? []));
   const manifest: ModelManifest = {
     format: 'graft-model-1',
     job,
@@ -274,6 +279,7 @@ export async function trainedFiles(job: string, more: { labels?: readonly string
     network: 'base',
     lineage: {},
     files: (await Promise.all(files.map(named))) as ModelManifest['files'],
+    ...more.manifest,
   };
   return [...files, { name: 'manifest.json', bytes: utf8.encode(JSON.stringify(manifest)) }];
 }

@@ -1,10 +1,11 @@
 /** Verifies a training completion, lets the gate decide, records both as pending, and carries them out. */
+import type { ModelManifest } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { CompleteRequest, CompleteResponse } from '../../../shared/runner.ts';
-import { decideGate, type Network } from '../../domain/gate.ts';
+import { decideGate } from '../../domain/gate.ts';
 import { heldOutFault } from '../../domain/held-out-check.ts';
-import { networkOf } from '../../domain/model-network.ts';
+import { fitsEdge, networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
 import { getJob, moveJobIfChanged, type JobRow } from '../../stores/jobs.ts';
 import { upsertModelIfChanged } from '../../stores/models.ts';
@@ -42,7 +43,7 @@ export async function completeTraining(
   await verifyFiles(deps, request.artifacts, keyOf);
   const manifest = await verifyModel(deps, request.artifacts, keyOf, job);
 
-  const pending = judge(deps, { work, job, inputs, network: networkOf(manifest) }, request, keyOf);
+  const pending = judge(deps, { job, inputs, manifest }, request, keyOf);
   const files = Object.fromEntries(request.artifacts.map((artifact) => [artifact.name, keyOf(artifact.name)]));
   const now = deps.now();
   // A host whose `phase` event was lost still passes through `running`.
@@ -71,11 +72,12 @@ export async function completeTraining(
 
 function judge(
   deps: Needs,
-  of: { work: WorkRow; job: JobRow; inputs: LeasedInputs; network: Network },
+  of: { job: JobRow; inputs: LeasedInputs; manifest: ModelManifest },
   request: TrainCompletion,
   keyOf: (name: string) => string,
 ): PendingCompletion {
-  const { job, inputs } = of;
+  const { job, inputs, manifest } = of;
+  const network = networkOf(manifest);
   const { held_out, ...rest } = request.result;
   const outcome = decideGate({
     heldOut: held_out,
@@ -83,7 +85,8 @@ function judge(
     classifier: job.classifierId,
     incumbentLabels: inputs.labels,
     candidateLabels: rest.labels,
-    networks: { candidate: of.network, incumbent: inputs.network },
+    networks: { candidate: network, incumbent: inputs.network },
+    fitsEdge: fitsEdge(manifest),
     seed: job.seed,
   });
   const { held_out: heldOut, comparisons, ...metrics } = outcome.evaluation;
@@ -97,7 +100,7 @@ function judge(
       metrics,
       held_out: heldOut,
       comparisons,
-      network: of.network,
+      network,
       version: null,
       artifacts: request.artifacts,
     },

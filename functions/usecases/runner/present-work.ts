@@ -129,7 +129,14 @@ async function exported(deps: Needs, work: WorkRow, id: string) {
       const key = model?.files[name];
       return key === undefined ? null : await download(deps, key, { bytes: null, sha256: null });
     };
-    incumbent = { version: now.version, head, tail: await part('tail.onnx'), tail_data: await part('tail.onnx.data') };
+    incumbent = {
+      version: now.version,
+      head,
+      tail: await part('tail.onnx'),
+      tail_data: await part('tail.onnx.data'),
+      trunk: await part('trunk.onnx'),
+      trunk_data: await part('trunk.onnx.data'),
+    };
   }
   return { enrolled, inputs, incumbent, falseRejectRate: now.falseRejectRate };
 }

@@ -3,6 +3,7 @@ import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
 import { ModelManifest } from '../../../shared/engine.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { sha256Hex } from '../../domain/digests.ts';
+import { networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
 
 export type NamedFile = { readonly name: string; readonly sha256: string; readonly bytes: number };
@@ -59,6 +60,7 @@ export async function verifyModel(
   if (manifest.job !== job.id || manifest.base_backbone !== job.backbone)
     throw unprocessable(`manifest.json is for the job "${manifest.job}" on "${manifest.base_backbone}", not for "${job.id}" on "${job.backbone}".`);
   if (manifest.tuned) needNames(files, ['tail.onnx']);
+  if (networkOf(manifest) === 'whole') needNames(files, ['trunk.onnx']);
   for (const named of manifest.files) {
     const file = byName.get(named.name);
     if (!file) throw new GraftError('upload_incomplete', `manifest.json names "${named.name}", which the completion lacks.`);

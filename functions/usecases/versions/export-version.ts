@@ -14,7 +14,7 @@ import { encodeTfjs } from '../../exports/tfjs.ts';
 import { zip } from '../../exports/zip.ts';
 import { graphSource } from '../../inference/catalogue.ts';
 import type { GraphSource, StoredFile } from '../../inference/graph.ts';
-import { findModelTail } from '../../stores/model-tail.ts';
+import { findModelNetwork } from '../../stores/model-network.ts';
 import { loadClassifier } from '../classifiers/load-classifier.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
 
@@ -83,12 +83,20 @@ async function bundle(deps: ExportDeps, head: Head, origin: Origin): Promise<{ b
     },
   });
   const graph = (files: GraphSource): GraphFiles => ({ model: source(files.model), data: files.data && source(files.data) });
-  const tuned = model === null ? null : await findModelTail(deps.db, model);
+  const tuned = model === null ? null : await findModelNetwork(deps.db, model);
+  if (tuned?.trunk)
+    throw new GraftError(
+      'unprocessable',
+      'This version runs on a whole network of its own beside the shared one; use part=head, and take the network from the files of its model.',
+      {
+        param: 'part',
+      },
+    );
   const { vocabulary } = manifest;
   return await bundleOnnx(head, origin, {
     trunk: graph(graphSource(manifest.trunk)),
     tail: graph(graphSource(manifest.tail)),
-    tuned: tuned && graph(tuned),
+    tuned: tuned && graph(tuned.tail),
     input: manifest.trunk.inputs[0] ?? 'input',
     vocabulary: vocabulary && source({ ...vocabulary, key: objectKeys.blob(vocabulary.sha256) }),
   });

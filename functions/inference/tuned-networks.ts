@@ -1,0 +1,118 @@
+/**
+ * Tuned networks of tenants. Tails run over the shared trunks and are kept by last use up to a bound in bytes, so an isolate serves many of them; a
+ * whole network, trunk and tail of its own, takes the one big slot that is left beside the shared backbones, and the next one takes it over.
+ */
+import { GraftError } from '../../shared/errors.ts';
+import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
+import { Graph, readGraph, type GraphSource, type Read } from './graph.ts';
+import type { RunQueue } from './run-queue.ts';
+
+/** File bytes; the runtime needs about as much again. Seven picture tails of 4.5 MB. */
+export const TAILS_MAX_BYTES = 32 * 1024 * 1024;
+
+/** `trunk` is null where the shared one feeds the tail. */
+export type NetworkSource = { readonly trunk: GraphSource | null; readonly tail: GraphSource };
+export type TunedNetwork = { readonly trunk: Graph | null; readonly tail: Graph };
+/** Finds a model's graphs; null when the model does not exist or has no network of its own. */
+export type FindNetwork = (model: string) => Promise<NetworkSource | null>;
+
+type Entry = { readonly network: Promise<TunedNetwork>; readonly bytes: number; readonly whole: boolean; users: number; evicted: boolean };
+
+export class TunedNetworks {
+  readonly #entries = new Map<string, Entry>();
+  readonly #read: Read;
+  readonly #find: FindNetwork;
+  readonly #queue: RunQueue;
+  readonly #maxBytes: number;
+  constructor(read: Read, find: FindNetwork, queue: RunQueue, maxBytes = TAILS_MAX_BYTES) {
+    this.#read = read;
+    this.#find = find;
+    this.#queue = queue;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Models held now, least recently used first. */
+  get models(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** Calls `use` with the model's network, which stays open until `use` has ended; answers null when there is none. */
+  async with<T>(model: string, use: (network: TunedNetwork) => Promise<T>): Promise<T | null> {
+    const entry = this.#entries.get(model) ?? (await this.#load(model));
+    if (!entry) return null;
+    this.#entries.delete(model);
+    this.#entries.set(model, entry);
+    entry.users += 1;
+    try {
+      return await use(await entry.network);
+    } finally {
+      entry.users -= 1;
+      if (entry.evicted && entry.users === 0) this.#close(entry);
+    }
+  }
+
+  async #load(model: string): Promise<Entry | null> {
+    const source = await this.#find(model);
+    if (!source) return null;
+    // Somebody else may have begun to load it while this one looked.
+    const other = this.#entries.get(model);
+    if (other) return other;
+    const bytes = bytesOf(source.tail) + (source.trunk ? bytesOf(source.trunk) : 0);
+    const whole = source.trunk !== null;
+    if (whole && bytes > EDGE_NETWORK_MAX_BYTES)
+      throw new GraftError(
+        'unavailable',
+        `The network of the model "${model}" has ${bytes} bytes, more than an isolate can hold beside the backbones.`,
+      );
+    const network = this.#open(source);
+    const entry = { network, bytes, whole, users: 0, evicted: false };
+    this.#entries.set(model, entry);
+    // A load that failed is forgotten, so the next request tries again.
+    network.catch(() => {
+      if (this.#entries.get(model) === entry) this.#entries.delete(model);
+    });
+    this.#evict(model, entry);
+    return entry;
+  }
+
+  /** The big graph first: opened second it finds the memory torn and needs more of it. */
+  async #open({ trunk, tail }: NetworkSource): Promise<TunedNetwork> {
+    const open = async (source: GraphSource): Promise<Graph> => {
+      const files = await readGraph(this.#read, source);
+      return await this.#queue.run(async () => await Graph.open(files));
+    };
+    const ownTrunk = trunk && (await open(trunk));
+    try {
+      return { trunk: ownTrunk, tail: await open(tail) };
+    } catch (error) {
+      await ownTrunk?.close();
+      throw error;
+    }
+  }
+
+  #evict(keep: string, fresh: Entry): void {
+    const tails = [...this.#entries.values()].filter((entry) => !entry.whole);
+    let total = tails.reduce((sum, entry) => sum + entry.bytes, 0);
+    for (const [model, entry] of this.#entries) {
+      if (model === keep || entry.whole !== fresh.whole) continue;
+      if (!fresh.whole && total <= this.#maxBytes) return;
+      this.#entries.delete(model);
+      total -= entry.bytes;
+      entry.evicted = true;
+      if (entry.users === 0) this.#close(entry);
+    }
+  }
+
+  #close(entry: Entry): void {
+    const closing = this.#queue.run(async () => {
+      const { trunk, tail } = await entry.network;
+      await tail.close();
+      await trunk?.close();
+    });
+    closing.catch((error: unknown) => console.warn(JSON.stringify({ message: 'a tuned network did not close', error: String(error) })));
+  }
+}
+
+function bytesOf(source: GraphSource): number {
+  return source.model.bytes + (source.data?.bytes ?? 0);
+}

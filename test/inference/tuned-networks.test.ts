@@ -1,0 +1,98 @@
+/** Tenants' own networks in an isolate: tails over the shared trunk, whole networks one at a time. The shipped graphs stand in for tuned ones. */
+import { env } from 'cloudflare:workers';
+import { describe, expect, it } from 'vitest';
+import { makeDeps } from '../../functions/deps.ts';
+import { models } from '../../functions/db/schema.ts';
+import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
+import type { ModelManifest } from '../../shared/engine.ts';
+import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
+import { bindings, newTenant } from '../setup/harness.ts';
+import { makePng } from '../setup/png.ts';
+
+const deps = makeDeps(env as never);
+const { encoder } = deps;
+const backbone = SHIPPED_BACKBONES.image;
+const png = (k: number) => makePng(90, 70, (x, y) => [(x * k) % 256, (y * 5) % 256, (x * y) % 256]);
+
+/** A model whose files are those of the backbone. `change` goes over its manifest. */
+async function model(tenant: string, network: 'tail' | 'whole', change: (manifest: ModelManifest) => ModelManifest = (m) => m): Promise<string> {
+  const base = (await deps.catalogue.get(backbone)) as BackboneManifest;
+  const graphs = [['tail', base.tail] as const, ...(network === 'whole' ? [['trunk', base.trunk] as const] : [])];
+  const files = graphs.flatMap(([name, graph]) => [
+    { ...graph.model, name: `${name}.onnx` as const },
+    ...(graph.data ? [{ ...graph.data, name: `${name}.onnx.data` as const }] : []),
+  ]);
+  const id = deps.newId('model');
+  const manifest = change({
+    format: 'graft-model-1',
+    job: `job_of_${id}`,
+    base_backbone: backbone,
+    base_sha256: base.sha256,
+    modality: 'image',
+    dimension: base.dimension,
+    labels: ['a', 'b'],
+    seed: 1,
+    dataset_digest: null,
+    tuned: true,
+    network,
+    lineage: {},
+    files,
+  });
+  const keys = Object.fromEntries(files.map((file) => [file.name, objectKeys.blob(file.sha256)]));
+  const row = { id, tenantId: tenant, jobId: manifest.job, classifierId: null, backbone, manifest, files: keys, createdAt: 1, deletedAt: null };
+  await deps.db.insert(models).values(row);
+  return id;
+}
+const encode = async (on: string, k: number) => await encoder.encode({ kind: 'image', bytes: png(k) }, { backbone, model: on });
+
+describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
+  it('run on their own trunk where they have one', async () => {
+    const { tenant } = await newTenant();
+    const [tail, whole] = [await model(tenant, 'tail'), await model(tenant, 'whole')];
+    for (const id of [tail, whole]) {
+      const { base, tuned } = await encode(id, 3);
+      // The same graphs, so the same numbers: whichever trunk they went through.
+      expect(tuned).toEqual(base);
+    }
+    // Proof that it is the own trunk that runs: damage it, and only the whole network fails.
+    const damaged = await model(tenant, 'whole', (m) => ({
+      ...m,
+      files: m.files.map((f) => (f.name === 'trunk.onnx' ? { ...f, sha256: '0'.repeat(64) } : f)),
+    }));
+    await expect(encode(damaged, 3)).rejects.toMatchObject({ code: 'unavailable' });
+    expect((await encode(tail, 4)).tuned).toHaveLength(1280);
+  });
+
+  it('take one big slot in turn, while the tails stay', async () => {
+    const { tenant } = await newTenant();
+    const tail = await model(tenant, 'tail');
+    const wholes = [await model(tenant, 'whole'), await model(tenant, 'whole'), await model(tenant, 'whole')];
+    await encode(tail, 1);
+    await encode(wholes[0]!, 1);
+    const memory: number[] = [];
+    for (let round = 0; round < 2; round++)
+      for (const id of wholes) {
+        expect((await encode(id, round + 2)).tuned).toHaveLength(1280);
+        const { tails, runtimeBytes } = encoder.memory();
+        expect(tails).toContain(tail);
+        expect(tails.filter((held) => wholes.includes(held))).toEqual([id]);
+        memory.push(runtimeBytes);
+      }
+    // Swapping does not grow the runtime's memory.
+    expect(memory.at(-1)! - memory[2]!).toBeLessThan(8 * 2 ** 20);
+    console.log(JSON.stringify({ runtimeMiB: memory.map((bytes) => Math.round(bytes / 2 ** 20)) }));
+    // All at once: each answers with its own, and at the end one is held.
+    const all = await Promise.all([...wholes, tail, ...wholes].map(async (id, i) => await encode(id, i + 1)));
+    all.forEach(({ base, tuned }) => expect(tuned).toEqual(base));
+    expect(encoder.memory().tails.filter((held) => wholes.includes(held))).toHaveLength(1);
+  });
+
+  it('that no isolate can hold, or that lack their trunk, are refused', async () => {
+    const { tenant } = await newTenant();
+    const large = await model(tenant, 'whole', (m) => ({ ...m, files: m.files.map((f) => ({ ...f, bytes: EDGE_NETWORK_MAX_BYTES })) }));
+    await expect(encode(large, 1)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('bytes') });
+    const half = await model(tenant, 'whole', (m) => ({ ...m, files: m.files.filter((f) => !f.name.startsWith('trunk')) }));
+    await expect(encode(half, 1)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
