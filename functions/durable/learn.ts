@@ -82,7 +82,9 @@ export function warningsFor(
     if (solved && at >= 0) {
       const k = solved.head.labels.length;
       const said = solved.head.labels[argmax(solved.leftOut.scores.subarray(at * k, (at + 1) * k))]!;
-      if (!e.labels.includes(said))
+      // Among several labels the best one may still be a no.
+      const sure = config.task === 'single_label' || solved.leftOut.scores[at * k + solved.head.labels.indexOf(said)]! > 0;
+      if (sure && !e.labels.includes(said))
         warnings.push({ code: 'disagrees', detail: `The other examples say "${said}", not "${e.labels.join(', ')}". Check the label.` });
     }
     return warnings;

@@ -3,6 +3,7 @@ import type { LabelInfo } from '../domain/classifier-object.ts';
 import { softmax } from '../learning/calibration.ts';
 import { argmax } from '../learning/solve-head.ts';
 import type { Solved } from './learn.ts';
+import { multiLabelFindings } from './multi-label-report.ts';
 
 const Z95 = 1.959963984540054;
 const BINS = 10;
@@ -25,12 +26,13 @@ export function makeReport(version: number, labels: readonly LabelInfo[], solved
     return { object: 'report', version, left_out: null, per_class: [], confusion: [], reliability: [], label_issues: [], balance, evidence: null };
   const { head, leftOut, evidence } = solved;
   const k = head.labels.length;
-  const table = head.labels.map((label) => ({ label, rows: 0, right: 0, predicted: 0 }));
+  let table = head.labels.map((label) => ({ label, rows: 0, right: 0, predicted: 0 }));
   const confusion = new Map<string, number>();
-  const bins = Array.from({ length: BINS }, (_, i) => ({ from: i / BINS, to: (i + 1) / BINS, rows: 0, confidence: 0, accuracy: 0 }));
-  const issues: { example_id: string; label: string; suggested: string; probability: number }[] = [];
+  let bins = Array.from({ length: BINS }, (_, i) => ({ from: i / BINS, to: (i + 1) / BINS, rows: 0, confidence: 0, accuracy: 0 }));
+  let issues: { example_id: string; label: string; suggested: string; probability: number }[] = [];
   let right = 0;
-  for (const [i, truth] of leftOut.truth.entries()) {
+  const several = head.task === 'multi_label' ? multiLabelFindings(solved) : null;
+  for (const [i, truth] of several ? [] : leftOut.truth.entries()) {
     const p = softmax(leftOut.scores.subarray(i * k, (i + 1) * k), head.temperature);
     const said = argmax(p);
     table[truth]!.rows++;
@@ -48,9 +50,11 @@ export function makeReport(version: number, labels: readonly LabelInfo[], solved
     confusion.set(pair, (confusion.get(pair) ?? 0) + 1);
     issues.push({ example_id: leftOut.ids[i]!, label: head.labels[truth]!, suggested: head.labels[said]!, probability: p[said]! });
   }
+  if (several) ({ right, table, bins, issues } = several);
   const n = leftOut.truth.length;
+  const decisions = several?.decisions ?? n;
   const filled = bins.filter((b) => b.rows > 0).map((b) => ({ ...b, confidence: b.confidence / b.rows, accuracy: b.accuracy / b.rows }));
-  const ece = filled.reduce((sum, b) => sum + (b.rows / n) * Math.abs(b.confidence - b.accuracy), 0);
+  const ece = filled.reduce((sum, b) => sum + (b.rows / decisions) * Math.abs(b.confidence - b.accuracy), 0);
   return {
     object: 'report',
     version,

@@ -4,10 +4,11 @@
  */
 import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts';
 import { blend, type Blended, type Candidate } from './blend.ts';
-import { fitTemperature, priorTemperature } from './calibration.ts';
+import { fitTemperature } from './calibration.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
 import { mixesOf, shareOfNames } from './label-names.ts';
 import { labelPrior } from './label-prior.ts';
+import { exactMatches, fitSigmoidTemperature } from './multi-label.ts';
 import { fitAgainstBackground } from './only-named.ts';
 import { BEST_WEIGHT, fitOpenSet, nearestWeight } from './open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit, type RidgeInput } from './ridge.ts';
@@ -42,7 +43,9 @@ export type SolveInput = {
 
 export type LeftOut = {
   readonly ids: readonly string[];
+  /** The label of each row; of several, the first. */
   readonly truth: readonly number[];
+  readonly labelsOf: readonly (readonly number[])[];
   /** Row-major [rows × labels], before the temperature. */
   readonly scores: Float64Array;
 };
@@ -113,15 +116,19 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     for (let i = 0; i < scores.length; i++) scores[i] = mix.ridge * scores[i]! + namesMix * said[i]!;
   }
 
-  const leftOut = { ids: fair.map((i) => examples[i]!.id), truth, scores: take(scores, fair, k) };
-  const temperature =
-    input.task === 'multi_label'
-      ? priorTemperature(2)
-      : (input.trainedTemperature ?? fitTemperature(leftOut.scores, onlyNamed ? [] : truth, k).temperature);
+  const multi = input.task === 'multi_label';
+  const judged = multi ? [...examples.keys()].filter((i) => examples[i]!.labelsOf.every((c) => counted[c]! > 1)) : fair;
+  const labelsOf = judged.map((i) => examples[i]!.labelsOf);
+  const leftOut = { ids: judged.map((i) => examples[i]!.id), truth: labelsOf.map((own) => own[0]!), labelsOf, scores: take(scores, judged, k) };
+  const temperature = multi
+    ? fitSigmoidTemperature(leftOut.scores, labelsOf, k)
+    : (input.trainedTemperature ?? fitTemperature(leftOut.scores, onlyNamed ? [] : truth, k).temperature);
   const support = chooseSupport(examples, input.transform, center, dimension);
   const head: Head = { labels, task: input.task, components, temperature, openSet: null, support };
   const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, center, onlyNamed);
-  const right = truth.filter((c, i) => argmax(leftOut.scores.subarray(i * k, (i + 1) * k)) === c).length;
+  const right = multi
+    ? exactMatches(leftOut.scores, labelsOf, k)
+    : truth.filter((c, i) => argmax(leftOut.scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     examples: examples.length,
     method: components.map((c) => c.name).join(' + '),
@@ -131,8 +138,8 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     names_mix: namesMix,
     tuned_mix: tunedMix,
     temperature,
-    left_out_rows: truth.length,
-    left_out_accuracy: truth.length > 0 ? right / truth.length : null,
+    left_out_rows: judged.length,
+    left_out_accuracy: judged.length > 0 ? right / judged.length : null,
     threshold: openSet?.threshold ?? null,
   };
   return { head: { ...head, openSet }, evidence, leftOut };
