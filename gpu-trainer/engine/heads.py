@@ -89,7 +89,7 @@ def fit_once(x: Matrix, y: Ints, labels: int, lam: float) -> Ridge:
     else:
         inverse = np.linalg.inv(xs.T @ xs + lam * np.eye(d + 1))
         w = inverse @ (xs.T @ ys)
-        leverage = np.einsum("ij,jk,ik->i", xs, inverse, xs)[:, None]
+        leverage = ((xs @ inverse) * xs).sum(axis=1, keepdims=True)
         left_out = (ys - (ys - xs @ w) / np.maximum(1 - leverage, 1e-12)) / root
     return Ridge(weight=w[:-1].T.copy(), bias=w[-1].copy(), lam=lam, left_out=left_out)
 

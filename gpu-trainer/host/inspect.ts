@@ -8,7 +8,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { FrozenRow } from '../../shared/dataset.ts';
 import { ENGINE_PROTOCOL, type EngineSpec } from '../../shared/engine.ts';
-import { DatasetIssue, type Inspection, type QualityIssue } from '../../shared/quality.ts';
+import type { DatasetIssue, Inspection, QualityIssue } from '../../shared/quality.ts';
 import type { CompleteRequest, ValidateWork } from '../../shared/runner.ts';
 import { runEngine } from './engine-process.ts';
 import { fetchBackbone } from './job-backbone.ts';
