@@ -4,6 +4,7 @@ import { objectKeys } from '../../shared/object-keys.ts';
 import { Backbone, DeletedBackbone } from '../../shared/wire/backbones.ts';
 import { Classifier } from '../../shared/wire/classifiers.ts';
 import { EnrollAnswer } from '../../shared/wire/examples.ts';
+import { Job } from '../../shared/wire/jobs.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Prediction } from '../../shared/wire/predictions.ts';
 import { Report } from '../../shared/wire/report.ts';
@@ -12,6 +13,7 @@ import { sha256Hex } from '../../functions/domain/digests.ts';
 import { answer, bindings, call, newTenant, OPERATOR, problem } from '../setup/harness.ts';
 import { fixtureNetwork, fixtureReference } from '../setup/networks.ts';
 import { makePng } from '../setup/png.ts';
+import { readyDataset } from '../setup/training.ts';
 
 const deps = depsFor(bindings);
 const base64 = (bytes: Uint8Array): string => btoa(bytes.reduce((text, b) => text + String.fromCharCode(b), ''));
@@ -182,5 +184,10 @@ describe('a network that does not fit the edge', () => {
     expect(enrolled.detail).toContain('does not fit the edge');
     const asked = { encode: deps.encoder.encode({ kind: 'image', bytes: picture }, { backbone: 'hungry', model: null }) };
     await expect(asked.encode).rejects.toMatchObject({ code: 'unprocessable', param: 'backbone' });
+    const dataset = await readyDataset(key);
+    const job = { dataset: dataset.id, backbone: 'hungry' };
+    expect((await problem(await call('/v1/training/jobs', { key, json: job }), 'unprocessable')).detail).toContain('linear_probe');
+    const probing = await call('/v1/training/jobs', { key, json: { ...job, method: { type: 'linear_probe' } } });
+    expect(await answer(probing, 201, Job)).toMatchObject({ status: 'queued', dataset: dataset.id });
   });
 });
