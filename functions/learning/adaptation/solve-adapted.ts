@@ -9,7 +9,7 @@ import type { Head, HeadComponent } from '../../../shared/head.ts';
 import { fitTemperature } from '../calibration.ts';
 import { backgroundCenter, transformFeature } from '../features.ts';
 import { nameScores } from '../label-names.ts';
-import { BEST_WEIGHT, fitOpenSet, NEAREST_WEIGHT, quantile } from '../open-set.ts';
+import { BEST_WEIGHT, fitOpenSet, nearestWeight, quantile } from '../open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
 import { nearestSupport, rawScores } from '../score-head.ts';
 import { argmax, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
@@ -138,12 +138,17 @@ export function scoresOf(head: Head, rows: readonly Float32Array[]): Float64Arra
   return out;
 }
 
+function similarityWeight({ support }: Head): number {
+  return support ? nearestWeight(support.rows, support.labelOf.length, support.dimension) : 0;
+}
+
 /** u of the open-set rule (see open-set.ts) for base embeddings. */
 export function knownness(head: Head, rows: readonly Float32Array[]): number[] {
   const k = head.labels.length;
+  const weight = similarityWeight(head);
   return rows.map((base) => {
     const e = { base, tuned: null };
-    return BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + NEAREST_WEIGHT * (nearestSupport(head, e)?.similarity ?? 0);
+    return BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0);
   });
 }
 
@@ -153,12 +158,13 @@ export function knownness(head: Head, rows: readonly Float32Array[]): number[] {
  */
 function openSetOf(head: Head, { input, center, targetRaw }: Prepared, leftOut: LeftOut, rate: number): NonNullable<Head['openSet']> {
   const k = head.labels.length;
+  const weight = similarityWeight(head);
   const similarity = leftOutSimilarity(input.examples, input.transform, center);
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const known = leftOut.ids.map(
-    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + NEAREST_WEIGHT * similarity[place.get(id)!]!,
+    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + weight * similarity[place.get(id)!]!,
   );
-  const rule = fitOpenSet(known, knownness(head, input.background.base), rate);
+  const rule = fitOpenSet(known, knownness(head, input.background.base), rate, weight);
   return { ...rule, threshold: Math.min(rule.threshold, quantile(knownness(head, targetRaw), rate)) };
 }
 
