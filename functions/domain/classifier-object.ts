@@ -132,11 +132,15 @@ export type Failure = {
 };
 export type Outcome<T> = { readonly ok: true; readonly value: T } | Failure;
 
+/** A trained model that a classifier stands on from its first version: object keys of its `head.safetensors` and `embeddings.safetensors`. */
+export type StartingModel = { readonly model: string; readonly headKey: string; readonly embeddingsKey: string };
+
 /** Every method is serialised by the object; all are safe to repeat with the same ids. */
 export interface ClassifierObject {
   create(
     config: ClassifierConfig,
     labels: readonly { name: string; description: string | null; embedding: Float32Array | null }[],
+    start?: StartingModel | null,
   ): Promise<{ version: number }>;
   describe(): Promise<{ config: ClassifierConfig; version: number; model: string | null; labels: LabelInfo[] } | null>;
   enroll(

@@ -13,6 +13,7 @@ import type {
   Observed,
   Outcome,
   ServedHead,
+  StartingModel,
   TargetInput,
   TrainedVersion,
   VersionInfo,
@@ -27,6 +28,7 @@ import { solveVersion } from './learn.ts';
 import { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { PLAIN } from './records.ts';
+import { fetchGround, standOn } from './starting-model.ts';
 import { makeReport } from './report.ts';
 import * as queue from './review-queue.ts';
 import { activateVersion, takeTrained } from './take-version.ts';
@@ -48,13 +50,18 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     migrate(ctx.storage);
   }
 
-  async create(config: ClassifierConfig, labels: readonly { name: string; description: string | null; embedding: Float32Array | null }[]) {
+  async create(
+    config: ClassifierConfig,
+    labels: readonly { name: string; description: string | null; embedding: Float32Array | null }[],
+    start: StartingModel | null = null,
+  ) {
     await this.#ledger.loadBackground(config);
+    const ground = start && (await fetchGround(this.#ledger.objects, start, config.dimension));
     return this.#ledger.write(() => {
       if (records.readConfig(this.#sql)) return { version: records.activeVersion(this.#sql) };
       records.writeConfig(this.#sql, config);
       for (const label of labels) records.addLabel(this.#sql, label);
-      return { version: this.#ledger.solveNext(PLAIN).version };
+      return { version: this.#ledger.solveNext(ground ? standOn(this.#sql, ground, config.dimension) : PLAIN).version };
     });
   }
 

@@ -28,7 +28,10 @@ export const CreateClassifier = z
   .strictObject({
     name: z.string().trim().min(1).max(200),
     modality: Modality,
-    backbone: z.string().max(100).optional().meta({ description: 'Default: the shipped backbone of the modality. Not for vectors.' }),
+    backbone: z.string().max(100).optional().meta({
+      description:
+        'Default: the shipped backbone of the modality. A trained model of yours (mdl_…) too: new classes over its network. Not for vectors.',
+    }),
     dimension: z.number().int().min(1).max(VECTOR_MAX_DIMENSION).optional().meta({ description: 'Needed for vectors, only for them.' }),
     task: Task.default('single_label'),
     labels: z

@@ -4,6 +4,7 @@ import { GraftError } from '../../../shared/errors.ts';
 import type { Model } from '../../../shared/wire/models.ts';
 import { missing } from '../../domain/missing.ts';
 import type { Deps } from '../../deps.ts';
+import { listClassifiers } from '../../stores/classifiers.ts';
 import { getTrainable } from '../../stores/jobs.ts';
 import * as store from '../../stores/models.ts';
 import { iso } from '../datasets/present-dataset.ts';
@@ -65,8 +66,25 @@ export async function deleteModel(deps: Pick<Deps, 'db' | 'objects' | 'classifie
       throw new GraftError('conflict', `Versions of ${row.classifierId} that can be activated again run on this model: ${numbers}.`);
     }
   }
+  await refuseWhereStoodOn(deps, input.tenant, row);
   await store.deleteModel(deps.db, row.id, deps.now());
   await deps.objects.delete(Object.values(row.files));
+}
+
+const PAGE = 100;
+
+/** Other classifiers may have been made on this model; their rows name its base backbone, and their versions the model. */
+async function refuseWhereStoodOn(deps: Pick<Deps, 'db' | 'classifier'>, tenant: string, row: store.ModelRow): Promise<void> {
+  for (let after: string | null = null; ;) {
+    const page = await listClassifiers(deps.db, tenant, { limit: PAGE, after });
+    for (const { id, backbone } of page.slice(0, PAGE)) {
+      if (backbone !== row.backbone || id === row.classifierId) continue;
+      if ((await deps.classifier(id).listVersions()).some((version) => version.model === row.id))
+        throw new GraftError('conflict', `Versions of ${id} run on this model. Delete that classifier first.`);
+    }
+    if (page.length <= PAGE) return;
+    after = page[PAGE - 1]!.id;
+  }
 }
 
 function wasServed(evidence: unknown): boolean {
