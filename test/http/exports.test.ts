@@ -174,7 +174,9 @@ describe.skipIf(!bindings.HAS_BACKBONES)('a version over a shipped backbone', ()
     expect(files['model.onnx']!.byteLength).toBeGreaterThan(head.byteLength + (modality === 'text' ? 20_000_000 : 80_000));
     const tfjs = unzipSync(await file(await download(key, id, version, '?format=tfjs'), 'application/zip', `${id}-v${version}-tfjs.zip`));
     const from = { from: 'embedding', elementwise: modality === 'image' ? 'sqrt(max(x, 0))' : 'none' };
-    expect(json(tfjs['metadata.json'])).toMatchObject({ preprocessing: { backbone: { kind: modality }, inputs: [from] } });
+    // A zero-shot component of pictures reads the plain embedding as well.
+    const inputs = expect.arrayContaining([expect.objectContaining(from)]) as unknown;
+    expect(json(tfjs['metadata.json'])).toMatchObject({ preprocessing: { backbone: { kind: modality }, inputs } });
   });
 
   it('that was fine-tuned brings its own tail along, and is told of when that is gone', async () => {
