@@ -38,13 +38,13 @@ class Rows:
         return Rows(inputs, self.labels[keep], self.split[keep], self.row[keep])
 
 
-def load_rows(path: Path, modality: str, labels: int, *, enrolled: bool = False) -> Rows:
+def load_rows(path: Path, modality: str, labels: int, *, enrolled: bool = False, tensor: str = "labels") -> Rows:
     arrays = load_file(path)
     wanted = {"pixels"} if modality == "image" else {"input_ids", "lengths"}
-    missing = (wanted | {"labels"}) - arrays.keys()
+    missing = (wanted | {tensor}) - arrays.keys()
     if missing:
         raise EngineError("dataset_invalid", f"{path.name} lacks {', '.join(sorted(missing))}", blame="graft")
-    y = arrays["labels"].astype(np.int64)
+    y = arrays[tensor].astype(np.int64)
     if len(y) and (y.max() >= labels or y.min() < -1):
         raise EngineError("dataset_invalid", f"{path.name} has a label outside 0…{labels - 1}", blame="graft")
     if modality == "image":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from .heads import Ints
 from .recipe import Recipe, choose, recipe_of
 from .source import Cached, Pixels, Source, Tokens
 from .wire import EngineError, Meter, Stopped, phase
+
+if TYPE_CHECKING:
+    from .task_models import Tasks
 
 
 class Job:
@@ -43,6 +46,7 @@ class Job:
         self.evidence: dict[str, Any] = {}
         # Refused before the data are read; `auto` at its most.
         recipe_of("fine_tune" if self.asked == "auto" else self.asked, self.options, spec["modality"])
+        self.tasks: Tasks | None = None
         self.keeps = True
         self.judged_by_target = False
         self.load()
@@ -50,7 +54,7 @@ class Job:
         self.recipe = self.decide()
 
     def read(self, dataset: dict[str, Any]) -> Rows:
-        return load_rows(Path(dataset["arrays"]), self.spec["modality"], len(dataset["labels"]))
+        return load_rows(Path(dataset["arrays"]), self.spec["modality"], len(dataset["labels"]), tensor=dataset.get("tensor", "labels"))
 
     def load(self) -> None:
         phase("loading")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import adaptation
+from . import adaptation, mapping, task_models
 from .fit import fit
 from .job import Job
 from .training import Model, train_once
@@ -13,7 +13,8 @@ from .training import Model, train_once
 
 def needs(spec: dict[str, Any]) -> None:
     """Raises EngineError, the caller's, for what the method cannot do without."""
-    adaptation.needs(spec)
+    for method in (adaptation, mapping, task_models):
+        method.needs(spec)
 
 
 def plain(job: Job) -> Model:
@@ -25,4 +26,6 @@ def plain(job: Job) -> Model:
 METHODS: dict[str, Callable[[Job], Model]] = {
     "domain_adaptation": adaptation.adapt,
     "domain_confusion": adaptation.adapt,
+    "multi_task": task_models.learn,
+    "zero_shot": mapping.learn,
 }

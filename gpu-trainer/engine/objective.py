@@ -6,6 +6,7 @@ To add a method: write a subclass of `Loss` in losses/<name>.py, and a recipe in
 - parameters (a domain classifier, task heads): it is a `nn.Module`, and they are trained at the full rate and kept in checkpoints with its buffers;
 - an unlabelled source (`self.unlabelled`, a `source.Source`, for instance `job.source_of(job.target)`): each step then draws a batch of it as large
   as the labelled one, sends it through the same network, and hands it over as `batch.unlabelled` (features) and `batch.unlabelled_logits`;
+  `batch.unlabelled_row`: which of its rows they are;
 - its own batches (`batches`): lists of positions in the training rows, default every row once in random order;
 - `rows`, positions in `job.train` of the batch, when a loss needs more of a row than its label (`keep` maps the stage's rows to `job.train`).
 """
@@ -43,6 +44,7 @@ class Batch:
     share: float = 1.0
     unlabelled: Tensor | None = None
     unlabelled_logits: Tensor | None = None
+    unlabelled_row: Ints | None = None
 
 
 class Loss(nn.Module):

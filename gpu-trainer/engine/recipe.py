@@ -12,6 +12,7 @@ from typing import Any
 from .losses.alignment import adabn, coral, dann, mmd
 from .losses.contrastive import pairs, supervised
 from .losses.cross_entropy import cross_entropy
+from .losses.tasks import tasks
 from .network import ALL_BLOCKS, TAIL_BLOCKS
 from .objective import Objective
 from .wire import EngineError
@@ -91,6 +92,16 @@ def from_scratch(options: Options, modality: str) -> Recipe:
     return replace(base, **({"epochs": 12, "learning_rate": 2e-3} if base.image else {"epochs": 8, "learning_rate": 5e-4}))
 
 
+def multi_task(options: Options, modality: str) -> Recipe:
+    """One tail for all tasks, weighed by their uncertainties (Kendall, Gal & Cipolla 2018)."""
+    return replace(fine_tune({}, modality), method="multi_task", objective=tasks)
+
+
+def zero_shot(options: Options, modality: str) -> Recipe:
+    """A mapping of the frozen embedding into the space of label texts (Romera-Paredes & Torr 2015; Frome et al. 2013)."""
+    return Recipe("zero_shot", modality, depth="head")
+
+
 ALIGNMENTS: dict[str, Objective] = {"coral": coral, "mmd": mmd, "adabn": adabn}
 
 
@@ -113,6 +124,8 @@ METHODS: dict[str, Callable[[Options, str], Recipe]] = {
     "from_scratch": from_scratch,
     "domain_adaptation": domain_adaptation,
     "domain_confusion": domain_confusion,
+    "multi_task": multi_task,
+    "zero_shot": zero_shot,
 }
 # Below this many rows a class (median) the frozen head wins or draws and costs nothing: tuned texts lose 4 to 5 points at 8 rows a class and draw at
 # 32; with under 4 pictures the cross-fitting that decides about a tuned tail has nothing to stand on.
@@ -156,8 +169,10 @@ def check(r: Recipe, given: Options) -> None:
         refuse("depth" if depth else "last_blocks", "from_scratch trains the whole network; leave it out.")
     if r.method == "contrastive" and depth not in (None, "last_blocks"):
         refuse("depth", "contrastive tunes the tail; use last_blocks or leave it out.")
-    if r.method in ("domain_adaptation", "domain_confusion") and (depth not in (None, "last_blocks") or r.mixup > 0):
-        refuse("mixup" if r.mixup > 0 else "depth", f"{r.method} aligns the embeddings of the tail, row by row; leave it out.")
+    if r.method == "zero_shot" and (depth not in (None, "head") or r.last_blocks is not None):
+        refuse("depth" if depth else "last_blocks", "zero_shot maps the frozen embedding; leave it out.")
+    if r.method in ("domain_adaptation", "domain_confusion", "multi_task") and (depth not in (None, "last_blocks") or r.mixup > 0):
+        refuse("mixup" if r.mixup > 0 else "depth", f"{r.method} trains the tail on losses of its own; leave it out.")
     if r.method == "linear_probe" and (depth not in (None, "head") or r.last_blocks is not None):
         refuse("depth" if depth else "last_blocks", "linear_probe trains no block of the network; use fine_tune.")
     if r.mixup > 0 and not r.image:

@@ -167,10 +167,10 @@ def step_loss(
     unlabelled = state.criterion.unlabelled
     with torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext():
         raw = state.network(*inputs)
-        extra = None
+        extra, chosen = None, None
         if unlabelled is not None:
-            chosen = torch.randint(0, len(unlabelled), (len(rows),), generator=generator).tolist()
-            extra = state.network(*unlabelled.batch(chosen, draws.tolist(), device))
+            chosen = torch.randint(0, len(unlabelled), (len(rows),), generator=generator).numpy()
+            extra = state.network(*unlabelled.batch(chosen.tolist(), draws.tolist(), device))
     classifier = F.normalize(state.classifier, dim=1).T
     feature = features(raw, sqrt)
     far = None if extra is None else features(extra, sqrt)
@@ -186,6 +186,7 @@ def step_loss(
         share=share,
         unlabelled=far,
         unlabelled_logits=None if far is None else COSINE_SCALE * far @ classifier,
+        unlabelled_row=chosen,
     )
     loss = state.criterion.loss(batch, feature, COSINE_SCALE * feature @ classifier)
     if state.anchor and not probing:

@@ -1,0 +1,131 @@
+"""multi_task: one tail for all tasks, the head of one of them, and each task beside the same task trained alone on the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+from torch.nn import functional as F
+
+from . import tune
+from .data import TEST, TRAIN, VALIDATION
+from .export import Floats
+from .fit import fit
+from .heads import Ints
+from .job import Job
+from .losses.cross_entropy import CrossEntropy
+from .losses.tasks import TaskLosses
+from .multi_task import Task, task_result
+from .network import load_network
+from .source import Cached
+from .training import Model, train_once
+from .wire import EngineError, say
+
+
+def needs(spec: dict[str, Any]) -> None:
+    """At least two tasks; the dataset's `labels` become those of the task that is served."""
+    method = spec["method"]
+    if method.get("type") != "multi_task":
+        return
+    tasks = spec["dataset"].get("tasks") or []
+    if len(tasks) < 2:
+        raise EngineError("tasks_missing", "method.type: multi_task needs a dataset whose rows name the labels of at least two tasks.")
+    names = [t["name"] for t in tasks]
+    wanted = method.get("task") or names[0]
+    if wanted not in names:
+        raise EngineError("options_invalid", f"method.task: the dataset has no task {wanted}; it has {', '.join(names)}.")
+    if spec.get("validation"):
+        raise EngineError("options_invalid", "validation_dataset: multi_task is judged by the held-out rows of its own dataset.")
+    i = names.index(wanted)
+    spec["dataset"] = {**spec["dataset"], "labels": tasks[i]["labels"], "tensor": f"tasks.{i}"}
+
+
+class Tasks:
+    """Tasks of the dataset, the served one first; `near`, `beside`, `held`: their labels of `job.train`, of the training rows without a label of the
+    served task, and of every held-out row."""
+
+    def __init__(self, job: Job) -> None:
+        spec = job.spec["dataset"]
+        arrays = load_file(Path(spec["arrays"]))
+        served = int(spec["tensor"].removeprefix("tasks."))
+        order = [served, *(i for i in range(len(spec["tasks"])) if i != served)]
+        table = np.stack([arrays[f"tasks.{i}"].astype(np.int64) for i in order])
+        del arrays
+        data = job.included(job.read(spec))
+        held = TEST if job.held_name == "test" else VALIDATION
+        any_label = (table[:, data.row] >= 0).any(axis=0)
+        first = table[0, data.row] >= 0
+        training = (data.split != held) & ((data.split == TRAIN) | (held == TEST))
+        self.beside = data.take(np.flatnonzero(training & any_label & ~first))
+        self.held = data.take(np.flatnonzero((data.split == held) & any_label))
+        self.names = [spec["tasks"][i] for i in order]
+        own = np.where(job.train.row[None, :] >= 0, table[:, np.maximum(job.train.row, 0)], -1)
+        self.near, self.far, self.truth = own, table[:, self.beside.row], table[:, self.held.row]
+        for t, task in enumerate(self.names):
+            if len(np.unique(self.labels_of(t)[self.labels_of(t) >= 0])) < 2:
+                raise EngineError("too_few_classes", f"The task {task['name']} has training examples of fewer than two labels.")
+        self.features = [job.backbone.features_of(job.backbone.served(v)) for v in self.beside.inputs]
+        self.held_features = [job.backbone.features_of(job.backbone.served(v)) for v in self.held.inputs]
+
+    def labels_of(self, t: int) -> Ints:
+        """Of all training rows: those of the served task, then those beside. (Enrolled examples have labels of the served task alone.)"""
+        return np.concatenate([self.near[t], self.far[t]])
+
+    def objective(self, job: Job) -> TaskLosses:
+        sizes = [len(t["labels"]) for t in self.names[1:]]
+        source = Cached([[f] for f in self.features]) if self.features else None
+        return TaskLosses(sizes, list(self.near[1:]), list(self.far[1:]), source, job.backbone.dimension, job.spec["seed"])
+
+
+def learn(job: Job) -> Model:
+    tasks = Tasks(job)
+    job.tasks = tasks
+    job.embed_all()
+    trained = train_once(job)
+    fitted = fit(job, trained.mix, trained.oof, trained.tuned)
+    state = trained.state
+    assert state is not None and isinstance(state.criterion, TaskLosses)
+    together = featured(job, state, tasks.held_features)
+    results = []
+    for t, named in enumerate(tasks.names):
+        say(f"the task {named['name']} alone")
+        ours = F.normalize(state.classifier, dim=1).T if t == 0 else F.normalize(state.criterion.heads[t - 1], dim=1).T
+        alone = train_alone(job, tasks, t)
+        theirs = featured(job, alone, tasks.held_features) @ F.normalize(alone.classifier, dim=1).T
+        said = ((together @ ours).argmax(dim=1).cpu().numpy(), theirs.argmax(dim=1).cpu().numpy())
+        task = Task(named["name"], list(named["labels"]), tasks.truth[t])
+        results.append(task_result(task, tasks.truth[t], *said, job.spec["seed"]))
+    worse = [r["name"] for r in results if r["negative_transfer"]]
+    if worse:
+        job.notes.append(f"Negative transfer between tasks: {', '.join(worse)} did worse together than alone, beyond doubt.")
+    job.evidence["task_log_variances"] = {
+        n["name"]: float(v) for n, v in zip(tasks.names, state.criterion.uncertainties.log_variance.tolist(), strict=True)
+    }
+    return Model(trained, fitted, tasks=results)
+
+
+def featured(job: Job, state: tune.State, features: list[Floats]) -> torch.Tensor:
+    raw = torch.from_numpy(tune.embed_torch(state, Cached([[f] for f in features]))).to(state.classifier.device)
+    return tune.features(raw, job.backbone.kind == "sqrt_l2").detach()
+
+
+def train_alone(job: Job, tasks: Tasks, t: int) -> tune.State:
+    """The same network, recipe and rows with the labels of one task alone."""
+    seed = (job.spec["seed"], f"alone{t}")
+    y = tasks.labels_of(t)
+    if t == 0:
+        y = np.concatenate([job.train.labels, tasks.far[0]])
+    network = load_network(job.backbone.folder / job.manifest["weights"]["name"], job.image, whole=False, random=None)
+    state = tune.start(network, CrossEntropy(), len(tasks.names[t]["labels"]), job.backbone.dimension, job.recipe, seed, job.device)
+    source = Cached([*job.views, *([f] for f in tasks.features)])
+
+    def after_step(*_: object) -> None:
+        job.check_stop()
+
+    rows = np.flatnonzero(y >= 0)
+    sqrt = job.backbone.kind == "sqrt_l2"
+    tune.train(state, source, y, rows, job.recipe, seed, sqrt=sqrt, after_step=after_step, after_epoch=after_step)
+    return state
