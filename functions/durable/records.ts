@@ -1,6 +1,6 @@
 /** Reads and writes of examples, labels and versions: one function, one statement or transition. All synchronous, inside the object. */
 import type { ClassifierConfig, ExampleInfo, LabelInfo, NewExample, VersionInfo } from '../domain/classifier-object.ts';
-import type { AlignMix } from '../learning/adaptation/solve-adapted.ts';
+import type { AdaptMix } from '../learning/adaptation/solve-adapted.ts';
 import { readMeta, toBuffer, writeMeta } from './tables.ts';
 
 /** How a version's head is solved: on which tail, with which weight. `null` model: the plain base backbone. */
@@ -10,8 +10,8 @@ export type Recipe = {
   readonly temperature: number | null;
   /** Trained, but its training rows are not among the examples (it was refused): where they are. */
   readonly pending: { readonly embeddingsKey: string; readonly datasetId: string; readonly enrolledIds: readonly string[] } | null;
-  /** Adapted: to which target inputs (see target-inputs.ts) and by which alignments. Versions that build on it keep it. */
-  readonly adaptation?: { readonly target: string; readonly mix: AlignMix };
+  /** Adapted: to which target inputs (see target-inputs.ts) and by which methods. Versions that build on it keep it. */
+  readonly adaptation?: { readonly target: string; readonly mix: AdaptMix };
 };
 export const PLAIN: Recipe = { model: null, tunedMix: 0, temperature: null, pending: null };
 

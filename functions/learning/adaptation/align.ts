@@ -1,9 +1,8 @@
 /**
  * Maps of source features to a target domain, in closed form. All are affine, so the head that is solved on the mapped examples reads target inputs
- * with nothing but another centre and other weights: z = (φ(x) − offset) / scale.
+ * with nothing but another centre: z = φ(x) − offset.
  *
  * - centre: both domains lose their mean (the first moment of CORAL; compare Li et al. 2018, AdaBN).
- * - standardise: both lose mean and spread by dimension (AdaBN), spreads shrunk because the target is small.
  * - coral: x ↦ (x − μs)·Cs^−½·Ct^½ (Sun, Feng & Saenko 2016, Return of frustratingly easy domain adaptation).
  */
 import { gram } from '../linear-algebra.ts';
@@ -11,21 +10,8 @@ import { symmetricEigen } from '../symmetric-eigen.ts';
 
 /** Row-major [n × d]. */
 export type Rows = { readonly x: Float64Array; readonly n: number; readonly d: number };
-export type AlignMethod = 'centre' | 'standardise' | 'coral';
-export const ALIGN_METHODS = ['centre', 'standardise', 'coral'] as const satisfies readonly AlignMethod[];
-
-export type Aligned = {
-  readonly method: AlignMethod;
-  /** Source rows as the target would have shown them, [n × d]. */
-  readonly x: Float64Array;
-  /** What target inputs are divided by after the offset; null: by nothing. */
-  readonly scale: Float64Array | null;
-};
-
 /** γ: the part of the identity in a covariance of fewer rows than dimensions. */
-const SHRINKAGE = 0.5;
-/** The variance of one dimension is believed as far as this many rows are outweighed by those seen. */
-const SPREAD_PRIOR_ROWS = 20;
+const SHRINKAGE = 0.2;
 /** Covariances are read off at most this many rows: the eigenvectors of their Gram matrix cost n³. */
 const COVARIANCE_ROWS_MAX = 200;
 
@@ -46,31 +32,6 @@ export function centred({ x, n, d }: Rows, mean: Float64Array): Rows {
   const out = new Float64Array(n * d);
   for (let i = 0; i < n; i++) for (let j = 0; j < d; j++) out[i * d + j] = x[i * d + j]! - mean[j]!;
   return { x: out, n, d };
-}
-
-/** @param source and @param target both already without their means */
-export function align(method: AlignMethod, source: Rows, target: Rows): Aligned {
-  if (method === 'centre') return { method, x: source.x, scale: null };
-  if (method === 'coral') return { method, x: coral(source, target), scale: null };
-  const [from, to] = [spreads(source), spreads(target)];
-  const { n, d } = source;
-  const x = new Float64Array(n * d);
-  for (let i = 0; i < n; i++) for (let j = 0; j < d; j++) x[i * d + j] = source.x[i * d + j]! / from[j]!;
-  return { method, x, scale: to };
-}
-
-/** σⱼ with σⱼ² = (Σ x²ⱼ + κ·v̄) / (n + κ): towards the mean variance v̄ of all dimensions while rows are few. */
-function spreads({ x, n, d }: Rows): Float64Array {
-  const squares = new Float64Array(d);
-  let total = 0;
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < d; j++) {
-      const v = x[i * d + j]!;
-      squares[j]! += v * v;
-      total += v * v;
-    }
-  const mean = total / Math.max(1, n * d);
-  return squares.map((s) => Math.sqrt((s + SPREAD_PRIOR_ROWS * mean) / (n + SPREAD_PRIOR_ROWS)) || 1);
 }
 
 /**
@@ -111,7 +72,8 @@ function covariancePower(of: Rows): Power {
   };
 }
 
-function coral(source: Rows, target: Rows): Float64Array {
+/** Source rows with the covariance of the target, [n × d]; both must be without their means. */
+export function coral(source: Rows, target: Rows): Float64Array {
   const white = covariancePower(source)(source, -0.5);
   return covariancePower(target)({ ...source, x: white }, 0.5);
 }

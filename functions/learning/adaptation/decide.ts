@@ -1,29 +1,36 @@
 /**
- * Whether to adapt, and how: every alignment is solved, judged on the target inputs without their labels (and with those that are given), blended, and
+ * Whether to adapt, and how: every method is solved, judged on the target inputs without their labels (and with those that are given), blended, and
  * the blend is refused when there is nothing to adapt to or the evidence says that the answers would get worse.
  */
 import type { SolveInput } from '../solve-head.ts';
 import { argmax } from '../solve-head.ts';
-import { ALIGN_METHODS, centred, type AlignMethod } from './align.ts';
+import { centred } from './align.ts';
 import {
   assemble,
-  fitAlignments,
+  fitMethods,
   knownness,
   prepareAdaptation,
   scoresOf,
-  type AlignMix,
-  type FittedAlignment,
+  type AdaptMethod,
+  type AdaptMix,
   type Prepared,
   type SolvedHead,
 } from './solve-adapted.ts';
-import { information, neighbourhoodDensity, probabilities, tellDomains } from './validators.ts';
+import { entropy, information, neighbourhoodDensity, probabilities, tellDomains } from './validators.ts';
 
 /** Fewer inputs than this say nothing of a domain, whatever the classes. */
 const INPUTS_MIN = 12;
 /** A shift that chance brings more often is none. */
 const CHANCE_MAX = 0.01;
+/** Below this part of the labels the mean of the target says more about which labels it shows than about how they look there. */
+const LABELS_SHARE_MIN = 0.5;
 /** More target inputs than this that are unlike everything enrolled, even when aligned, are not of the classifier's classes. */
-const STRANGERS_MAX = 0.35;
+const STRANGERS_MAX = 0.3;
+
+/** Blended evenly: no validator here ranks the methods of one adaptation better than chance does (docs/decisions/0005). */
+const MIX: AdaptMix = { centre: 1 / 3, coral: 1 / 3, self_training: 1 / 3 };
+/** What has not been taught the target inputs themselves, so that it can be asked whether it knows them. */
+const UNTAUGHT: AdaptMix = { centre: 1 / 2, coral: 1 / 2, self_training: 0 };
 
 export type Judged = {
   readonly information: number;
@@ -40,17 +47,19 @@ export type AdaptationEvidence = {
   readonly inputs_needed: number;
   readonly labelled: number;
   readonly shift: { readonly distance: number; readonly chance: number };
+  /** How many labels the answers of the version before spread over: exp H of their shares. A target of few labels has a mean of its own. */
+  readonly labels_answered: number;
   /** Proxy A-distance between examples and target inputs: 0 alike, 2 always told apart. */
   readonly domain_distance: { readonly before: number; readonly after: number };
   /** Share of the target inputs unlike everything enrolled, by the threshold of the version before. */
   readonly strangers: { readonly before: number; readonly after: number } | null;
   readonly before: Judged;
-  readonly candidates: readonly (Judged & { readonly method: AlignMethod; readonly weight: number })[];
+  readonly candidates: readonly (Judged & { readonly method: AdaptMethod; readonly weight: number })[];
   readonly after: Judged;
 };
-export type RefusalReason = 'too_few_inputs' | 'no_shift' | 'not_its_classes' | 'worse_on_labels' | 'worse_without_labels';
+export type RefusalReason = 'too_few_inputs' | 'too_few_labels' | 'no_shift' | 'not_its_classes' | 'worse_on_labels' | 'worse_without_labels';
 export type Decision =
-  | { readonly adapt: true; readonly mix: AlignMix; readonly solved: SolvedHead; readonly evidence: AdaptationEvidence }
+  | { readonly adapt: true; readonly mix: AdaptMix; readonly solved: SolvedHead; readonly evidence: AdaptationEvidence }
   | { readonly adapt: false; readonly reason: RefusalReason; readonly detail: string; readonly evidence: AdaptationEvidence | null };
 
 /** Inputs that an adaptation of `classes` classes asks for: two of each on average, within what one call takes. */
@@ -61,37 +70,44 @@ export const inputsNeeded = (classes: number): number => Math.min(64, Math.max(I
  * @returns null when this classifier cannot be adapted (see `canAdapt`)
  */
 export function decideAdaptation(input: SolveInput, target: readonly Float32Array[], labels: readonly (number | null)[]): Decision | null {
-  const needed = inputsNeeded(new Set(input.examples.flatMap((e) => e.labelsOf)).size);
+  const classes = new Set(input.examples.flatMap((e) => e.labelsOf)).size;
+  const needed = inputsNeeded(classes);
   if (target.length < needed) {
     const detail = `${target.length} target inputs cannot show another domain: send at least ${needed}, of as many labels as possible.`;
     return { adapt: false, reason: 'too_few_inputs', detail, evidence: null };
   }
   const prepared = prepareAdaptation(input, target);
   if (!prepared) return null;
-  const fitted = fitAlignments(prepared, ALIGN_METHODS);
+  const fitted = fitMethods(prepared);
   const judge = judgeOf(prepared, labels);
-  const alone = fitted.map((one) => ({ method: one.aligned.method, ...judge(assemble(prepared, [one], only(one.aligned.method), true)) }));
-  const mix = mixOf(alone);
+  const alone = fitted.map((one) => ({ method: one.method, ...judge(assemble(prepared, [one], only(one.method), true)) }));
+  const mix = MIX;
   const solved = assemble(prepared, fitted, mix);
   const evidence: AdaptationEvidence = {
     inputs: target.length,
     inputs_needed: needed,
     labelled: labels.filter((c) => c !== null).length,
     shift: { distance: prepared.shift.distance, chance: prepared.shift.chance },
-    domain_distance: domainDistance(prepared, fitted),
-    strangers: strangers(prepared, solved),
+    labels_answered: labelsAnswered(prepared),
+    domain_distance: domainDistance(prepared),
+    strangers: strangers(prepared, assemble(prepared, fitted, UNTAUGHT, true)),
     before: judge(prepared.plain),
     candidates: alone.map((one) => ({ ...one, weight: mix[one.method] })),
     after: judge(solved),
   };
-  const refusal = refuse(evidence);
+  const refusal = refuse(evidence, classes);
   return refusal ? { adapt: false, ...refusal, evidence } : { adapt: true, mix, solved, evidence };
 }
 
-function refuse(e: AdaptationEvidence): { reason: RefusalReason; detail: string } | null {
+function refuse(e: AdaptationEvidence, classes: number): { reason: RefusalReason; detail: string } | null {
   const [before, after] = [e.before, e.after];
   if (e.shift.chance > CHANCE_MAX)
     return { reason: 'no_shift', detail: `The target inputs lie where examples of the labels they are taken for lie: there is nothing to adapt to.` };
+  if (e.labels_answered < LABELS_SHARE_MIN * classes)
+    return {
+      reason: 'too_few_labels',
+      detail: `The target inputs are answered with about ${Math.round(e.labels_answered)} of ${classes} labels. Send inputs in the mix of labels in which they will be met.`,
+    };
   if (e.strangers && e.strangers.after > STRANGERS_MAX)
     return {
       reason: 'not_its_classes',
@@ -112,14 +128,8 @@ function refuse(e: AdaptationEvidence): { reason: RefusalReason; detail: string 
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
-function only(method: AlignMethod): AlignMix {
-  return { centre: 0, standardise: 0, coral: 0, [method]: 1 };
-}
-
-function mixOf(alone: readonly { method: AlignMethod }[]): AlignMix {
-  const mix = { centre: 0, standardise: 0, coral: 0 };
-  for (const { method } of alone) mix[method] = 1 / alone.length;
-  return mix;
+function only(method: AdaptMethod): AdaptMix {
+  return { centre: 0, coral: 0, self_training: 0, [method]: 1 };
 }
 
 function judgeOf({ input, plain, source, target, targetRaw, labelOf }: Prepared, labels: readonly (number | null)[]): (solved: SolvedHead) => Judged {
@@ -150,11 +160,24 @@ function judgeOf({ input, plain, source, target, targetRaw, labelOf }: Prepared,
   };
 }
 
-function domainDistance(prepared: Prepared, fitted: readonly FittedAlignment[]): { before: number; after: number } {
-  const { source, target, offset } = prepared;
-  const before = tellDomains(source, target).distance;
-  const aligned = fitted.find((one) => one.aligned.method === 'centre')!.aligned;
-  return { before, after: tellDomains({ ...source, x: aligned.x }, centred(target, offset)).distance };
+/**
+ * exp H of the shares of the answers, as they are and with the shift δ taken off, whichever is more: far away everything is answered with the few labels
+ * that lie in that direction, and without δ it is not; a target of one label is answered with that one either way.
+ */
+function labelsAnswered({ input, plain, shift, center, targetRaw }: Prepared): number {
+  const k = input.labels.length;
+  const components = plain.head.components.map((c) => ({ ...c, center: center.map((v, j) => v + shift.delta[j]!) }));
+  const spreads = [plain.head, { ...plain.head, components }].map((head) => {
+    const scores = scoresOf(head, targetRaw);
+    const shares = new Float64Array(k);
+    for (let i = 0; i < targetRaw.length; i++) shares[argmax(scores.subarray(i * k, (i + 1) * k))]! += 1 / targetRaw.length;
+    return Math.exp(entropy(shares));
+  });
+  return Math.max(...spreads);
+}
+
+function domainDistance({ source, target, middle, offset }: Prepared): { before: number; after: number } {
+  return { before: tellDomains(source, target).distance, after: tellDomains(centred(source, middle), centred(target, offset)).distance };
 }
 
 /** Under the rule of the version before: the new one's own threshold has seen the target. */

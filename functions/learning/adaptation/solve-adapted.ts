@@ -2,8 +2,9 @@
  * The head over a classifier's examples as a target domain would have shown them. A pure function of the examples and the target inputs, so that an
  * adapted classifier goes on learning: another example, a relabelled or a forgotten one is solved in again against the same target inputs.
  *
- * Every map is affine (see align.ts), so the result is an ordinary head with the components that it had: one matrix, one centre, and a prediction costs
- * what it did.
+ * Three ridge heads over target inputs less their mean are blended: on centred examples, on examples with the target's covariance (CORAL, see align.ts),
+ * and one that has seen the target inputs too, under the labels that the first two give them (self-training, Yarowsky 1995; one round). Each is linear
+ * in the same features, so the result is an ordinary head: one matrix, one centre, and a prediction costs what it did.
  */
 import type { Head, HeadComponent } from '../../../shared/head.ts';
 import { fitTemperature } from '../calibration.ts';
@@ -14,12 +15,14 @@ import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
 import { nearestSupport, rawScores } from '../score-head.ts';
 import { argmax, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
 import { leftOutSimilarity } from '../support.ts';
-import { align, ALIGN_METHODS, centred, meanOf, type Aligned, type AlignMethod, type Rows } from './align.ts';
+import { centred, coral, meanOf, type Rows } from './align.ts';
 import { measureShift, type Shift } from './shift.ts';
 import { probabilities } from './validators.ts';
 
-/** Weights of the alignments, together 1. */
-export type AlignMix = Readonly<Record<AlignMethod, number>>;
+export const ADAPT_METHODS = ['centre', 'coral', 'self_training'] as const;
+export type AdaptMethod = (typeof ADAPT_METHODS)[number];
+/** Weights of the methods, together 1. */
+export type AdaptMix = Readonly<Record<AdaptMethod, number>>;
 export type SolvedHead = { readonly head: Head; readonly evidence: Evidence; readonly leftOut: LeftOut };
 
 export type Prepared = {
@@ -32,11 +35,12 @@ export type Prepared = {
   readonly target: Rows;
   readonly targetRaw: readonly Float32Array[];
   readonly shift: Shift;
-  /** Where the target's middle is, with the source's mix of classes. */
+  /** The means of both. */
+  readonly middle: Float64Array;
   readonly offset: Float64Array;
 };
 
-export type FittedAlignment = { readonly aligned: Aligned; readonly fit: RidgeFit };
+export type FittedMethod = { readonly method: AdaptMethod; readonly fit: RidgeFit };
 
 /** What can be adapted at all. */
 export const canAdapt = (input: SolveInput): boolean => input.task === 'single_label' && input.tunedMix === 0 && input.examples.length > 0;
@@ -56,35 +60,59 @@ export function prepareAdaptation(input: SolveInput, targetRaw: readonly Float32
   const labelOf = input.examples.map((e) => e.labelsOf[0]!);
   const said = probabilities(scoresOf(plain.head, targetRaw), k, plain.head.temperature);
   const shift = measureShift(source, labelOf, target, said, k, seeded());
-  const middle = meanOf(source);
-  return { input, plain, labelOf, center, source, target, targetRaw, shift, offset: middle.map((v, j) => v + shift.delta[j]!) };
+  return { input, plain, labelOf, center, source, target, targetRaw, shift, middle: meanOf(source), offset: meanOf(target) };
 }
 
-export function fitAlignments({ input, labelOf, source, target, offset }: Prepared, methods: readonly AlignMethod[]): FittedAlignment[] {
-  const [from, to] = [centred(source, meanOf(source)), centred(target, offset)];
-  return methods.map((method) => {
-    const aligned = align(method, from, to);
-    const { n, d } = source;
-    return { aligned, fit: fitRidgeLeaveOneOut({ x: aligned.x, n, d, labels: input.labels.length, labelsOf: labelOf.map((c) => [c]) }) };
+export function fitMethods({ input, labelOf, source, target, middle, offset }: Prepared): FittedMethod[] {
+  const k = input.labels.length;
+  const { n, d } = source;
+  const [from, to] = [centred(source, middle), centred(target, offset)];
+  const mapped = coral(from, to);
+  const labelsOf = labelOf.map((c) => [c]);
+  const plain = fitRidgeLeaveOneOut({ x: from.x, n, d, labels: k, labelsOf });
+  const aligned = fitRidgeLeaveOneOut({ x: mapped, n, d, labels: k, labelsOf });
+  const both = new Float64Array((n + to.n) * d);
+  both.set(mapped);
+  both.set(to.x, n * d);
+  // The penalty of the aligned examples: left out, a row whose label was made up agrees with itself too well.
+  const taught = { x: both, n: n + to.n, d, labels: k, labelsOf: [...labelsOf, ...pseudoLabels(to, [plain, aligned], k).map((c) => [c])] };
+  const trained = fitRidgeLeaveOneOut(taught, [aligned.lambda]);
+  return [
+    { method: 'centre', fit: plain },
+    { method: 'coral', fit: aligned },
+    { method: 'self_training', fit: trained },
+  ];
+}
+
+function pseudoLabels({ x, n, d }: Rows, fits: readonly RidgeFit[], k: number): number[] {
+  return Array.from({ length: n }, (_, i) => {
+    const scores = new Float64Array(k);
+    for (const { weight, bias } of fits)
+      for (let c = 0; c < k; c++) {
+        let sum = bias[c]!;
+        for (let j = 0; j < d; j++) sum += weight[c * d + j]! * x[i * d + j]!;
+        scores[c]! += sum;
+      }
+    return argmax(scores);
   });
 }
 
-/** The head of a mix of alignments. `judgeOnly`: without the rule for unknown, which costs a look at the whole background. */
-export function assemble(prepared: Prepared, fitted: readonly FittedAlignment[], mix: AlignMix, judgeOnly = false): SolvedHead {
-  const { input, plain, center, shift, offset } = prepared;
+/** The head of a mix of methods. `judgeOnly`: without the rule for unknown, which costs a look at the whole background. */
+export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mix: AdaptMix, judgeOnly = false): SolvedHead {
+  const { input, plain, center, middle, offset } = prepared;
   const k = input.labels.length;
   const d = input.dimension;
   const weight = new Float64Array(k * d);
   const bias = new Float64Array(k);
   const all = new Float64Array(input.examples.length * k);
-  for (const { aligned, fit } of fitted) {
-    const w = mix[aligned.method];
+  for (const { method, fit } of fitted) {
+    const w = mix[method];
     if (w === 0) continue;
-    for (let i = 0; i < weight.length; i++) weight[i]! += (w * fit.weight[i]!) / (aligned.scale ? aligned.scale[i % d]! : 1);
+    for (let i = 0; i < weight.length; i++) weight[i]! += w * fit.weight[i]!;
     for (let c = 0; c < k; c++) bias[c]! += w * fit.bias[c]!;
     for (let i = 0; i < all.length; i++) all[i]! += w * fit.leftOut[i]!;
   }
-  const moved = center.map((v, j) => v + shift.delta[j]!);
+  const moved = center.map((v, j) => v + offset[j]! - middle[j]!);
   const base: HeadComponent = {
     embedding: 'base',
     name: 'adapted_ridge',
@@ -123,11 +151,9 @@ export function assemble(prepared: Prepared, fitted: readonly FittedAlignment[],
 }
 
 /** The head of an adapted version over the examples as they are; the plain one when there is nothing left to adapt. */
-export function solveAdapted(input: SolveInput, targetRaw: readonly Float32Array[], mix: AlignMix): SolvedHead | null {
+export function solveAdapted(input: SolveInput, targetRaw: readonly Float32Array[], mix: AdaptMix): SolvedHead | null {
   const prepared = prepareAdaptation(input, targetRaw);
-  if (!prepared) return solveHead(input);
-  const used = ALIGN_METHODS.filter((method) => mix[method] > 0);
-  return assemble(prepared, fitAlignments(prepared, used), mix);
+  return prepared ? assemble(prepared, fitMethods(prepared), mix) : solveHead(input);
 }
 
 /** Raw scores of base embeddings, [rows × labels]. */

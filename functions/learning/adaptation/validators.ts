@@ -19,7 +19,8 @@ export function probabilities(scores: Float64Array, k: number, temperature: numb
   return out;
 }
 
-function entropy(p: ArrayLike<number>): number {
+/** H(p) in nats. */
+export function entropy(p: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < p.length; i++) if (p[i]! > 0) sum -= p[i]! * Math.log(p[i]!);
   return sum;

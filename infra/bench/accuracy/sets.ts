@@ -18,7 +18,7 @@ export type LabelledSet = {
   readonly names: Readonly<Record<string, string>>;
 };
 
-const STYLES = ['twitter', 'google', 'apple', 'facebook'] as const;
+export const STYLES = ['twitter', 'google', 'apple', 'facebook'] as const;
 export type Style = (typeof STYLES)[number];
 const Emoji = z.array(
   z.object({
