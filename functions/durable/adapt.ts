@@ -33,7 +33,7 @@ export function adaptVersion(ledger: Ledger, targets: readonly TargetInput[]): O
     rows,
     targets.map((t) => (t.label === null ? null : labels.indexOf(t.label))),
   );
-  if (!decision) return failure('unprocessable', 'This classifier cannot be adapted.');
+  if (!decision) return failure('unprocessable', 'Some labels have no example yet, and only their names speak for them. Enroll one of each first.');
   if (!decision.adapt) return failure('negative_transfer', decision.detail, { reason: decision.reason, ...decision.evidence });
   const n = records.latestVersion(sql) + 1;
   const target = keepTarget(sql, n, rows, config.dimension);

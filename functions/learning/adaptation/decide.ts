@@ -164,9 +164,9 @@ function judgeOf({ input, plain, source, target, targetRaw, labelOf }: Prepared,
  * exp H of the shares of the answers, as they are and with the shift δ taken off, whichever is more: far away everything is answered with the few labels
  * that lie in that direction, and without δ it is not; a target of one label is answered with that one either way.
  */
-function labelsAnswered({ input, plain, shift, center, targetRaw }: Prepared): number {
+function labelsAnswered({ input, plain, shift, targetRaw }: Prepared): number {
   const k = input.labels.length;
-  const components = plain.head.components.map((c) => ({ ...c, center: center.map((v, j) => v + shift.delta[j]!) }));
+  const components = plain.head.components.map((c) => ({ ...c, center: c.center.map((v, j) => v + shift.delta[j]!) }));
   const spreads = [plain.head, { ...plain.head, components }].map((head) => {
     const scores = scoresOf(head, targetRaw);
     const shares = new Float64Array(k);

@@ -9,7 +9,7 @@
 import type { Head, HeadComponent } from '../../../shared/head.ts';
 import { fitTemperature } from '../calibration.ts';
 import { backgroundCenter, transformFeature } from '../features.ts';
-import { nameScores } from '../label-names.ts';
+import { labelPrior } from '../label-prior.ts';
 import { BEST_WEIGHT, fitOpenSet, nearestWeight, quantile } from '../open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
 import { nearestSupport, rawScores } from '../score-head.ts';
@@ -42,8 +42,12 @@ export type Prepared = {
 
 export type FittedMethod = { readonly method: AdaptMethod; readonly fit: RidgeFit };
 
-/** What can be adapted at all. */
-export const canAdapt = (input: SolveInput): boolean => input.task === 'single_label' && input.tunedMix === 0 && input.examples.length > 0;
+/** What can be adapted at all. Labels that nothing but their names speak for have no examples to align. */
+export function canAdapt({ task, tunedMix, examples, labels, names }: SolveInput): boolean {
+  const shown = new Set(examples.flatMap((e) => e.labelsOf));
+  const onlyNamed = shown.size < labels.length && names.some((name) => name !== null);
+  return task === 'single_label' && tunedMix === 0 && examples.length > 0 && !onlyNamed;
+}
 
 /** @throws RangeError when a target row is not finite or of the wrong length */
 export function prepareAdaptation(input: SolveInput, targetRaw: readonly Float32Array[]): Prepared | null {
@@ -112,7 +116,7 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
     for (let c = 0; c < k; c++) bias[c]! += w * fit.bias[c]!;
     for (let i = 0; i < all.length; i++) all[i]! += w * fit.leftOut[i]!;
   }
-  const moved = center.map((v, j) => v + offset[j]! - middle[j]!);
+  const moved = (from: Float32Array): Float32Array => from.map((v, j) => v + offset[j]! - middle[j]!);
   const base: HeadComponent = {
     embedding: 'base',
     name: 'adapted_ridge',
@@ -121,21 +125,23 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
     center: Float32Array.from(center, (v, j) => v + offset[j]!),
     weight: Float32Array.from(weight),
     bias: Float32Array.from(bias),
-    mix: 1,
+    mix: plain.head.components.find((c) => c.name === 'ridge')?.mix ?? 1,
   };
-  // A target input reads the names as the source input would that it is taken for.
-  const names = plain.head.components.filter((c) => c.name === 'label_names').map((c) => ({ ...c, center: moved }));
-  if (names.length > 0 && plain.evidence.names_mix !== 0) {
-    const said = nameScores(input.examples, input.names, center, input.transform);
-    for (let i = 0; i < all.length; i++) all[i]! += plain.evidence.names_mix * said[i]!;
+  // The label prior reads a target input as the source input that it is taken for.
+  const prior = plain.head.components
+    .filter((c) => c.name !== 'ridge')
+    .map((c) => (c.transform === input.transform ? { ...c, center: moved(c.center) } : c));
+  if (prior.length > 0) {
+    const said = labelPrior(input, center).scores;
+    for (let i = 0; i < all.length; i++) all[i] = base.mix * all[i]! + plain.evidence.names_mix * said[i]!;
   }
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const scores = new Float64Array(plain.leftOut.scores.length);
   for (const [to, id] of plain.leftOut.ids.entries()) scores.set(all.subarray(place.get(id)! * k, (place.get(id)! + 1) * k), to * k);
   const leftOut: LeftOut = { ...plain.leftOut, scores };
   const { temperature } = fitTemperature(scores, leftOut.truth, k);
-  const support = plain.head.support && { ...plain.head.support, center: moved };
-  const bare: Head = { ...plain.head, components: [base, ...names], temperature, support, openSet: null };
+  const support = plain.head.support && { ...plain.head.support, center: moved(plain.head.support.center) };
+  const bare: Head = { ...plain.head, components: [base, ...prior], temperature, support, openSet: null };
   const head = { ...bare, openSet: judgeOnly || input.falseRejectRate === null ? null : openSetOf(bare, prepared, leftOut, input.falseRejectRate) };
   const right = leftOut.truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
@@ -164,18 +170,18 @@ export function scoresOf(head: Head, rows: readonly Float32Array[]): Float64Arra
   return out;
 }
 
-function similarityWeight({ support }: Head): number {
-  return support ? nearestWeight(support.rows, support.labelOf.length, support.dimension) : 0;
-}
-
 /** u of the open-set rule (see open-set.ts) for base embeddings. */
 export function knownness(head: Head, rows: readonly Float32Array[]): number[] {
   const k = head.labels.length;
-  const weight = similarityWeight(head);
+  const weight = nearestWeightOf(head);
   return rows.map((base) => {
     const e = { base, tuned: null };
     return BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0);
   });
+}
+
+function nearestWeightOf({ support }: Head): number {
+  return support ? nearestWeight(support.rows, support.labelOf.length, support.dimension) : 0;
 }
 
 /**
@@ -184,7 +190,7 @@ export function knownness(head: Head, rows: readonly Float32Array[]): number[] {
  */
 function openSetOf(head: Head, { input, center, targetRaw }: Prepared, leftOut: LeftOut, rate: number): NonNullable<Head['openSet']> {
   const k = head.labels.length;
-  const weight = similarityWeight(head);
+  const weight = nearestWeightOf(head);
   const similarity = leftOutSimilarity(input.examples, input.transform, center);
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const known = leftOut.ids.map(
