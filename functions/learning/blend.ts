@@ -20,14 +20,10 @@ export type Blended = {
 
 /**
  * One linear map for all candidates, on the scale of the first one's scores (candidates share features, so nothing is added to the cost of a prediction).
- * @param fair rows that may be judged left out; `truth` their labels. Without any, all candidates weigh the same.
+ * @param truth labels of the rows that the candidates were judged on. Without any, all candidates weigh the same.
  */
-export function blend(candidates: readonly Candidate[], fair: readonly number[], truth: readonly number[], labels: number): Blended {
-  const judged = candidates.map(({ fit }) => {
-    const scores = new Float64Array(fair.length * labels);
-    for (const [to, from] of fair.entries()) scores.set(fit.leftOut.subarray(from * labels, (from + 1) * labels), to * labels);
-    return fitTemperature(scores, truth, labels);
-  });
+export function blend(candidates: readonly Candidate[], truth: readonly number[], labels: number): Blended {
+  const judged = candidates.map(({ fit }) => fitTemperature(fit.leftOut, truth, labels));
   const least = Math.min(...judged.map((j) => j.loss));
   const raw = judged.map((j) => Math.exp(-SHARPNESS * (j.loss - least)));
   const sum = raw.reduce((a, b) => a + b, 0);
@@ -46,7 +42,7 @@ export function blend(candidates: readonly Candidate[], fair: readonly number[],
       for (let j = 0; j < bias.length; j++) bias[j]! += factor * fit.bias[j]!;
       for (let j = 0; j < leftOut.length; j++) leftOut[j]! += factor * fit.leftOut[j]!;
     }
-    return { name, weight: share, lambda: fit.lambda, left_out_loss: fair.length > 0 ? judged[i]!.loss / fair.length : null };
+    return { name, weight: share, lambda: fit.lambda, left_out_loss: truth.length > 0 ? judged[i]!.loss / truth.length : null };
   });
   return { fit: { weight, bias, lambda: first.lambda, leftOut }, parts };
 }

@@ -3,7 +3,7 @@
  * distance between enrolled examples. The threshold is the asked false-reject quantile of u over left-out known rows; while those are few it
  * leans on where the background lies.
  */
-import type { OpenSetRule } from '../../shared/head.ts';
+import type { OpenSetRule, Support } from '../../shared/head.ts';
 
 /** The left-out evidence counts fully only well beyond this many rows: w = n / (n + this). */
 const EVIDENCE_HALF_ROWS = 4;
@@ -30,6 +30,10 @@ export function nearestWeight(units: Float32Array | Float64Array, n: number, d: 
   const distance = 1 - (square - n) / (n * (n - 1));
   return NEAREST_WEIGHT / Math.max(DISTANCE_MIN, distance);
 }
+
+/** The weight of the similarity beside the head that carries this support; 0 where nothing is near. */
+export const supportWeight = (support: Support | null): number =>
+  support ? nearestWeight(support.rows, support.labelOf.length, support.dimension) : 0;
 
 /** Empirical quantile with linear interpolation (type 7 of Hyndman & Fan 1996). */
 export function quantile(values: readonly number[], q: number): number {
@@ -68,4 +72,11 @@ export function fitOpenSet(
   // JSON has no infinity; u is a sum of bounded terms, so this accepts everything.
   if (!Number.isFinite(threshold)) threshold = -1e9;
   return { threshold, falseRejectRate, bestWeight: BEST_WEIGHT, nearestWeight: nearest };
+}
+
+/** The largest value, of as many as there are labels. */
+export function largest(values: Float64Array): number {
+  let best = -Infinity;
+  for (const v of values) best = Math.max(best, v);
+  return best;
 }

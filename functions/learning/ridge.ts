@@ -13,7 +13,7 @@ export type RidgeFit = {
   readonly weight: Float64Array;
   readonly bias: Float64Array;
   readonly lambda: number;
-  /** Row-major [rows × labels]: what a head that never saw the row says about it. */
+  /** Row-major [judged rows × labels]: what a head that never saw the row says about it. */
   readonly leftOut: Float64Array;
 };
 
@@ -32,6 +32,8 @@ export type RidgeInput = {
   readonly labels: number;
   /** labelsOf[i]: indices of the labels of row i. */
   readonly labelsOf: readonly (readonly number[])[];
+  /** Rows whose left-out scores are wanted; all of them when absent. Scores of 10,000 rows on 1,000 labels would not fit beside the examples. */
+  readonly judged?: readonly number[];
 };
 
 /** sᵢ = n / (K · count of the row's class), so that every class weighs the same; several labels: the mean of theirs. */
@@ -49,7 +51,7 @@ export function balancedWeights(labelsOf: readonly (readonly number[])[], labels
 
 /** ±1 targets [n × k] with rows scaled by √sᵢ, and the √sᵢ. */
 export type Targets = { readonly ys: Float64Array; readonly root: Float64Array; readonly n: number; readonly k: number };
-type Prepared = Targets & { readonly xs: Float64Array; readonly d1: number };
+type Prepared = { readonly input: RidgeInput; readonly xs: Float64Array; readonly root: Float64Array; readonly n: number; readonly d1: number };
 
 export function targetsOf(labelsOf: readonly (readonly number[])[], labels: number): Targets {
   const n = labelsOf.length;
@@ -62,22 +64,23 @@ export function targetsOf(labelsOf: readonly (readonly number[])[], labels: numb
   return { ys, root, n, k: labels };
 }
 
-function prepare({ x, n, d, labels, labelsOf }: RidgeInput): Prepared {
+function prepare(input: RidgeInput, scale: number): Prepared {
+  const { x, n, d, labels, labelsOf } = input;
   const d1 = d + 1;
-  const targets = targetsOf(labelsOf, labels);
+  const root = balancedWeights(labelsOf, labels).map(Math.sqrt);
   const xs = new Float64Array(n * d1);
   for (let i = 0; i < n; i++) {
-    const s = targets.root[i]!;
-    for (let j = 0; j < d; j++) xs[i * d1 + j] = x[i * d + j]! * s;
+    const s = root[i]!;
+    for (let j = 0; j < d; j++) xs[i * d1 + j] = x[i * d + j]! * s * scale;
     xs[i * d1 + d] = s;
   }
-  return { ...targets, xs, d1 };
+  return { input, xs, root, n, d1 };
 }
 
-/** Fits with one penalty. @throws RangeError when λ ≤ 0 or a feature is not finite */
-export function fitRidge(input: RidgeInput, lambda: number): RidgeFit {
+/** Fits with one penalty, features times `scale`. @throws RangeError when λ ≤ 0 or a feature is not finite */
+export function fitRidge(input: RidgeInput, lambda: number, scale = 1): RidgeFit {
   if (!(lambda > 0)) throw new RangeError(`the penalty must be positive, got ${lambda}`);
-  const p = prepare(input);
+  const p = prepare(input, scale);
   return p.n <= p.d1 ? fitDual(p, lambda, gram(p.xs, p.n, p.d1)) : fitPrimal(p, lambda, covariance(p.xs, p.n, p.d1));
 }
 
@@ -88,9 +91,8 @@ export function fitRidge(input: RidgeInput, lambda: number): RidgeFit {
  */
 export function fitRidgeLeaveOneOut(input: RidgeInput, lambdas: readonly number[] = LAMBDAS): RidgeFit {
   const scale = 1 / spread(input);
-  const scaled = { ...input, x: input.x.map((v) => v * scale) };
-  const lambda = lambdas.length === 1 ? lambdas[0]! : chooseLambda(thin(scaled), lambdas);
-  const fit = fitRidge(scaled, lambda);
+  const lambda = lambdas.length === 1 ? lambdas[0]! : chooseLambda(thin(input), lambdas, scale);
+  const fit = fitRidge(input, lambda, scale);
   return { ...fit, weight: fit.weight.map((v) => v * scale) };
 }
 
@@ -136,18 +138,20 @@ export function leastError(t: Targets, fair: readonly number[], lambdas: readonl
   return best;
 }
 
-function chooseLambda(input: RidgeInput, lambdas: readonly number[]): number {
-  const p = prepare(input);
+function chooseLambda(input: RidgeInput, lambdas: readonly number[], scale: number): number {
+  const p = prepare(input, scale);
+  const targets = targetsOf(input.labelsOf, input.labels);
   const dual = p.n <= p.d1;
   const matrix = dual ? gram(p.xs, p.n, p.d1) : covariance(p.xs, p.n, p.d1);
-  return leastError(p, fairRows(input.labelsOf, input.labels), lambdas, (lambda) =>
-    dual ? solveDual(p, lambda, matrix).leftOut : fitPrimal(p, lambda, matrix).leftOut,
+  return leastError(targets, fairRows(input.labelsOf, input.labels), lambdas, (lambda) =>
+    dual ? solveDual(targets, lambda, matrix).leftOut : fitPrimal(p, lambda, matrix).leftOut,
   );
 }
 
 /** At most SEARCH_ROWS_MAX rows, classes taken in turn so that the small ones stay whole. */
 function thin(input: RidgeInput): RidgeInput {
-  if (input.n <= SEARCH_ROWS_MAX) return input;
+  const { judged: _, ...all } = input;
+  if (input.n <= SEARCH_ROWS_MAX) return all;
   const seen = new Float64Array(input.labels);
   const turn = input.labelsOf.map((row) => {
     const c = row[0] ?? 0;
@@ -157,7 +161,7 @@ function thin(input: RidgeInput): RidgeInput {
   const order = [...turn.keys()].toSorted((a, b) => turn[a]! - turn[b]! || a - b).slice(0, SEARCH_ROWS_MAX);
   const x = new Float64Array(order.length * input.d);
   for (const [to, from] of order.entries()) x.set(input.x.subarray(from * input.d, (from + 1) * input.d), to * input.d);
-  return { ...input, x, n: order.length, labelsOf: order.map((i) => input.labelsOf[i]!) };
+  return { ...all, x, n: order.length, labelsOf: order.map((i) => input.labelsOf[i]!) };
 }
 
 /** α [n × k] and left-out scores from the kernel of the scaled rows (bias included). */
@@ -174,8 +178,9 @@ export function solveDual({ ys, root, n, k }: Targets, lambda: number, kernel: F
 }
 
 function fitDual(p: Prepared, lambda: number, kernel: Float64Array): RidgeFit {
-  const { xs, n, d1, k } = p;
-  const { alpha, leftOut } = solveDual(p, lambda, kernel);
+  const { xs, n, d1 } = p;
+  const { labelsOf, labels: k, judged } = p.input;
+  const { alpha, leftOut } = solveDual(targetsOf(labelsOf, k), lambda, kernel);
   const weight = new Float64Array(k * (d1 - 1));
   const bias = new Float64Array(k);
   for (let i = 0; i < n; i++) {
@@ -186,33 +191,45 @@ function fitDual(p: Prepared, lambda: number, kernel: Float64Array): RidgeFit {
       bias[c]! += f * xs[i * d1 + d1 - 1]!;
     }
   }
-  return { weight, bias, lambda, leftOut };
+  return { weight, bias, lambda, leftOut: takeRows(leftOut, judged, k) };
 }
 
 function fitPrimal(p: Prepared, lambda: number, scatter: Float64Array): RidgeFit {
-  const { xs, ys, root, n, d1, k } = p;
+  const { xs, root, n, d1 } = p;
+  const { labelsOf, labels: k } = p.input;
+  const judged = p.input.judged ?? [...labelsOf.keys()];
   const a = scatter.slice();
   for (let i = 0; i < d1; i++) a[i * d1 + i]! += lambda;
   cholesky(a, d1);
+  // XᵀY without Y: −1 everywhere, then twice each row where its labels are.
   const w = new Float64Array(d1 * k);
-  for (let i = 0; i < n; i++) for (let j = 0; j < d1; j++) for (let c = 0; c < k; c++) w[j * k + c]! += xs[i * d1 + j]! * ys[i * k + c]!;
+  const total = new Float64Array(d1);
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < d1; j++) {
+      const v = root[i]! * xs[i * d1 + j]!;
+      total[j]! += v;
+      for (const c of labelsOf[i]!) w[j * k + c]! += 2 * v;
+    }
+  for (let j = 0; j < d1; j++) for (let c = 0; c < k; c++) w[j * k + c]! -= total[j]!;
   choleskySolve(a, d1, w, k);
-  const leftOut = new Float64Array(n * k);
+  const leftOut = new Float64Array(judged.length * k);
   const half = new Float64Array(d1);
-  for (let i = 0; i < n; i++) {
-    // xᵢA⁻¹xᵢᵀ = ‖L⁻¹xᵢ‖².
-    let leverage = 0;
+  const fitted = new Float64Array(k);
+  for (const [to, i] of judged.entries()) {
+    let leverage = 0; // xᵢA⁻¹xᵢᵀ = ‖L⁻¹xᵢ‖²
+    fitted.fill(0);
     for (let r = 0; r < d1; r++) {
-      let sum = xs[i * d1 + r]!;
+      const v = xs[i * d1 + r]!;
+      let sum = v;
       for (let q = 0; q < r; q++) sum -= a[r * d1 + q]! * half[q]!;
       half[r] = sum / a[r * d1 + r]!;
       leverage += half[r]! * half[r]!;
+      for (let c = 0; c < k; c++) fitted[c]! += v * w[r * k + c]!;
     }
+    const rest = Math.max(1 - leverage, 1e-12);
     for (let c = 0; c < k; c++) {
-      let fitted = 0;
-      for (let j = 0; j < d1; j++) fitted += xs[i * d1 + j]! * w[j * k + c]!;
-      const y = ys[i * k + c]!;
-      leftOut[i * k + c] = (y - (y - fitted) / Math.max(1 - leverage, 1e-12)) / root[i]!;
+      const y = labelsOf[i]!.includes(c) ? root[i]! : -root[i]!;
+      leftOut[to * k + c] = (y - (y - fitted[c]!) / rest) / root[i]!;
     }
   }
   const weight = new Float64Array(k * (d1 - 1));
@@ -222,4 +239,12 @@ function fitPrimal(p: Prepared, lambda: number, scatter: Float64Array): RidgeFit
     bias[c] = w[(d1 - 1) * k + c]!;
   }
   return { weight, bias, lambda, leftOut };
+}
+
+/** Some rows of a row-major [rows × k] array; the array itself when no rows are named. */
+export function takeRows(values: Float64Array, rows: readonly number[] | undefined, k: number): Float64Array {
+  if (!rows) return values;
+  const out = new Float64Array(rows.length * k);
+  for (const [to, from] of rows.entries()) out.set(values.subarray(from * k, (from + 1) * k), to * k);
+  return out;
 }

@@ -6,12 +6,13 @@ import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts
 import { blend, type Blended, type Candidate } from './blend.ts';
 import { fitTemperature } from './calibration.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { judgedRows, newestFirst } from './judged-rows.ts';
 import { mixesOf, shareOfNames } from './label-names.ts';
 import { labelPrior } from './label-prior.ts';
 import { exactMatches, fitSigmoidTemperature } from './multi-label.ts';
 import { fitAgainstBackground } from './only-named.ts';
-import { BEST_WEIGHT, fitOpenSet, nearestWeight } from './open-set.ts';
-import { fitRidgeLeaveOneOut, type RidgeFit, type RidgeInput } from './ridge.ts';
+import { BEST_WEIGHT, fitOpenSet, largest, supportWeight } from './open-set.ts';
+import { fitRidgeLeaveOneOut, takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
 import { nearestSupport, rawScores, type Embeddings } from './score-head.ts';
 import { chooseSupport, leftOutSimilarity } from './support.ts';
 import { fitWhitened, makeWhitener, WHITENED_ROWS_MAX, type Whitener } from './whitening.ts';
@@ -77,58 +78,70 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const k = labels.length;
   const center = backgroundCenter(input.background.base, input.transform, dimension);
   const components: HeadComponent[] = [];
-  const scores = new Float64Array(examples.length * k);
 
-  const counted = countLabels(examples, k);
-  // Without another example of its class a left-out row says nothing about the head: it could not have been right.
-  const fair = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1 && counted[examples[i]!.labelsOf[0]!]! > 1);
-  const truth = fair.map((i) => examples[i]!.labelsOf[0]!);
+  const multi = input.task === 'multi_label';
+  const judged = judgedRows(examples, k, multi);
+  const rows = judged.map((i) => examples[i]!);
+  const truth = rows.map((e) => e.labelsOf[0]!);
+  const scores = new Float64Array(rows.length * k);
 
   // Labels that only their names speak for: the examples of the others must not shout them down.
-  const onlyNamed = hasNames && input.task === 'single_label' && counted.includes(0);
+  const onlyNamed = hasNames && input.task === 'single_label' && new Set(examples.flatMap((e) => e.labelsOf)).size < k;
 
   const tunedRows = input.tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
   const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
-  const blended = examples.length > 0 && tunedMix < 1 ? blend(candidatesFor(input, center, onlyNamed), fair, truth, k) : null;
+  const blended = examples.length > 0 && tunedMix < 1 ? blend(candidatesFor(input, center, judged, onlyNamed), truth, k) : null;
   const base = blended?.fit ?? null;
   if (base) {
     components.push(ridgeComponent('base', base, input.transform, center, 1 - tunedMix));
     for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * base.leftOut[i]!;
   }
   const tunedCenter = tunedMix > 0 ? backgroundCenter(input.background.tuned, input.transform, dimension) : null;
-  const tuned = tunedCenter ? fit(tunedRows, (e) => e.tuned!, input, tunedCenter) : null;
+  const tunedJudged = judged.filter((i) => examples[i]!.tuned !== null);
+  const tunedPlace = new Map(tunedRows.map((e, i) => [e.id, i]));
+  const tuned = tunedCenter
+    ? fit(
+        tunedRows,
+        (e) => e.tuned!,
+        input,
+        tunedCenter,
+        tunedJudged.map((i) => tunedPlace.get(examples[i]!.id)!),
+      )
+    : null;
   if (tuned && tunedCenter) {
     components.push(ridgeComponent('tuned', tuned, input.transform, tunedCenter, tunedMix));
-    const at = new Map(examples.map((e, i) => [e.id, i]));
-    for (const [r, e] of tunedRows.entries()) for (let c = 0; c < k; c++) scores[at.get(e.id)! * k + c]! += tunedMix * tuned.leftOut[r * k + c]!;
+    const at = new Map(judged.map((i, row) => [i, row]));
+    for (const [r, i] of tunedJudged.entries()) for (let c = 0; c < k; c++) scores[at.get(i)! * k + c]! += tunedMix * tuned.leftOut[r * k + c]!;
   }
 
   let namesMix = 0;
   if (hasNames) {
-    const prior = labelPrior(input, center);
+    const prior = labelPrior({ ...input, examples: rows }, center);
     const said = prior.scores;
-    const single = [...examples.keys()].filter((i) => examples[i]!.labelsOf.length === 1);
-    const all = { names: take(said, single, k), truth: single.map((i) => examples[i]!.labelsOf[0]!) };
-    const mix = mixesOf(shareOfNames({ ridge: take(scores, fair, k), names: take(said, fair, k), truth, labels: k, all, onlyNamed }));
+    const single = newestFirst(
+      examples.filter((e) => e.labelsOf.length === 1),
+      k,
+    );
+    const all = { names: labelPrior({ ...input, examples: single }, center).scores, truth: single.map((e) => e.labelsOf[0]!) };
+    // Rows of several labels have no one label to be likely under.
+    const one = [...rows.keys()].filter((i) => rows[i]!.labelsOf.length === 1);
+    const left = { ridge: takeRows(scores, one, k), names: takeRows(said, one, k), truth: one.map((i) => truth[i]!) };
+    const mix = mixesOf(shareOfNames({ ...left, labels: k, all, onlyNamed }));
     namesMix = mix.names;
     for (const [i, c] of components.entries()) components[i] = { ...c, mix: c.mix * mix.ridge };
     components.push({ ...prior.component, mix: namesMix });
     for (let i = 0; i < scores.length; i++) scores[i] = mix.ridge * scores[i]! + namesMix * said[i]!;
   }
 
-  const multi = input.task === 'multi_label';
-  const judged = multi ? [...examples.keys()].filter((i) => examples[i]!.labelsOf.every((c) => counted[c]! > 1)) : fair;
-  const labelsOf = judged.map((i) => examples[i]!.labelsOf);
-  const leftOut = { ids: judged.map((i) => examples[i]!.id), truth: labelsOf.map((own) => own[0]!), labelsOf, scores: take(scores, judged, k) };
+  const labelsOf = rows.map((e) => e.labelsOf);
+  const leftOut = { ids: rows.map((e) => e.id), truth, labelsOf, scores };
   const temperature = multi
-    ? fitSigmoidTemperature(leftOut.scores, labelsOf, k)
-    : (input.trainedTemperature ?? fitTemperature(leftOut.scores, onlyNamed ? [] : truth, k).temperature);
+    ? fitSigmoidTemperature(scores, labelsOf, k)
+    : (input.trainedTemperature ?? fitTemperature(scores, onlyNamed ? [] : truth, k).temperature);
   const support = chooseSupport(examples, input.transform, center, dimension);
   const head: Head = { labels, task: input.task, components, temperature, openSet: null, support };
-  const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, center, onlyNamed);
-  const right = multi
-    ? exactMatches(leftOut.scores, labelsOf, k)
-    : truth.filter((c, i) => argmax(leftOut.scores.subarray(i * k, (i + 1) * k)) === c).length;
+  const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, rows, onlyNamed);
+  const right = multi ? exactMatches(scores, labelsOf, k) : truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     examples: examples.length,
     method: components.map((c) => c.name).join(' + '),
@@ -146,9 +159,12 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 }
 
 /** Plain ridge always; beside it ridge in the background's metric for pictures that may look like nothing the backbone knows. */
-function candidatesFor(input: SolveInput, center: Float32Array, onlyNamed: boolean): Candidate[] {
-  if (onlyNamed) return [{ name: 'ridge', fit: fitAgainstBackground(input, center) }];
-  const plain: Candidate = { name: 'ridge', fit: fit(input.examples, (e) => e.base, input, center) };
+function candidatesFor(input: SolveInput, center: Float32Array, judged: readonly number[], onlyNamed: boolean): Candidate[] {
+  if (onlyNamed) {
+    const against = fitAgainstBackground(input, center);
+    return [{ name: 'ridge', fit: { ...against, leftOut: takeRows(against.leftOut, judged, input.labels.length) } }];
+  }
+  const plain: Candidate = { name: 'ridge', fit: fit(input.examples, (e) => e.base, input, center, judged) };
   const whitener =
     input.task === 'single_label' && input.transform === 'sqrt_l2' && input.examples.length <= WHITENED_ROWS_MAX ? whitenerOf(input, center) : null;
   if (!whitener) return [plain];
@@ -157,7 +173,7 @@ function candidatesFor(input: SolveInput, center: Float32Array, onlyNamed: boole
     {
       name: 'whitened_ridge',
       fit: fitWhitened(
-        ridgeInput(input.examples, (e) => e.base, input, center),
+        ridgeInput(input.examples, (e) => e.base, input, center, judged),
         whitener,
       ),
     },
@@ -179,15 +195,17 @@ function whitenerOf(input: SolveInput, center: Float32Array): Whitener | null {
   return made;
 }
 
-function fit(rows: readonly LearnExample[], get: (e: LearnExample) => Float32Array, input: SolveInput, center: Float32Array): RidgeFit {
-  return fitRidgeLeaveOneOut(ridgeInput(rows, get, input, center));
+type Get = (e: LearnExample) => Float32Array;
+
+function fit(rows: readonly LearnExample[], get: Get, input: SolveInput, center: Float32Array, judged: readonly number[]): RidgeFit {
+  return fitRidgeLeaveOneOut(ridgeInput(rows, get, input, center, judged));
 }
 
-function ridgeInput(rows: readonly LearnExample[], get: (e: LearnExample) => Float32Array, input: SolveInput, center: Float32Array): RidgeInput {
+function ridgeInput(rows: readonly LearnExample[], get: Get, input: SolveInput, center: Float32Array, judged: readonly number[]): RidgeInput {
   const d = input.dimension;
   const x = new Float64Array(rows.length * d);
   for (const [i, row] of rows.entries()) transformFeature(get(row), input.transform, center, x, i * d);
-  return { x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf) };
+  return { x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf), judged };
 }
 
 function ridgeComponent(embedding: 'base' | 'tuned', f: RidgeFit, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
@@ -195,38 +213,23 @@ function ridgeComponent(embedding: 'base' | 'tuned', f: RidgeFit, transform: Fea
   return { embedding, name: 'ridge', transform, dimension, center, weight: Float32Array.from(f.weight), bias: Float32Array.from(f.bias), mix };
 }
 
-function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, center: Float32Array, onlyNamed: boolean): Head['openSet'] {
+function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, rows: readonly LearnExample[], onlyNamed: boolean): Head['openSet'] {
   const k = input.labels.length;
-  const rows = head.support;
-  const weight = rows ? nearestWeight(rows.rows, rows.labelOf.length, rows.dimension) : 0;
-  const similarity = leftOutSimilarity(input.examples, input.transform, center);
-  const place = new Map(input.examples.map((e, i) => [e.id, i]));
-  const known = leftOut.ids.map(
-    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + weight * (similarity[place.get(id)!] ?? 0),
-  );
+  const { support } = head;
+  const weight = supportWeight(support);
+  const similarity = support ? leftOutSimilarity(rows, input.examples, support) : [];
+  const known = rows.map((_, i) => BEST_WEIGHT * largest(leftOut.scores.subarray(i * k, (i + 1) * k)) + weight * (similarity[i] ?? 0));
   const tail = head.components.some((c) => c.embedding === 'tuned');
   const background: number[] = [];
   for (const [i, base] of input.background.base.entries()) {
     const tuned = input.background.tuned[i] ?? null;
     if (tail && !tuned) continue;
     const e: Embeddings = { base, tuned };
-    background.push(BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0));
+    background.push(BEST_WEIGHT * largest(rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0));
   }
   const rate = input.falseRejectRate ?? 0;
   // Zero-shot scores of pictures hardly tell known from unknown: without examples the background stands for the known, not against them.
   return onlyNamed && input.zeroShot ? fitOpenSet([], background, rate, weight, rate) : fitOpenSet(known, background, rate, weight);
-}
-
-function countLabels(examples: readonly LearnExample[], labels: number): Float64Array {
-  const counts = new Float64Array(labels);
-  for (const e of examples) for (const c of e.labelsOf) counts[c]! += 1;
-  return counts;
-}
-
-function take(scores: Float64Array, rows: readonly number[], k: number): Float64Array {
-  const out = new Float64Array(rows.length * k);
-  for (const [to, from] of rows.entries()) out.set(scores.subarray(from * k, (from + 1) * k), to * k);
-  return out;
 }
 
 /** Index of the largest value; the first of equals. */

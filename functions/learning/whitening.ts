@@ -6,7 +6,7 @@
  * The result is linear in the same features as plain ridge, so both fold into one matrix.
  */
 import { cholesky, choleskySolve, gram } from './linear-algebra.ts';
-import { fairRows, leastError, LAMBDAS, rootOr1, solveDual, targetsOf, type RidgeFit, type RidgeInput } from './ridge.ts';
+import { fairRows, leastError, LAMBDAS, rootOr1, solveDual, takeRows, targetsOf, type RidgeFit, type RidgeInput } from './ridge.ts';
 
 /** γ: how much of the identity is mixed in; the background has far fewer rows than dimensions. */
 const SHRINKAGE = 0.3;
@@ -95,5 +95,5 @@ export function fitWhitened(input: RidgeInput, w: Whitener): RidgeFit {
       const f = columns[r * k + c]!;
       for (let j = 0; j < d; j++) v[c * d + j]! -= f * w.rows[r * d + j]!;
     }
-  return { weight: v, bias, lambda, leftOut };
+  return { weight: v, bias, lambda, leftOut: takeRows(leftOut, input.judged, k) };
 }

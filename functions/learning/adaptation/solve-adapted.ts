@@ -191,7 +191,7 @@ function nearestWeightOf({ support }: Head): number {
 function openSetOf(head: Head, { input, center, targetRaw }: Prepared, leftOut: LeftOut, rate: number): NonNullable<Head['openSet']> {
   const k = head.labels.length;
   const weight = nearestWeightOf(head);
-  const similarity = leftOutSimilarity(input.examples, input.transform, center);
+  const similarity = head.support ? leftOutSimilarity(input.examples, input.examples, { ...head.support, center }) : [];
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const known = leftOut.ids.map(
     (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + weight * similarity[place.get(id)!]!,
