@@ -1,5 +1,5 @@
 /** Networks from other frameworks as backbones: added by the operator, checked before they are listed, taught and asked by tenants. */
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { Backbone, DeletedBackbone } from '../../shared/wire/backbones.ts';
 import { Classifier } from '../../shared/wire/classifiers.ts';
@@ -16,6 +16,8 @@ import { makePng } from '../setup/png.ts';
 import { readyDataset } from '../setup/training.ts';
 
 const deps = depsFor(bindings);
+/** The store is one for the whole run: what is added here must not be in other files' catalogues. */
+afterAll(async () => await deps.objects.delete([objectKeys.backboneIndex]));
 const base64 = (bytes: Uint8Array): string => btoa(bytes.reduce((text, b) => text + String.fromCharCode(b), ''));
 const FOREIGN = { modality: 'image', version: '1', license: 'Apache-2.0', source: 'test/fixtures/backbones' };
 const IMAGENET = { mean: [123.675, 116.28, 103.53], scale: [58.395, 57.12, 57.375] };
