@@ -1,16 +1,13 @@
 /** Queues an advice job: the same machine as training, and a host that only measures. */
 import { MethodOptions } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
-import { SEED_MAX, type AdviceJob, type CreateAdviceRequest } from '../../../shared/wire/jobs.ts';
+import type { AdviceJob, CreateAdviceRequest } from '../../../shared/wire/jobs.ts';
 import type { DatasetManifest } from '../../../shared/dataset.ts';
 import type { Deps } from '../../deps.ts';
-import { insertJob, type JobRow } from '../../stores/jobs.ts';
-import { insertWorkIfChanged } from '../../stores/work.ts';
 import { needDataset } from '../datasets/get-dataset.ts';
-import { wakeOutbox } from '../events/record-event.ts';
 import { chooseBackbone } from './create-job.ts';
-import { tellMove } from './job-moves.ts';
 import { presentAdviceJob } from './present-job.ts';
+import { queueJob } from './queue-job.ts';
 import { checkSideDatasets, needReady } from './side-datasets.ts';
 
 /** Advice looks at embeddings only, so a backbone that cannot be tuned will do. */
@@ -24,37 +21,20 @@ export async function createAdvice(deps: Needs, input: { tenant: string; request
   needTwoLabels(needReady(dataset, 'dataset'));
   const { target } = await checkSideDatasets(deps, tenant, { target_dataset: request.target_dataset ?? null }, dataset);
   const backbone = await chooseBackbone(deps, tenant, { backbone: request.backbone ?? null }, dataset, LOOKS);
-  const now = deps.now();
-  const row: JobRow = {
-    id: deps.newId('job'),
+  const row = await queueJob(deps, {
     tenantId: tenant,
     kind: 'advice',
     datasetId: dataset.id,
     validationDatasetId: null,
     targetDatasetId: target,
-    sourceClassifierId: null,
     exclude: null,
     classifierId: null,
     backbone,
     method: MethodOptions.parse({}),
-    seed: request.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) % SEED_MAX,
+    seed: request.seed ?? null,
     promote: 'never',
     metadata: request.metadata ?? null,
-    status: 'queued',
-    progress: null,
-    result: null,
-    error: null,
-    modelId: null,
-    createdAt: now,
-    startedAt: null,
-    finishedAt: null,
-  };
-  await deps.db.batch([
-    insertJob(deps.db, row),
-    ...tellMove(deps, row, 'queued'),
-    insertWorkIfChanged(deps.db, { id: row.id, kind: 'train', tenant, now }),
-  ]);
-  await wakeOutbox(deps);
+  });
   return await presentAdviceJob(deps, row);
 }
 

@@ -4,16 +4,14 @@ import type { DatasetManifest } from '../../../shared/dataset.ts';
 import { MethodOptions } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
-import { SEED_MAX, type CreateJobRequest, type Job } from '../../../shared/wire/jobs.ts';
+import type { CreateJobRequest, Job } from '../../../shared/wire/jobs.ts';
 import { methodFault } from '../../domain/method-needs.ts';
 import type { Deps } from '../../deps.ts';
-import { getTrainable, insertJob, type JobRow } from '../../stores/jobs.ts';
+import { getTrainable } from '../../stores/jobs.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
-import { insertWorkIfChanged } from '../../stores/work.ts';
 import { needDataset } from '../datasets/get-dataset.ts';
-import { wakeOutbox } from '../events/record-event.ts';
-import { tellMove } from './job-moves.ts';
 import { presentJob } from './present-job.ts';
+import { queueJob } from './queue-job.ts';
 import { checkSideDatasets, needReady } from './side-datasets.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
@@ -33,38 +31,20 @@ export async function createJob(deps: Needs, input: { tenant: string; request: C
   if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
   const side = await checkSideDatasets(deps, tenant, request, dataset);
   const backbone = await chooseBackbone(deps, tenant, request, dataset, method);
-  const now = deps.now();
-  const row: JobRow = {
-    id: deps.newId('job'),
+  const row = await queueJob(deps, {
     tenantId: tenant,
     kind: 'training',
     datasetId: dataset.id,
     validationDatasetId: side.validation,
     targetDatasetId: side.target,
-    sourceClassifierId: null,
     exclude: request.exclude ?? null,
     classifierId: request.classifier ?? null,
     backbone,
     method,
-    // Drawn here and recorded, never left to the engine: every job can be repeated.
-    seed: request.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) % SEED_MAX,
+    seed: request.seed ?? null,
     promote: request.promote,
     metadata: request.metadata ?? null,
-    status: 'queued',
-    progress: null,
-    result: null,
-    error: null,
-    modelId: null,
-    createdAt: now,
-    startedAt: null,
-    finishedAt: null,
-  };
-  await deps.db.batch([
-    insertJob(deps.db, row),
-    ...tellMove(deps, row, 'queued'),
-    insertWorkIfChanged(deps.db, { id: row.id, kind: 'train', tenant, now }),
-  ]);
-  await wakeOutbox(deps);
+  });
   return await presentJob(deps, row);
 }
 
