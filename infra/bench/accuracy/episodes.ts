@@ -27,7 +27,7 @@ export function random(seed: number): () => number {
   };
 }
 
-function shuffled<T>(values: readonly T[], next: () => number): T[] {
+export function shuffled<T>(values: readonly T[], next: () => number): T[] {
   const out = [...values];
   for (let i = out.length - 1; i > 0; i--) {
     const j = Math.floor(next() * (i + 1));

@@ -1,6 +1,6 @@
 /** Seeded episodes of domain shift: examples in one drawing style, inputs without labels in another, and held-out inputs that neither has seen. */
 import type { EmbeddedSet } from '../accuracy/embeddings.ts';
-import { random } from '../accuracy/episodes.ts';
+import { random, shuffled } from '../accuracy/episodes.ts';
 
 export type ShiftEpisode = {
   readonly labels: readonly string[];
@@ -21,15 +21,6 @@ const WAYS = 12;
 export const TARGET_INPUTS = 64;
 /** So many drawings of a class that the shots leave some to judge by. */
 const ROWS_MIN = 24;
-
-function shuffled<T>(values: readonly T[], next: () => number): T[] {
-  const out = [...values];
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = Math.floor(next() * (i + 1));
-    [out[i], out[j]] = [out[j]!, out[i]!];
-  }
-  return out;
-}
 
 function rowsByLabel(set: EmbeddedSet): Map<string, number[]> {
   return Map.groupBy(set.y.keys(), (row) => set.labels[set.y[row]!]!);
