@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { Advice } from './advice.ts';
 import { MethodType } from './jobs.ts';
+import { ArtifactName, Parity } from './model-manifest.ts';
 import { Inspection } from './quality.ts';
 
 export const ENGINE_PROTOCOL = 1;
@@ -142,31 +143,6 @@ export const HeldOut = z
   .meta({ id: 'HeldOut' });
 export type HeldOut = z.infer<typeof HeldOut>;
 
-export const ArtifactName = z.enum([
-  'head.safetensors',
-  'tail.onnx',
-  'tail.onnx.data',
-  'trunk.onnx',
-  'trunk.onnx.data',
-  'embeddings.safetensors',
-  'weights.safetensors',
-  'head.tfjs.json',
-  'head.tfjs.bin',
-  'model-card.md',
-  'learning-curve.svg',
-  'confusion.svg',
-  'reliability.svg',
-  'classes.svg',
-  'heads.safetensors',
-  'manifest.json',
-]);
-export type ArtifactName = z.infer<typeof ArtifactName>;
-
-/**
- * `embeddings.safetensors` holds raw embeddings (no transform): `base` F32 [n, d] and, when a tail was tuned, `tuned` F32 [n, d] of the *training* rows
- * (at most 5,000, balanced over classes), `labels` I32 [n], `rows` I32 [n] (row in the frozen dataset); and `enrolled.base`, `enrolled.tuned` in the order of
- * `spec.enrolled.ids`. `background.tuned` F32 [m, d]: the background examples through the tuned tail.
- */
 /** multi_task: one task beside the same task trained alone on the same rows; `interval`: 95 %, paired bootstrap on the held-out rows. */
 export const TaskResult = z
   .object({
@@ -201,6 +177,8 @@ export const EngineResult = z
     losses: z.array(z.number()),
     /** Which network serves the tuned part: none of its own, a tail over the shared trunk, or a whole one. */
     network: z.enum(['base', 'tail', 'whole']).default('base'),
+    /** Null where the model has no graphs of its own. */
+    parity: Parity.nullable().default(null),
     /** multi_task only. */
     tasks: z.array(TaskResult).default([]),
     /** What a method wants to be known by, in its own names: validators, per-seed accuracies, domain distances, what `auto` chose and why. */
@@ -226,25 +204,3 @@ export const EngineLine = z
   ])
   .meta({ id: 'EngineLine' });
 export type EngineLine = z.infer<typeof EngineLine>;
-
-/** `manifest.json` of a trained model, written last: if it is there, everything it names is there. */
-export const ModelManifest = z
-  .object({
-    format: z.literal('graft-model-1'),
-    job: z.string(),
-    base_backbone: z.string(),
-    base_sha256: z.string(),
-    modality: z.enum(['image', 'text']),
-    dimension: z.number().int(),
-    labels: z.array(z.string()),
-    seed: z.number().int(),
-    dataset_digest: z.string().nullable(),
-    tuned: z.boolean(),
-    /** `whole`: trunk.onnx is this model's own; otherwise the base backbone's trunk feeds the tail. */
-    network: z.enum(['base', 'tail', 'whole']).default('tail'),
-    /** What it was made from and by: method, parents, code version, figures on the held-out rows, preprocessing. */
-    lineage: z.record(z.string(), z.unknown()).default({}),
-    files: z.array(z.object({ name: ArtifactName, sha256: z.string(), bytes: z.number().int() })),
-  })
-  .meta({ id: 'ModelManifest' });
-export type ModelManifest = z.infer<typeof ModelManifest>;

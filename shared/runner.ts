@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { BackboneManifest } from './catalogue.ts';
 import { DatasetManifest } from './dataset.ts';
 import { Advice } from './advice.ts';
-import { ArtifactName, EngineResult, MethodOptions, Progress } from './engine.ts';
+import { EngineResult, MethodOptions, Progress } from './engine.ts';
+import { ArtifactName } from './model-manifest.ts';
 import { Inspection, QualityCode } from './quality.ts';
 
 /** A presigned GET. */

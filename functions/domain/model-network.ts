@@ -1,4 +1,5 @@
-import type { EngineResult, ModelManifest } from '../../shared/engine.ts';
+import type { EngineResult } from '../../shared/engine.ts';
+import type { ModelManifest } from '../../shared/model-manifest.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
 
 /** What a model needs beside the shared backbone: nothing, a tail over its trunk, or a whole network of its own. */

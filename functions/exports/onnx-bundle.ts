@@ -1,7 +1,7 @@
 /** The whole network as a zip: backbone and head in one ONNX graph, its weights, labels, preprocessing and a README. Only tails are held in memory. */
 import { GraftError } from '../../shared/errors.ts';
 import type { Head } from '../../shared/head.ts';
-import { embeddingsOf, headParts } from './head-parts.ts';
+import { embeddingsOf, headParts } from '../../shared/head-parts.ts';
 import { mergeEdits, type Tail } from './onnx-merge.ts';
 import { onnxReadme } from './onnx-readme.ts';
 import { scanModel, spliced, splicedBytes } from './onnx-scan.ts';

@@ -3,7 +3,7 @@
  * are enrolled rows, the nearest one. The operators used mean the same in every opset from 17 on, so the graph may be appended to a newer one.
  */
 import type { Head } from '../../shared/head.ts';
-import { embeddingsOf, headParts, sameFeature, type Feature } from './head-parts.ts';
+import { embeddingsOf, headParts, sameFeature, type Feature } from '../../shared/head-parts.ts';
 import { bytesField, concat, intField, messageField, textField } from './protobuf.ts';
 
 export const HEAD_OPSET = 17;

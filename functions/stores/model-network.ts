@@ -1,6 +1,6 @@
 /** Where the graphs of a fine-tuned model lie. By id alone: a model id comes from a served version, never from a caller. */
 import { eq } from 'drizzle-orm';
-import { ModelManifest } from '../../shared/engine.ts';
+import { ModelManifest } from '../../shared/model-manifest.ts';
 import type { Database } from '../db/database.ts';
 import { models } from '../db/schema.ts';
 

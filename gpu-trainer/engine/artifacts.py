@@ -67,7 +67,7 @@ def lineage_of(job: Job, result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_manifest(job: Job, files: list[Path], mix: float, network: str, lineage: dict[str, Any]) -> None:
+def write_manifest(job: Job, files: list[Path], mix: float, result: dict[str, Any], lineage: dict[str, Any]) -> None:
     named = [{"name": p.name, **{k: v for k, v in file_facts(p).items() if k != "file"}} for p in files]
     manifest = {
         "format": "graft-model-1",
@@ -80,7 +80,8 @@ def write_manifest(job: Job, files: list[Path], mix: float, network: str, lineag
         "seed": job.spec["seed"],
         "dataset_digest": None,
         "tuned": mix > 0,
-        "network": network,
+        "network": result["network"],
+        "parity": result["parity"],
         "lineage": lineage,
         "files": named,
     }

@@ -26,22 +26,28 @@ PATCH = 64
 
 @dataclass(frozen=True)
 class Tuned:
+    """Embeddings as the graphs give them; `exact`: of the held-out rows, as the torch network does. `parity`: how far the two answer alike."""
+
     train: Floats
     held: Floats
     background: Floats
     files: list[Path]
+    exact: Floats
+    precision: str
+    parity: dict[str, Any] | None = None
 
 
-def deploy(job: Job, state: State) -> Tuned:
-    """tail.onnx, for a whole network trunk.onnx beside it, and the weights; then every row through them."""
+def deploy(job: Job, state: State, precision: str) -> Tuned:
+    """tail.onnx, for a whole network trunk.onnx beside it, and the weights; then every row through them. `precision`: int8 or float32."""
     network = served(state)
     source = under_own_statistics(job, network) if job.recipe.adapts_statistics else None
     network = network.cpu().to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    exact = by_torch(network, job.held_features if network.trunk is None else [ready(v, job.image) for v in job.held.inputs])
     threads = job.spec["limits"]["threads"]
     files: list[Path] = []
     sample = torch.from_numpy(job.views[0][0])
     middle = "features" if job.image else "hidden"
-    kind: dict[str, Any] = {"dynamic": not job.image, "int8": not job.image}
+    kind: dict[str, Any] = {"dynamic": not job.image, "int8": precision == "int8"}
     if network.trunk is not None:
         first = torch.zeros(1, 3, 224, 224) if job.image else torch.from_numpy(job.train.inputs[0][None])
         names = {"input_name": "pixels" if job.image else "input_ids", "output_name": middle}
@@ -70,7 +76,14 @@ def deploy(job: Job, state: State) -> Tuned:
     path = job.out / "weights.safetensors"
     save_file({k: v.contiguous() for k, v in weights.items()}, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
-    return Tuned(*tuned, [*files, path])
+    return Tuned(*tuned, [*files, path], exact, precision)
+
+
+def by_torch(network: Network, rows: list[Any]) -> Floats:
+    """One row a run, as the graphs are run."""
+    network.eval()
+    with torch.no_grad():
+        return np.concatenate([network(torch.from_numpy(row)).numpy() for row in rows]).astype(np.float32)
 
 
 def under_own_statistics(job: Job, network: Network) -> Floats:

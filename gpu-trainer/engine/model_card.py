@@ -63,6 +63,17 @@ def contenders(held: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def parity_words(parity: dict[str, Any]) -> str:
+    kept = (
+        f"In {parity['precision']} the same best label on {parity['same_top1']} of {parity['rows']} held-out rows, "
+        f"logits at most {parity['max_abs_logit_difference']:.2g} apart."
+    )
+    tried = (
+        f" Not kept: {r['precision']}, the same on {r['same_top1']}, up to {r['max_abs_logit_difference']:.2g} apart." for r in parity["rejected"]
+    )
+    return kept + "".join(tried)
+
+
 def write_card(out: Path, about: dict[str, Any], result: dict[str, Any], held: dict[str, Any]) -> list[Path]:
     """Writes `model-card.md` and its plots into `out`, each by rename, and returns their paths.
 
@@ -101,6 +112,7 @@ def write_card(out: Path, about: dict[str, Any], result: dict[str, Any], held: d
         "## Classes, the worst first",
         table(["label", "rows", "recall", "frozen head"], [[n, str(rows), f"{a:.1%}", f"{b:.1%}"] for n, rows, a, b in classes]),
         *(["## Tasks", table(["task", "together", "alone", "difference"], task_rows)] if tasks else []),
+        *(["## Its graphs beside torch", parity_words(result["parity"])] if result.get("parity") else []),
         "## Where it comes from",
         table(["", ""], facts),
         "## Settings",

@@ -31,6 +31,7 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     phase("evaluating")
     result, held = evaluate(job, model.trained, model.fitted, model.others)
     state, tuned = model.trained.state, model.trained.tuned
+    result["parity"] = tuned.parity if tuned else None
     result["tasks"] = model.tasks
     result["losses"] = state.losses if state else []
     if state and state.aside_losses:
@@ -40,6 +41,6 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     files += write_card(job.out, {"job": job.spec["job"], **lineage}, result, held)
     for path in files:
         send(type="artifact", name=path.name, **file_facts(path))
-    write_manifest(job, files, model.trained.mix, result["network"], lineage)
+    write_manifest(job, files, model.trained.mix, result, lineage)
     result["seconds"] = time.monotonic() - job.started
     send(type="result", result={**result, "held_out": held})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .deploy import Tuned, deploy
+from .deploy import Tuned
 from .fit import Fitted
 from .heads import Matrix
 from .job import Job
+from .parity import deploy_settled
 from .stages import Stages
 from .tune import State
 from .wire import phase
@@ -40,6 +41,6 @@ def train_once(job: Job) -> Trained:
     if job.tunes and mix == 0:
         job.notes.append("Cross-fitting found nothing gained by the tuned network, so the frozen backbone is kept.")
     phase("exporting")
-    tuned = deploy(job, stages.state) if stages.state is not None and mix > 0 else None
+    tuned = deploy_settled(job, stages.state, mix, oof) if stages.state is not None and mix > 0 else None
     job.check_stop()
     return Trained(stages.state, mix, curve, oof, tuned)

@@ -1,11 +1,12 @@
 /** A leased training job: inputs from object storage, the engine as a child, artifacts back, and a completion that may be sent twice. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ENGINE_PROTOCOL, type ArtifactName, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
+import { ENGINE_PROTOCOL, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
 import type { Download, Lease, TrainWork } from '../../shared/runner.ts';
 import { ArrayWriter } from './array-writer.ts';
 import { runEngine } from './engine-process.ts';
+import { finishArtifacts, type Artifact } from './finish-artifacts.ts';
 import { loadDecoder, loadTokenizer } from './inputs.ts';
 import { encodeTokens, fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
@@ -21,7 +22,6 @@ export type Context = {
   readonly folder: string;
   readonly settings: HostSettings;
 };
-type Artifact = { readonly name: ArtifactName; readonly file: string; readonly sha256: string; readonly bytes: number };
 
 /** Runs the job; the caller releases or fails the lease when this throws. */
 export async function trainModel(c: Context, work: TrainWork): Promise<void> {
@@ -34,8 +34,10 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
     const { GRAFT_PYTHON: python, GRAFT_THREADS: threads } = c.settings;
     const end = await runEngine(attempt, { python, threads, signal: c.keeper.signal, onLine: (line) => takeLine(c, line, artifacts) });
     if (end.kind === 'result') {
-      await uploadArtifacts(c, artifacts);
-      const named = artifacts.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
+      const known = { datasetDigest: work.dataset.manifest.digest, backbone: work.backbone.manifest };
+      const finished = await finishArtifacts(artifacts, spec.out_dir, known);
+      await uploadArtifacts(c, finished);
+      const named = finished.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
       await c.api.complete(c.lease.token, { kind: 'train', result: end.result, artifacts: named, enrolled_ids: enrolledIds });
       return;
     }
@@ -73,7 +75,7 @@ async function uploadArtifacts(c: Context, artifacts: readonly Artifact[]): Prom
     c.lease.token,
     artifacts.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
   );
-  // The engine names manifest.json last, so whoever finds it finds the rest.
+  // manifest.json comes last, so whoever finds it finds the rest.
   for (const artifact of artifacts) {
     const target = uploads[artifact.name];
     if (!target) throw new Error(`the Worker gave no address for ${artifact.name}`);

@@ -1,7 +1,8 @@
 /** Bodies of `/v1/training/jobs`. */
 import { z } from 'zod';
 import { Advice } from '../advice.ts';
-import { ArtifactName, MethodOptions, Progress, TaskResult } from '../engine.ts';
+import { MethodOptions, Progress, TaskResult } from '../engine.ts';
+import { ArtifactName, Parity } from '../model-manifest.ts';
 import { idPattern } from '../ids.ts';
 import { JobStatus } from '../jobs.ts';
 import { QualityCode } from '../quality.ts';
@@ -65,6 +66,8 @@ export const JobResult = z
     losses: z.array(z.number()),
     /** Which network serves the tuned part: none of its own, a tail over the shared trunk, or a whole one. */
     network: z.enum(['base', 'tail', 'whole']).default('base'),
+    /** How the model's own graphs answer beside torch on the held-out rows; null where it has none. */
+    parity: Parity.nullable().default(null),
     /** multi_task: each task beside the same task trained alone. */
     tasks: z.array(TaskResult).default([]),
     /** What the method wants to be known by, in its own names. */

@@ -3,7 +3,7 @@ import { unzipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { models } from '../../functions/db/schema.ts';
 import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
-import type { ModelManifest } from '../../shared/engine.ts';
+import type { ModelManifest } from '../../shared/model-manifest.ts';
 import type { Head } from '../../shared/head.ts';
 import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
@@ -228,6 +228,7 @@ async function tunedVersion(tenant: string, id: string): Promise<{ version: numb
     dataset_digest: null,
     tuned: true,
     network: 'tail',
+    parity: null,
     lineage: {},
     files: [
       { ...graph.model, name: 'tail.onnx' },

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { models } from '../../functions/db/schema.ts';
 import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
-import type { ModelManifest } from '../../shared/engine.ts';
+import type { ModelManifest } from '../../shared/model-manifest.ts';
 import type { Head } from '../../shared/head.ts';
 import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
@@ -56,6 +56,7 @@ async function makeModel(tenant: string, mix: number, change: Partial<ModelManif
     dataset_digest: null,
     tuned: true,
     network: 'tail',
+    parity: null,
     lineage: {},
     files,
     ...change,

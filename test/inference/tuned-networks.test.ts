@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { makeDeps } from '../../functions/deps.ts';
 import { models } from '../../functions/db/schema.ts';
 import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
-import type { ModelManifest } from '../../shared/engine.ts';
+import type { ModelManifest } from '../../shared/model-manifest.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { bindings, newTenant } from '../setup/harness.ts';
@@ -36,6 +36,7 @@ async function model(tenant: string, network: 'tail' | 'whole', change: (manifes
     dataset_digest: null,
     tuned: true,
     network,
+    parity: null,
     lineage: {},
     files,
   });

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeOnnxHead } from '../../functions/exports/onnx-head.ts';
-import { headParts } from '../../functions/exports/head-parts.ts';
+import { headParts } from '../../shared/head-parts.ts';
 import { headMetadata, type Origin } from '../../functions/exports/origin.ts';
 import { encodeSafetensorsHead } from '../../functions/exports/safetensors-head.ts';
 import { toStream } from '../../functions/exports/streams.ts';

@@ -5,7 +5,8 @@
 import { expect } from 'vitest';
 import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
 import type { DatasetManifest } from '../../shared/dataset.ts';
-import type { EngineResult, HeldOut, ModelManifest } from '../../shared/engine.ts';
+import type { EngineResult, HeldOut } from '../../shared/engine.ts';
+import type { ModelManifest } from '../../shared/model-manifest.ts';
 import type { Head } from '../../shared/head.ts';
 import { encodeHead } from '../../shared/head-file.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
@@ -277,6 +278,7 @@ export async function trainedFiles(
     dataset_digest: null,
     tuned: false,
     network: 'base',
+    parity: null,
     lineage: {},
     files: (await Promise.all(files.map(named))) as ModelManifest['files'],
     ...more.manifest,
@@ -298,6 +300,7 @@ export async function completionOf(files: readonly NamedBytes[], heldOut: HeldOu
     device: 'cpu',
     losses: [],
     network: 'base',
+    parity: null,
     tasks: [],
     evidence: {},
     notes: [],

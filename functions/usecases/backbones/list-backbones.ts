@@ -1,6 +1,6 @@
 /** The catalogue as callers see it. `serving.bytes` is what an isolate reads to serve it. */
 import type { BackboneManifest } from '../../../shared/catalogue.ts';
-import { ModelManifest } from '../../../shared/engine.ts';
+import { ModelManifest } from '../../../shared/model-manifest.ts';
 import type { Backbone } from '../../../shared/wire/backbones.ts';
 import { fitsEdge } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';

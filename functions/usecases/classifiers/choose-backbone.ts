@@ -1,6 +1,6 @@
 /** What a new classifier stands on: a backbone of the catalogue, a trained model of its tenant, or nothing for vectors. */
 import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
-import { ModelManifest } from '../../../shared/engine.ts';
+import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { idPattern } from '../../../shared/ids.ts';
 import type { CreateClassifier } from '../../../shared/wire/classifiers.ts';

@@ -1,5 +1,5 @@
 /** Fine-tuned models: read, download, delete. */
-import { ModelManifest } from '../../../shared/engine.ts';
+import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import type { Model } from '../../../shared/wire/models.ts';
 import { missing } from '../../domain/missing.ts';

@@ -1,5 +1,5 @@
 /** Verifies a training completion, lets the gate decide, records both as pending, and carries them out. */
-import type { ModelManifest } from '../../../shared/engine.ts';
+import type { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { CompleteRequest, CompleteResponse } from '../../../shared/runner.ts';

@@ -1,7 +1,8 @@
 /** What a host gets to do its work: presigned downloads of exactly the files that this piece of work needs. */
 import { z } from 'zod';
 import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
-import { MethodOptions, ModelManifest } from '../../../shared/engine.ts';
+import { MethodOptions } from '../../../shared/engine.ts';
+import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';

@@ -1,5 +1,6 @@
 /** What a lease holder does while it works: heartbeat, events, artifacts, checkpoints, failing and giving back. */
-import { ArtifactName, Progress } from '../../../shared/engine.ts';
+import { Progress } from '../../../shared/engine.ts';
+import { ArtifactName } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';

@@ -1,6 +1,6 @@
 /** Before a completion counts, every file that it names must be in object storage with the promised bytes, and the manifest must name them all. */
 import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
-import { ModelManifest } from '../../../shared/engine.ts';
+import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import { networkOf } from '../../domain/model-network.ts';

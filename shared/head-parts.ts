@@ -1,5 +1,5 @@
 /** What every export writes of a head: its components folded into as few linear maps as give the same scores, and what it needs as input. */
-import type { FeatureTransform, Head, HeadComponent, Support } from '../../shared/head.ts';
+import type { FeatureTransform, Head, HeadComponent, Support } from './head.ts';
 
 /** A feature of one embedding: transformed, L2-normalised, minus its centre. */
 export type Feature = {
