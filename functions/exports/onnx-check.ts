@@ -3,7 +3,7 @@
  * it has passed: a closed list of operators, no code of other domains, no graphs inside graphs, no files beside it.
  */
 import { GraftError } from '../../shared/errors.ts';
-import { renameNode, renameTensor, rewrite } from './onnx-merge.ts';
+import { renameNode, renameTensor, rewrite } from './onnx-names.ts';
 import { readOpset, readValueName } from './onnx-scan.ts';
 import { bytesField, fieldsOf, textField, textOf, type Field } from './protobuf.ts';
 

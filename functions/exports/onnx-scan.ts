@@ -77,12 +77,21 @@ async function walk(cursor: Cursor): Promise<ModelLayout> {
   return { bytes: cursor.at, graphLength, graph, outputs, opsets };
 }
 
+/** Bytes that are read when their turn comes. */
+export type Lazy = { readonly byteLength: number; readonly read: () => Chunks };
 /** Bytes `from`…`to` are replaced by `put`. */
-export type Edit = Span & { readonly put: readonly Uint8Array[] };
+export type Edit = Span & { readonly put: readonly (Uint8Array | Lazy)[] };
 
 /** Bytes of a file after its edits. */
 export function splicedBytes(bytes: number, edits: readonly Edit[]): number {
   return edits.reduce((sum, edit) => sum - (edit.to - edit.from) + edit.put.reduce((more, part) => more + part.byteLength, 0), bytes);
+}
+
+async function* chunksOf(put: Edit['put']): AsyncGenerator<Uint8Array> {
+  for (const part of put) {
+    if (part instanceof Uint8Array) yield part;
+    else yield* part.read();
+  }
 }
 
 /** The chunks of a file with its edits carried out; they must be in order and not overlap. */
@@ -94,7 +103,7 @@ export async function* spliced(chunks: Chunks, edits: readonly Edit[]): AsyncGen
     let done = at;
     for (let edit = waiting[0]; edit && edit.from < end; edit = waiting[0]) {
       if (edit.from > done) yield chunk.subarray(done - at, edit.from - at);
-      if (edit.from >= at) yield* edit.put;
+      if (edit.from >= at) yield* chunksOf(edit.put);
       done = Math.min(edit.to, end);
       if (edit.to > end) break;
       waiting.shift();
@@ -102,5 +111,5 @@ export async function* spliced(chunks: Chunks, edits: readonly Edit[]): AsyncGen
     if (done < end) yield chunk.subarray(done - at);
     at = end;
   }
-  for (const edit of waiting) if (edit.from >= at) yield* edit.put;
+  for (const edit of waiting) if (edit.from >= at) yield* chunksOf(edit.put);
 }

@@ -98,6 +98,18 @@ export class Cursor {
     await this.#iterator.return?.();
   }
 
+  /** The next `length` bytes as they come. */
+  async *pass(length: number): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < length;) {
+      if (!(await this.#fill())) throw new RangeError('the file ends inside a field');
+      const piece = this.#chunk.subarray(0, length - done);
+      this.#chunk = this.#chunk.subarray(piece.byteLength);
+      done += piece.byteLength;
+      this.at += piece.byteLength;
+      yield piece;
+    }
+  }
+
   async skip(length: number): Promise<void> {
     await this.#pass(length, () => {});
   }

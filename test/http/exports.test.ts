@@ -195,10 +195,22 @@ describe.skipIf(!bindings.HAS_BACKBONES)('a version over a shipped backbone', ()
     await problem(await download(key, id, version, '?format=onnx'), 'unavailable');
     await file(await download(key, id, version, '?format=onnx&part=head'), 'application/octet-stream', `${id}-v${version}-head.onnx`);
   });
+
+  it('that runs on a whole network of its own brings both networks along', async () => {
+    const { key, tenant } = await newTenant();
+    const id = await make(key, { modality: 'image', labels: [{ name: 'a' }, { name: 'b' }] });
+    const { version } = await tunedVersion(tenant, id, true);
+    const files = unzipSync(await file(await download(key, id, version, '?format=onnx&part=all'), 'application/zip', `${id}-v${version}-onnx.zip`));
+    const weights = ['trunk.onnx.data', 'tail.onnx.data', 'tuned-trunk.onnx.data', 'tuned.onnx.data'];
+    expect(Object.keys(files)).toEqual(['README.txt', 'labels.json', 'preprocessing.json', 'model.onnx', ...weights]);
+    expect(files['tuned-trunk.onnx.data']).toEqual(files['trunk.onnx.data']);
+    const model = text(files['model.onnx']);
+    for (const name of ['tail/', 'tuned/', 'tuned-trunk/', 'tuned-trunk.onnx.data']) expect(model).toContain(name);
+  });
 });
 
-/** A version with a tuned component, taken over as a job's completion does it; its tail is a copy of the backbone's own. */
-async function tunedVersion(tenant: string, id: string): Promise<{ version: number; tail: string }> {
+/** A version with a tuned component, taken over as a job's completion does it; its tail, and `whole` its trunk, are copies of the backbone's own. */
+async function tunedVersion(tenant: string, id: string, whole = false): Promise<{ version: number; tail: string }> {
   const manifest = (await deps.catalogue.get(SHIPPED_BACKBONES.image))!;
   const { dimension: d, transform } = manifest;
   const model = deps.newId('model');
@@ -211,7 +223,8 @@ async function tunedVersion(tenant: string, id: string): Promise<{ version: numb
   const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null };
   const rows = { base: tensor('F32', [2, d], new Float32Array(2 * d).fill(1)), tuned: tensor('F32', [2, d], new Float32Array(2 * d).fill(1)) };
   const numbers = { labels: tensor('I32', [2], Int32Array.of(0, 1)), rows: tensor('I32', [2], Int32Array.of(0, 1)) };
-  const graph = manifest.tail;
+  const { tail: graph, trunk } = manifest;
+  const ownTrunk = { 'trunk.onnx': objectKeys.blob(trunk.model.sha256), 'trunk.onnx.data': objectKeys.blob(trunk.data!.sha256) };
   await deps.objects.put(keys.head, encodeHead(head));
   await deps.objects.put(keys.embeddings, encodeSafetensors({ ...rows, ...numbers }));
   await deps.objects.put(keys.tail, (await deps.objects.get(objectKeys.blob(graph.model.sha256)))!);
@@ -227,16 +240,24 @@ async function tunedVersion(tenant: string, id: string): Promise<{ version: numb
     seed: 1,
     dataset_digest: null,
     tuned: true,
-    network: 'tail',
+    network: whole ? 'whole' : 'tail',
     parity: null,
     lineage: {},
     files: [
       { ...graph.model, name: 'tail.onnx' },
       { ...graph.data!, name: 'tail.onnx.data' },
+      ...(whole
+        ? [
+            { ...trunk.model, name: 'trunk.onnx' as const },
+            { ...trunk.data!, name: 'trunk.onnx.data' as const },
+          ]
+        : []),
     ],
   };
   const row = { id: model, tenantId: tenant, jobId: trained.job, classifierId: id, backbone: manifest.id, manifest: trained, createdAt: 1 };
-  await deps.db.insert(models).values({ ...row, files: { 'tail.onnx': keys.tail, 'tail.onnx.data': keys.data }, deletedAt: null });
+  await deps.db
+    .insert(models)
+    .values({ ...row, files: { 'tail.onnx': keys.tail, 'tail.onnx.data': keys.data, ...(whole ? ownTrunk : {}) }, deletedAt: null });
   const taken = await deps.classifier(id).takeTrained({
     job: trained.job,
     model,

@@ -83,7 +83,9 @@ out = dict(zip(names, (v.tolist() for v in s.run(None, {s.get_inputs()[0].name: 
 metadata = {p.key: p.value for p in onnx.load(merged, load_external_data=False).metadata_props}
 base = run(f"{dir}/tail.onnx", features)[0].tolist()
 import os
-tuned = run(f"{dir}/tuned/tail.onnx", features)[0].tolist() if os.path.exists(f"{dir}/tuned") else None
+own = sys.argv[4] if len(sys.argv) > 4 else f"{dir}/tuned"
+through = run(f"{own}/trunk.onnx", x)[0] if os.path.exists(f"{own}/trunk.onnx") else features
+tuned = run(f"{own}/tail.onnx", through)[0].tolist() if os.path.exists(own) else None
 print(json.dumps({"outputs": names, "out": out, "base": base, "tuned": tuned, "metadata": metadata}))
 `;
 type Said = {
@@ -122,9 +124,17 @@ layer = lambda x, y, op: [helper.make_node("MatMul", [x, "w"], ["h"], name="n0")
 shift = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(rng.normal(size=6).astype(np.float32)))
 more = [helper.make_node("MatMul", ["features", "w"], ["h"]), shift, helper.make_node("Add", ["h", "c"], ["i"]), helper.make_node("Gelu", ["i"], ["o"], domain="com.microsoft")]
 save("tuned/tail.onnx", more, {"w": rng.normal(size=(5, 6))}, (5, 6), ("features", "o"), ["com.microsoft"])
+save("whole/tail.onnx", layer("features", "embedding", "Tanh"), {"w": rng.normal(size=(5, 6))}, (5, 6), ("features", "embedding"))
 save("trunk.onnx", layer("x", "features", "Relu"), {"w": rng.normal(size=(4, 5))}, (4, 5), ("x", "features"))
 save("tail.onnx", layer("features", "embedding", "Sigmoid"), {"w": rng.normal(size=(5, 6))}, (5, 6), ("features", "embedding"))
 np.save("x.npy", rng.normal(size=(20, 4)).astype(np.float32))
+# A whole network of its own, the same inner names again; its trunk has large weights inside the file.
+wide = [helper.make_node("MatMul", ["x", "w"], ["h"], name="n0"), helper.make_node("MatMul", ["h", "v"], ["features"], name="n1")]
+io = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", d]) for n, d in (("x", 4), ("features", 5))]
+inside = {"w": rng.normal(size=(4, 20000)), "v": rng.normal(size=(20000, 5)) / 100}
+os.makedirs("whole", exist_ok=True)
+graph = helper.make_graph(wide, "g", io[:1], io[1:], [numpy_helper.from_array(v.astype(np.float32), k) for k, v in inside.items()])
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "whole/trunk.onnx")
 `;
 
 const EXAMPLE_MANIFEST: BackboneManifest = {
@@ -161,7 +171,7 @@ describe('a tiny network', () => {
   const network = (size: number): Network => ({
     trunk: graphOf(folder, 'trunk.onnx', size),
     tail: graphOf(folder, 'tail.onnx', size),
-    tuned: graphOf(join(folder, 'tuned'), 'tail.onnx', size),
+    tuned: { trunk: null, tail: graphOf(join(folder, 'tuned'), 'tail.onnx', size) },
     input: 'x',
     vocabulary: null,
   });
@@ -183,6 +193,48 @@ describe('a tiny network', () => {
     expect(new Set(said.out.unknown).size).toBe(2);
     expectSame(head, said);
     expect(said.metadata).toMatchObject({ from: 'test', classifier: 'cls_test', labels: '["one","two","three"]' });
+  });
+
+  const whole = (size: number) => ({
+    trunk: graphOf(join(folder, 'whole'), 'trunk.onnx', size),
+    tail: graphOf(join(folder, 'whole'), 'tail.onnx', size),
+  });
+
+  test.each([[7], [65_536]])('beside a whole network of the version becomes one graph of both, read in chunks of %i', async (size) => {
+    const head = headOf(6, 4, { tunedMix: 0.5 });
+    const to = `both-${size}`;
+    const names = await unpack(await bundleOnnx(head, originOf(EXAMPLE_MANIFEST), { ...network(size), tuned: whole(size) }), to);
+    expect(names).toEqual(['README.txt', 'labels.json', 'preprocessing.json', 'model.onnx', 'trunk.onnx.data', 'tail.onnx.data', 'tuned.onnx.data']);
+    const args = [folder, join(folder, to, 'model.onnx'), join(folder, 'x.npy'), join(folder, 'whole')];
+    const said = JSON.parse(python(RUN, args)) as Said;
+    expect(said.tuned).not.toEqual(said.base);
+    expectSame(head, said);
+  });
+
+  test('whose head reads the own network alone leaves the shared one out', async () => {
+    const head = { ...headOf(6, 4, { tunedMix: 1 }), support: null, openSet: null };
+    const names = await unpack(await bundleOnnx(head, originOf(EXAMPLE_MANIFEST), { ...network(100), tuned: whole(100) }), 'own');
+    expect(names).toEqual(['README.txt', 'labels.json', 'preprocessing.json', 'model.onnx', 'tuned.onnx.data']);
+    expectSame(head, JSON.parse(python(RUN, [folder, join(folder, 'own', 'model.onnx'), join(folder, 'x.npy'), join(folder, 'whole')])) as Said);
+  });
+
+  test('whose own trunk is damaged on the second reading breaks the download off', async () => {
+    const own = whole(1_000);
+    let readings = 0;
+    const torn: SourceFile = {
+      ...own.trunk.model,
+      open: async () => {
+        const bytes = new Uint8Array(await new Response(await own.trunk.model.open()).arrayBuffer());
+        if (readings++ > 0) bytes[bytes.length >> 1]! ^= 1;
+        return new Response(bytes).body!;
+      },
+    };
+    const archive = await bundleOnnx(headOf(6, 4, { tunedMix: 0.5 }), originOf(EXAMPLE_MANIFEST), {
+      ...network(1_000),
+      tuned: { ...own, trunk: { model: torn, data: null } },
+    });
+    await expect(new Response(toStream(archive.chunks)).arrayBuffer()).rejects.toThrow(/damaged/);
+    expect(readings).toBe(2);
   });
 
   test('that is damaged or does not fit is refused before a byte is sent', async () => {
@@ -252,6 +304,20 @@ print(json.dumps({"lines": len(code), "said": json.loads(said.getvalue())}))
 `;
 
 describe.skipIf(!existsSync(BACKBONES))('a shipped backbone', () => {
+  test('of texts, twice in one graph: weights of 20 MB inside the file pass through', async () => {
+    const dir = join(BACKBONES, SHIPPED_BACKBONES.text);
+    const manifest = BackboneManifest.parse(JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')));
+    const graphs = { trunk: graphOf(dir, 'trunk.onnx', 1 << 20), tail: graphOf(dir, 'tail.onnx', 1 << 20) };
+    const head = headOf(manifest.dimension, 9, { transform: manifest.transform, tunedMix: 0.4 });
+    const archive = await bundleOnnx(head, originOf(manifest), { ...graphs, tuned: graphs, input: manifest.trunk.inputs[0]!, vocabulary: null });
+    await unpack(archive, 'twice');
+    python('import numpy as np; np.save("tokens.npy", np.array([[101, 1996, 20463, 2097, 7180, 102]], np.int64))', []);
+    const args = [dir, join(folder, 'twice', 'model.onnx'), join(folder, 'tokens.npy'), dir];
+    const said = JSON.parse(python(RUN, args)) as Said;
+    expect(said.tuned).toEqual(said.base);
+    expectSame(head, said);
+  });
+
   test.each(Object.values(SHIPPED_BACKBONES))('%s is run by the README', async (id) => {
     const dir = join(BACKBONES, id);
     const manifest = BackboneManifest.parse(JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')));

@@ -84,19 +84,11 @@ async function bundle(deps: ExportDeps, head: Head, origin: Origin): Promise<{ b
   });
   const graph = (files: GraphSource): GraphFiles => ({ model: source(files.model), data: files.data && source(files.data) });
   const tuned = model === null ? null : await findModelNetwork(deps.db, model);
-  if (tuned?.trunk)
-    throw new GraftError(
-      'unprocessable',
-      'This version runs on a whole network of its own beside the shared one; use part=head, and take the network from the files of its model.',
-      {
-        param: 'part',
-      },
-    );
   const { vocabulary } = manifest;
   return await bundleOnnx(head, origin, {
     trunk: graph(graphSource(manifest.trunk)),
     tail: graph(graphSource(manifest.tail)),
-    tuned: tuned && graph(tuned.tail),
+    tuned: tuned && { trunk: tuned.trunk && graph(tuned.trunk), tail: graph(tuned.tail) },
     input: manifest.trunk.inputs[0] ?? 'input',
     vocabulary: vocabulary && source({ ...vocabulary, key: objectKeys.blob(vocabulary.sha256) }),
   });
