@@ -1,10 +1,14 @@
 /**
  * Heads held in this isolate, so that a prediction asks nobody: bounded by bytes, by age, and by the caller's `min_version`. An entry older than
- * HEAD_TTL_SECONDS is asked for again, which costs a few bytes when nothing changed.
+ * HEAD_TTL_SECONDS is asked for again, which costs a few bytes when nothing changed. Their rows lie in one wasm memory of the same bound; the least
+ * recently asked for give up their place first.
  */
+import dotWasm from '../learning/kernel/dot.wasm';
 import type { Head } from '../../shared/head.ts';
 import { decodeHead } from '../../shared/head-file.ts';
 import type { ServedHead } from '../domain/classifier-object.ts';
+import { placeHead, type ResidentHead } from '../learning/resident-head.ts';
+import { RowMemory } from '../learning/row-memory.ts';
 
 export const HEADS_MAX_BYTES = 24 * 1024 * 1024;
 /** How long a version switched in another isolate may still be answered by the one before. */
@@ -12,7 +16,18 @@ export const HEAD_TTL_SECONDS = 5;
 
 export type HeldHead = { readonly version: number; readonly model: string | null; readonly head: Head | null };
 export type FetchHead = (classifier: string, known: number | null) => Promise<ServedHead | { unchanged: true; version: number }>;
-type Entry = { readonly held: HeldHead; readonly bytes: number; readonly readAt: number };
+/** `resident`: null while the head's rows are in the heap, because they fit nowhere else. */
+type Entry = { readonly held: HeldHead; readonly resident: ResidentHead | null; readonly bytes: number; readonly readAt: number };
+
+/** Null where the runtime gives no such memory. */
+function openRows(maxBytes: number): RowMemory | null {
+  try {
+    return new RowMemory(dotWasm, maxBytes);
+  } catch (cause) {
+    console.error('no wasm memory for heads', cause);
+    return null;
+  }
+}
 
 export class Heads {
   readonly #entries = new Map<string, Entry>();
@@ -20,17 +35,21 @@ export class Heads {
   readonly #fetch: FetchHead;
   readonly #now: () => number;
   readonly #maxBytes: number;
+  readonly #rows: RowMemory | null;
   /** Grows with every `forget`: what began to be read before one is answered but not kept. */
   #writes = 0;
-  constructor(fetch: FetchHead, now: () => number, maxBytes = HEADS_MAX_BYTES) {
+  /** @param rows null: everything stays in the heap, and plain loops answer */
+  constructor(fetch: FetchHead, now: () => number, maxBytes = HEADS_MAX_BYTES, rows = openRows(maxBytes)) {
     this.#fetch = fetch;
     this.#now = now;
     this.#maxBytes = maxBytes;
+    this.#rows = rows;
   }
 
   /** The head to answer with. Below `minVersion` it is read again, so a write made before this call is seen. */
   async get(classifier: string, minVersion: number): Promise<HeldHead> {
     const entry = this.#entries.get(classifier);
+    if (entry) this.#touch(classifier, entry);
     const fresh = entry && this.#now() - entry.readAt < HEAD_TTL_SECONDS * 1_000;
     let held = fresh ? entry.held : await (this.#reading.get(classifier) ?? this.#read(classifier));
     // What was being read may have been asked for before the write; only a reading that starts now must know it.
@@ -41,12 +60,19 @@ export class Heads {
   /** For writes made through this isolate. */
   forget(classifier: string): void {
     this.#writes += 1;
-    this.#entries.delete(classifier);
+    this.#drop(classifier);
     this.#reading.delete(classifier);
   }
 
+  /** Of all files held, wherever their parts are. */
   get bytes(): number {
     return [...this.#entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);
+  }
+
+  /** The wasm memory as large as it ever had to be, and what of the files is in the heap. */
+  memory(): { readonly rowsBytes: number; readonly heapBytes: number } {
+    const placed = [...this.#entries.values()].reduce((sum, entry) => sum + (entry.resident?.placedBytes ?? 0), 0);
+    return { rowsBytes: this.#rows?.bytes ?? 0, heapBytes: this.bytes - placed };
   }
 
   #read(classifier: string): Promise<HeldHead> {
@@ -64,27 +90,52 @@ export class Heads {
     const writes = this.#writes;
     const before = this.#entries.get(classifier);
     const served = await this.#fetch(classifier, before?.held.version ?? null);
-    if ('unchanged' in served && before) {
-      this.#keep(classifier, { ...before, readAt }, writes);
-      return before.held;
-    }
+    if ('unchanged' in served && before) return this.#keep(classifier, { ...before, readAt }, writes);
     if ('unchanged' in served) throw new Error('a head was called unchanged that is not held');
     const held = { version: served.version, model: served.model, head: served.head && decodeHead(served.head) };
-    this.#keep(classifier, { held, bytes: served.head?.byteLength ?? 0, readAt }, writes);
-    return held;
+    return this.#keep(classifier, { held, resident: null, bytes: served.head?.byteLength ?? 0, readAt }, writes);
   }
 
-  #keep(classifier: string, entry: Entry, writes: number): void {
+  /** Answers the head to use: the same, with its rows placed where that was possible. */
+  #keep(classifier: string, entry: Entry, writes: number): HeldHead {
     const newer = this.#entries.get(classifier);
     // A slow reading must not replace what a later one brought.
-    if (writes !== this.#writes || (newer && newer.readAt > entry.readAt)) return;
-    this.#entries.delete(classifier);
-    this.#entries.set(classifier, entry);
+    if (writes !== this.#writes || (newer && newer.readAt > entry.readAt)) return entry.held;
+    if (newer && newer.resident !== entry.resident) newer.resident?.release();
+    this.#touch(classifier, entry);
     let total = this.bytes;
     for (const [id, old] of this.#entries) {
       if (total <= this.#maxBytes || id === classifier) break;
-      this.#entries.delete(id);
+      this.#drop(id);
       total -= old.bytes;
     }
+    // What was released while its version was asked for is placed again.
+    if (!entry.held.head || (entry.resident && entry.resident.placedBytes > 0)) return entry.held;
+    const resident = this.#place(classifier, entry.held.head, entry.bytes);
+    if (!resident) return entry.held;
+    const held = { ...entry.held, head: resident.head };
+    this.#touch(classifier, { ...entry, held, resident });
+    return held;
+  }
+
+  /** Older heads give up their place until it fits; a head larger than the whole memory stays in the heap. */
+  #place(classifier: string, head: Head, bytes: number): ResidentHead | null {
+    if (!this.#rows || bytes > this.#maxBytes) return null;
+    for (;;) {
+      const resident = placeHead(head, this.#rows);
+      const oldest = [...this.#entries.keys()].find((id) => id !== classifier);
+      if (resident || oldest === undefined) return resident;
+      this.#drop(oldest);
+    }
+  }
+
+  #touch(classifier: string, entry: Entry): void {
+    this.#entries.delete(classifier);
+    this.#entries.set(classifier, entry);
+  }
+
+  #drop(classifier: string): void {
+    this.#entries.get(classifier)?.resident?.release();
+    this.#entries.delete(classifier);
   }
 }

@@ -14,20 +14,15 @@ const PRIOR_STRENGTH = 16;
 const LOG_RANGE = [Math.log(0.01), Math.log(5)] as const;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
-/** log Σ exp, safe for large values. */
-export function logSumExp(values: ArrayLike<number>): number {
-  let max = -Infinity;
-  for (let i = 0; i < values.length; i++) max = Math.max(max, values[i]!);
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += Math.exp(values[i]! - max);
-  return max + Math.log(sum);
-}
-
 /** softmax(scores / temperature). */
 export function softmax(scores: ArrayLike<number>, temperature: number): Float64Array {
-  const scaled = Float64Array.from(scores, (s) => s / temperature);
-  const total = logSumExp(scaled);
-  return scaled.map((s) => Math.exp(s - total));
+  const p = new Float64Array(scores.length);
+  let max = -Infinity;
+  for (let i = 0; i < p.length; i++) max = Math.max(max, (p[i] = scores[i]! / temperature));
+  let sum = 0;
+  for (let i = 0; i < p.length; i++) sum += p[i] = Math.exp(p[i]! - max);
+  for (let i = 0; i < p.length; i++) p[i]! /= sum;
+  return p;
 }
 
 /** t₀ = 2 / (log(k − 1) + logit(PRIOR_BELIEF)): with +1 for its label and −1 for the k − 1 others, a row is believed with PRIOR_BELIEF. */

@@ -1,34 +1,59 @@
-/** A head's answer beside TensorFlow.js: one embedding of 1,280 values, the same weights, in turn. Both run in Node on one thread, as in the isolate. */
+/**
+ * A head's whole answer beside TensorFlow.js: one embedding of 1,280 values, the same weights, in turn. Both run in Node on one thread, as in the
+ * isolate. The answer has what `predict` has not: the features of the embedding, the nearest of the kept examples, known or unknown, classes in order.
+ */
 import * as tf from '@tensorflow/tfjs';
-import type { Head } from '../../shared/head.ts';
+import type { Head, Support } from '../../shared/head.ts';
+import { placeHead } from '../../functions/learning/resident-head.ts';
 import { rawScores, scoreHead } from '../../functions/learning/score-head.ts';
 import { inTurn, type Spread } from './measure.ts';
+import { makeRowMemory } from './row-memory.ts';
 
 const DIMENSION = 1_280;
-const CLASSES = [10, 100, 1_000] as const;
+/** Classes, and how many examples the head keeps to compare with (SUPPORT_ROWS_MAX at most). */
+const CASES = [
+  { classes: 2, kept: 20 },
+  { classes: 10, kept: 0 },
+  { classes: 10, kept: 100 },
+  { classes: 10, kept: 512 },
+  { classes: 100, kept: 512 },
+  { classes: 1_000, kept: 512 },
+] as const;
+/** Scores that a caller asks for who does not want all. */
+const TOP = 5;
 /** How many answers one timing holds: the clock of a single small one would be noise. */
-const perTiming = (classes: number): number => Math.ceil(2_000 / classes);
+const perTiming = (classes: number): number => Math.max(20, Math.ceil(2_000 / classes));
 
 export type Scoring = {
   readonly classes: number;
-  /** Features, products, softmax, order and label of every class: what a prediction does after the embedding. */
+  readonly kept: number;
+  /** Features, products, softmax, nearest example, known or unknown, order and label of every class: what a prediction does after the embedding. */
   readonly answer: Spread;
-  /** Features and products alone. */
-  readonly products: Spread;
+  /** The same with the first TOP classes. */
+  readonly top: Spread;
+  /** The whole answer with all rows in the heap and the plain loop, as without wasm. */
+  readonly plain: Spread;
   /** `model.predict` of one dense layer with softmax, and its result read. */
   readonly tfjs: Spread;
   readonly ratio_answer_p50: number;
-  readonly ratio_products_p50: number;
 };
 
 const wave = (i: number): number => Math.sin(i * 12.9898) * 0.05;
 
-function headOf(classes: number): Head {
+function supportOf(kept: number, classes: number): Support | null {
+  if (kept === 0) return null;
+  const rows = Float32Array.from({ length: kept * DIMENSION }, (_, i) => wave(7 * i + 3));
+  const labelOf = Int32Array.from({ length: kept }, (_, i) => i % classes);
+  return { embedding: 'base', transform: 'l2', dimension: DIMENSION, center: new Float32Array(DIMENSION), rows, labelOf };
+}
+
+function headOf(classes: number, kept: number): Head {
   const weight = Float32Array.from({ length: classes * DIMENSION }, (_, i) => wave(i + 1));
   const [center, bias] = [new Float32Array(DIMENSION), new Float32Array(classes)];
   const component = { embedding: 'base', name: 'ridge', transform: 'l2', dimension: DIMENSION, center, weight, bias, mix: 1 } as const;
   const labels = Array.from({ length: classes }, (_, c) => `label ${c}`);
-  return { labels, task: 'single_label', components: [component], temperature: 1, openSet: null, support: null };
+  const openSet = { threshold: 0, falseRejectRate: 0.05, bestWeight: 1, nearestWeight: kept > 0 ? 1 : 0 };
+  return { labels, task: 'single_label', components: [component], temperature: 1, openSet, support: supportOf(kept, classes) };
 }
 
 /** The same network as a layers model; its kernel is the transpose. */
@@ -45,32 +70,42 @@ const each = (spread: Spread, by: number): Spread => ({ n: spread.n, p50: spread
 
 export async function measureScoring(repeats: number): Promise<Scoring[]> {
   await tf.setBackend('cpu');
+  const memory = makeRowMemory(16 * 1024 * 1024);
   const raw = Float32Array.from({ length: DIMENSION }, (_, i) => Math.abs(wave(3 * i)));
   const norm = Math.sqrt(raw.reduce((sum, v) => sum + v * v, 0));
   const unit = raw.map((v) => v / norm);
   const e = { base: raw, tuned: null };
   const results: Scoring[] = [];
-  for (const classes of CLASSES) {
-    const head = headOf(classes);
+  for (const { classes, kept } of CASES) {
+    const head = headOf(classes, kept);
+    const resident = placeHead(head, memory);
+    if (!resident) throw new Error('the memory holds one head of each size');
     const model = modelOf(head);
     const predict = (): ArrayLike<number> => tf.tidy(() => (model.predict(tf.tensor2d(unit, [1, DIMENSION])) as tf.Tensor).dataSync());
-    agree(head, scoreHead(head, e).scores, predict());
+    agree(head, scoreHead(resident.head, e).scores, predict());
+    const exact = rawScores(head.components, classes, e);
+    if (rawScores(resident.head.components, classes, e).some((s, c) => Math.abs(s - exact[c]!) > 1e-5))
+      throw new Error('the kernel differs from the loop');
     const times = perTiming(classes);
     const many = (work: () => unknown) => async (): Promise<void> => {
       for (let i = 0; i < times; i++) work();
     };
-    const arms = { answer: many(() => scoreHead(head, e)), products: many(() => rawScores(head.components, classes, e)), tfjs: many(predict) };
+    const arms = {
+      answer: many(() => scoreHead(resident.head, e)),
+      top: many(() => scoreHead(resident.head, e, TOP)),
+      plain: many(() => scoreHead(head, e)),
+      tfjs: many(predict),
+    };
     const measured = await inTurn(arms, { repeats, warmups: 5 });
-    const [answer, products, peer] = [each(measured.answer, times), each(measured.products, times), each(measured.tfjs, times)];
-    results.push({
-      classes,
-      answer,
-      products,
-      tfjs: peer,
-      ratio_answer_p50: peer.p50 / answer.p50,
-      ratio_products_p50: peer.p50 / products.p50,
-    });
+    const [answer, top, plain, peer] = (['answer', 'top', 'plain', 'tfjs'] as const).map((arm) => each(measured[arm], times)) as [
+      Spread,
+      Spread,
+      Spread,
+      Spread,
+    ];
+    results.push({ classes, kept, answer, top, plain, tfjs: peer, ratio_answer_p50: peer.p50 / answer.p50 });
     model.dispose();
+    resident.release();
   }
   return results;
 }

@@ -66,7 +66,7 @@ export function toPrediction(
   topK: number | undefined,
 ): Prediction {
   if (!held.head) throw new Error('toPrediction needs a head');
-  const answer = scoreHead(held.head, embedded);
+  const answer = scoreHead(held.head, embedded, topK);
   return {
     object: 'prediction',
     classifier: classifier.id,
@@ -75,7 +75,7 @@ export function toPrediction(
     ...(classifier.task === 'multi_label' ? { labels: answer.labels } : {}),
     unknown: answer.unknown,
     confidence: answer.confidence,
-    scores: answer.scores.slice(0, topK),
+    scores: answer.scores,
     nearest: answer.nearest,
   };
 }
