@@ -47,6 +47,24 @@ function tasksFault(method: MethodOptions, manifest: DatasetManifest): MethodFau
   return null;
 }
 
+/**
+ * What is wrong with the rows that a multi-task model is to be judged by, or null: they need labels of the task that is served, and none that training
+ * could not know. Rows without tasks have labels of that task.
+ */
+export function judgingTasksFault(method: MethodOptions, trained: DatasetManifest, judging: DatasetManifest): string | null {
+  const served = method.task ?? trained.tasks[0]?.name ?? '';
+  const own = judging.tasks.length > 0 ? judging.tasks : [{ name: served, labels: judging.labels }];
+  if (!own.some((task) => task.name === served && task.labels.length > 0))
+    return `None of its rows has a label of the task "${served}", which is the one that is served.`;
+  for (const task of own) {
+    const known = trained.tasks.find((one) => one.name === task.name);
+    if (!known) return `It has the task "${task.name}", which the dataset has no row of.`;
+    const strange = task.labels.find((label) => !known.labels.includes(label));
+    if (strange !== undefined) return `Its task "${task.name}" has the label "${strange}", which the dataset has no row of.`;
+  }
+  return null;
+}
+
 function unseenFault(unseen: readonly string[], manifest: DatasetManifest): MethodFault | null {
   const unknown = unseen.find((label) => !manifest.labels.includes(label));
   if (unknown !== undefined)

@@ -37,10 +37,35 @@ def needs(spec: dict[str, Any]) -> None:
     wanted = method.get("task") or names[0]
     if wanted not in names:
         raise EngineError("options_invalid", f"method.task: the dataset has no task {wanted}; it has {', '.join(names)}.")
+    spec["dataset"] = of_task(spec["dataset"], wanted)
     if spec.get("validation"):
-        raise EngineError("options_invalid", "validation_dataset: multi_task is judged by the held-out rows of its own dataset.")
-    i = names.index(wanted)
-    spec["dataset"] = {**spec["dataset"], "labels": tasks[i]["labels"], "tensor": f"tasks.{i}"}
+        spec["validation"] = of_task(spec["validation"], wanted)
+
+
+def of_task(dataset: dict[str, Any], name: str) -> dict[str, Any]:
+    """The dataset with the labels of one task. One without tasks has labels of the task that is served."""
+    tasks = dataset.get("tasks") or []
+    if not tasks:
+        return {**dataset, "tasks": [{"name": name, "labels": dataset["labels"]}], "tensor": "labels"}
+    i = next((i for i, t in enumerate(tasks) if t["name"] == name), None)
+    if i is None:
+        raise EngineError("options_invalid", f"validation_dataset: none of its rows has a label of the task {name}, which is the one served.")
+    return {**dataset, "labels": tasks[i]["labels"], "tensor": f"tasks.{i}"}
+
+
+def labels_by_task(dataset: dict[str, Any], tasks: list[dict[str, Any]]) -> Ints:
+    """[task, row]: places in the labels of each of `tasks`; −1 where the row has none, or one that the task lacks."""
+    arrays = load_file(Path(dataset["arrays"]))
+    rows = []
+    for task in tasks:
+        at = next((i for i, t in enumerate(dataset["tasks"]) if t["name"] == task["name"]), None)
+        tensor = None if at is None else "labels" if dataset["tensor"] == "labels" else f"tasks.{at}"
+        if at is None or tensor is None:
+            rows.append(np.full(len(arrays["labels"]), -1, dtype=np.int64))
+            continue
+        place = [task["labels"].index(n) if n in task["labels"] else -1 for n in dataset["tasks"][at]["labels"]]
+        rows.append(np.array([*place, -1], dtype=np.int64)[arrays[tensor]])
+    return np.stack(rows)
 
 
 class Tasks:
@@ -49,21 +74,25 @@ class Tasks:
 
     def __init__(self, job: Job) -> None:
         spec = job.spec["dataset"]
-        arrays = load_file(Path(spec["arrays"]))
         served = int(spec["tensor"].removeprefix("tasks."))
-        order = [served, *(i for i in range(len(spec["tasks"])) if i != served)]
-        table = np.stack([arrays[f"tasks.{i}"].astype(np.int64) for i in order])
-        del arrays
+        self.names = [spec["tasks"][served], *(t for i, t in enumerate(spec["tasks"]) if i != served)]
+        table = labels_by_task(spec, self.names)
         data = job.included(job.read(spec))
-        held = TEST if job.held_name == "test" else VALIDATION
         any_label = (table[:, data.row] >= 0).any(axis=0)
         first = table[0, data.row] >= 0
-        training = (data.split != held) & ((data.split == TRAIN) | (held == TEST))
+        elsewhere = job.spec.get("validation")
+        if elsewhere:
+            judged_by = labels_by_task(elsewhere, self.names)
+            self.held = job.read(elsewhere).take(np.flatnonzero((judged_by >= 0).any(axis=0)))
+            training = np.ones(len(data), dtype=bool)
+        else:
+            held = TEST if job.held_name == "test" else VALIDATION
+            judged_by = table
+            self.held = data.take(np.flatnonzero((data.split == held) & any_label))
+            training = (data.split != held) & ((data.split == TRAIN) | (held == TEST))
         self.beside = data.take(np.flatnonzero(training & any_label & ~first))
-        self.held = data.take(np.flatnonzero((data.split == held) & any_label))
-        self.names = [spec["tasks"][i] for i in order]
         own = np.where(job.train.row[None, :] >= 0, table[:, np.maximum(job.train.row, 0)], -1)
-        self.near, self.far, self.truth = own, table[:, self.beside.row], table[:, self.held.row]
+        self.near, self.far, self.truth = own, table[:, self.beside.row], judged_by[:, self.held.row]
         for t, task in enumerate(self.names):
             if len(np.unique(self.labels_of(t)[self.labels_of(t) >= 0])) < 2:
                 raise EngineError("too_few_classes", f"The task {task['name']} has training examples of fewer than two labels.")

@@ -26,7 +26,7 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const validation = work.validation && (await fetchOne(work.validation, path.join(folder, 'validation'), signal));
   const target = work.target && (await fetchOne(work.target, path.join(folder, 'target'), signal));
 
-  const judging = [...(validation?.rows ?? []), ...(target?.rows.filter((row) => row.split !== 'train') ?? [])].filter((row) => row.label !== null);
+  const judging = [...(validation?.rows ?? []), ...(target?.rows.filter((row) => row.split !== 'train') ?? [])].filter(isLabelled);
   const elsewhere = new Set(judging.map((row) => row.sha256));
   // When a model is judged by another dataset's rows, every split of this one is for training.
   const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train').map((row) => row.sha256) : [];
@@ -47,6 +47,9 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
     held: new Set([...own, ...elsewhere]),
   };
 }
+
+/** In any of its tasks. */
+const isLabelled = (row: FrozenRow): boolean => row.label !== null || Object.keys(row.tasks ?? {}).length > 0;
 
 async function fetchOne(of: TrainWork['dataset'], folder: string, signal: AbortSignal): Promise<Fetched> {
   await mkdir(folder, { recursive: true });

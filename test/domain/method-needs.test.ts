@@ -1,6 +1,6 @@
 /** What each method needs, and the options that contradict it. */
 import { describe, expect, it } from 'vitest';
-import { methodFault } from '../../functions/domain/method-needs.ts';
+import { judgingTasksFault, methodFault } from '../../functions/domain/method-needs.ts';
 import type { DatasetManifest } from '../../shared/dataset.ts';
 import { MethodOptions } from '../../shared/engine.ts';
 
@@ -40,6 +40,20 @@ describe('methods', () => {
     expect(fault({ type: 'multi_task' }, { tasks: [task('a')] })).toBe('dataset');
     expect(fault({ type: 'multi_task', task: 'b' }, { tasks: [task('a'), task('b')] })).toBeNull();
     expect(fault({ type: 'multi_task', task: 'c' }, { tasks: [task('a'), task('b')] })).toBe('method.task');
+  });
+  it('of several tasks are judged by rows of another dataset that training can know', () => {
+    const trained = manifest({ tasks: [task('a'), task('b')] });
+    const judged = (change: Partial<DatasetManifest>, method: Record<string, unknown> = {}) =>
+      judgingTasksFault(MethodOptions.parse({ type: 'multi_task', ...method }), trained, manifest(change));
+    expect(judged({ tasks: [task('b'), task('a')] })).toBeNull();
+    expect(judged({ tasks: [task('a')] })).toBeNull();
+    expect(judged({ tasks: [task('a')] }, { task: 'b' })).toContain('"b"');
+    expect(judged({ tasks: [task('a'), task('c')] })).toContain('"c"');
+    expect(judged({ tasks: [{ ...task('a'), labels: ['x', 'z'] }] })).toContain('"z"');
+    // Rows without tasks: labels of the task that is served.
+    expect(judged({ labels: ['x'] })).toBeNull();
+    expect(judged({})).toContain('"ant"');
+    expect(judged({ labels: [] })).toContain('"a"');
   });
   it('without examples need rows to be judged by, and two labels to learn from', () => {
     expect(fault({ type: 'zero_shot', unseen_labels: ['cow'] })).toBeNull();

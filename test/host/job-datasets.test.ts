@@ -36,10 +36,10 @@ beforeEach(async () => {
 });
 
 type Split = 'train' | 'validation' | 'test';
-/** `[digest, split, label]` a row; the label is "a" unless it says otherwise. */
+/** `[digest, split, label, tasks]` a row; the label is "a" unless it says otherwise. */
 function dataset(
   id: string,
-  rows: readonly (readonly [string, Split, (string | null)?])[],
+  rows: readonly (readonly [string, Split, (string | null)?, Record<string, string>?])[],
   issues: readonly (readonly [number, QualityCode])[] | null = null,
 ): TrainWork['dataset'] {
   const put = (name: string, content: string) => {
@@ -49,7 +49,7 @@ function dataset(
   const lines = (all: readonly unknown[]) => all.map((one) => `${JSON.stringify(one)}\n`).join('');
   const files = [
     put('dataset.safetensors', `arrays of ${id}`),
-    put('rows.jsonl', lines(rows.map(([sha256, split, label = 'a'], row) => ({ row, file: `${row}.png`, label, split, sha256 })))),
+    put('rows.jsonl', lines(rows.map(([sha256, split, label = 'a', tasks], row) => ({ row, file: `${row}.png`, label, tasks, split, sha256 })))),
     ...(issues ? [put('quality.jsonl', lines(issues.map(([row, code]) => ({ row, code, score: 1, detail: 'x' }))))] : []),
   ];
   const manifest = {
@@ -120,6 +120,16 @@ describe('datasets of a job', () => {
     const got = await fetchDatasets({ dataset: dataset('one', source), validation, target: null, exclude: [] }, folder, signal);
     expect(got.excludeRows).toEqual([3, 4]);
     expect(held(got)).toEqual(['s', 't', 'y']);
+  });
+
+  it('do not train on a row that judges another task than the first', async () => {
+    const validation = dataset('check', [
+      ['t', 'train', null, { t: 'b' }],
+      ['p', 'train', null],
+    ]);
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation, target: null, exclude: [] }, folder, signal);
+    expect(got.excludeRows).toEqual([4]);
+    expect(held(got)).toEqual(['t']);
   });
 
   it('leave out the rows whose findings were named, each once', async () => {

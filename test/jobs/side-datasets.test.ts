@@ -84,5 +84,9 @@ describe('a job', () => {
     const several = (await readyDataset(key, { tasks })).id;
     await answer(await create({ dataset: several, method: { type: 'multi_task', task: 'ripe' } }), 201, Job);
     await refused({ dataset: several, method: { type: 'multi_task', task: 'size' } }, 'method.task');
+    const judging = (await readyDataset(key, { tasks: [tasks[1]!] })).id;
+    const multi = { dataset: several, validation_dataset: judging };
+    await answer(await create({ ...multi, method: { type: 'multi_task', task: 'ripe' } }), 201, Job);
+    await refused({ ...multi, method: { type: 'multi_task', task: 'kind' } }, 'validation_dataset');
   });
 });

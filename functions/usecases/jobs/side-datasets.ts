@@ -3,6 +3,7 @@ import { DatasetManifest } from '../../../shared/dataset.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import type { CreateJobRequest } from '../../../shared/wire/jobs.ts';
 import { list } from '../../domain/gate-words.ts';
+import { judgingTasksFault } from '../../domain/method-needs.ts';
 import type { Deps } from '../../deps.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
 import { needDataset } from '../datasets/get-dataset.ts';
@@ -22,7 +23,7 @@ export function needReady(row: DatasetRow, param: Param): DatasetManifest {
 export async function checkSideDatasets(
   deps: Pick<Deps, 'db'>,
   tenant: string,
-  request: Pick<CreateJobRequest, 'validation_dataset' | 'target_dataset'>,
+  request: Pick<CreateJobRequest, 'validation_dataset' | 'target_dataset' | 'method'>,
   dataset: DatasetRow,
 ): Promise<{ validation: string | null; target: string | null }> {
   const one = async (param: Exclude<Param, 'dataset'>): Promise<string | null> => {
@@ -34,7 +35,13 @@ export async function checkSideDatasets(
     const row = await needDataset(deps, tenant, id, param);
     const manifest = needReady(row, param);
     if (row.modality !== dataset.modality) throw refuse(`It holds ${row.modality}, the dataset ${dataset.modality}.`);
-    const known = new Set(DatasetManifest.parse(dataset.manifest).labels);
+    const trained = DatasetManifest.parse(dataset.manifest);
+    if (request.method?.type === 'multi_task' && param === 'validation_dataset') {
+      const fault = judgingTasksFault(request.method, trained, manifest);
+      if (fault) throw refuse(fault);
+      return row.id;
+    }
+    const known = new Set(trained.labels);
     const strange = manifest.labels.filter((label) => !known.has(label));
     if (strange.length > 0) throw refuse(`It has labels that the dataset has no row of: ${list(strange)}.`);
     if (param === 'validation_dataset' && manifest.labels.length === 0)

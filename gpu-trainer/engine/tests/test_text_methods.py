@@ -114,3 +114,41 @@ def test_the_served_task_is_the_one_asked_for_and_one_task_is_too_few(topics: di
     assert (error["code"], error["blame"]) == ("tasks_missing", "caller")
     other = {**method, "task": "colour"}
     assert run_engine(spec_of("text", topics["arrays"], LABELS, tmp_path, method=other, dataset=dataset)).error["code"] == "options_invalid"
+
+
+def test_rows_of_another_dataset_judge_each_task_like_rows_of_the_same(topics: dict[str, Path], tmp_path: Path) -> None:
+    """The held-out rows taken out into a dataset of their own, whose tasks and labels are in another order: the figures stay what they were."""
+    arrays = load_file(topics["arrays"])
+    held = np.flatnonzero(arrays["split"] == 2)
+    train = np.flatnonzero(arrays["split"] == 0)
+    save_file({k: v[train] for k, v in arrays.items()}, tmp_path / "train.safetensors")
+    back = np.array([*reversed(range(len(LABELS))), -1], dtype=np.int32)
+    flip = np.array([1, 0, -1], dtype=np.int32)
+    judge = {k: v[held] for k, v in arrays.items()}
+    judge |= {"tasks.0": flip[judge["tasks.1"]], "tasks.1": back[judge["tasks.0"]], "split": np.zeros(len(held), dtype=np.uint8)}
+    judge["labels"] = judge["tasks.0"]
+    save_file(judge, tmp_path / "judge.safetensors")
+    tasks = [{"name": "topic", "labels": LABELS}, {"name": "size", "labels": ["short", "long"]}]
+    method = {"type": "multi_task", "task": "topic", "epochs": 1}
+    both = {"arrays": str(topics["arrays"]), "labels": LABELS, "tasks": tasks}
+    own = run_engine(spec_of("text", topics["arrays"], LABELS, tmp_path / "own", method=method, dataset=both)).result
+    apart = {**both, "arrays": str(tmp_path / "train.safetensors")}
+    others = {
+        "arrays": str(tmp_path / "judge.safetensors"),
+        "labels": ["long", "short"],
+        "tasks": [{"name": "size", "labels": ["long", "short"]}, {"name": "topic", "labels": LABELS[::-1]}],
+    }
+    spec = spec_of("text", topics["arrays"], LABELS, tmp_path / "apart", method=method, dataset=apart, validation=others)
+    result = run_engine(spec).result
+    assert result["tasks"] == own["tasks"]
+    for part in ("truth", "candidate", "frozen"):
+        assert result["held_out"][part] == own["held_out"][part]
+    assert result["held_out"]["split"] == "validation"
+    # Rows without tasks have labels of the task that is served; one of a task that is not served judges nothing.
+    plain = {"arrays": others["arrays"], "labels": ["long", "short"]}
+    served = {**method, "task": "size"}
+    alone = run_engine(spec_of("text", topics["arrays"], LABELS, tmp_path / "plain", method=served, dataset=apart, validation=plain)).result
+    assert [(t["name"], t["held_out_rows"]) for t in alone["tasks"]] == [("size", int((judge["labels"] >= 0).sum())), ("topic", 0)]
+    only_size = {**plain, "tasks": others["tasks"][:1]}
+    error = run_engine(spec_of("text", topics["arrays"], LABELS, tmp_path / "none", method=method, dataset=apart, validation=only_size)).error
+    assert (error["code"], error["blame"]) == ("options_invalid", "caller")
