@@ -3,15 +3,15 @@
 """
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import torch
 
-from .run import run
+from .launch import launch, processes, read_as_rank
 from .wire import EngineError, Stopped, say, send
 
 
@@ -23,7 +23,7 @@ def fail(error: EngineError) -> int:
 def read_spec() -> dict[str, Any]:
     schema = json.loads((Path(__file__).parent / "schema" / "engine-spec.json").read_text())
     try:
-        spec: dict[str, Any] = json.load(sys.stdin)
+        spec: dict[str, Any] = json.loads(read_as_rank() if is_rank() else sys.stdin.read())
         jsonschema.validate(spec, schema)
     except (json.JSONDecodeError, jsonschema.ValidationError) as e:
         where = "/".join(map(str, e.absolute_path)) if isinstance(e, jsonschema.ValidationError) else ""
@@ -32,18 +32,35 @@ def read_spec() -> dict[str, Any]:
     return spec
 
 
+def is_rank() -> bool:
+    return "GRAFT_RENDEZVOUS" in os.environ
+
+
 def main() -> int:
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     try:
-        run(read_spec(), stopping)
+        spec = read_spec()
+        count = 1 if is_rank() else processes(spec)
+        if count > 1:
+            return launch(spec, count, stopping)
+        return work(spec, stopping)
     except EngineError as e:
         return fail(e)
+
+
+def work(spec: dict[str, Any], stopping: list[bool]) -> int:
+    import torch
+
+    from .run import run
+
+    try:
+        run(spec, stopping)
     except Stopped:
         say("stopped")
         return 3
     except (torch.OutOfMemoryError, MemoryError) as e:
-        return fail(EngineError("out_of_memory", str(e) or "out of memory", retryable=True, blame="graft", exit_code=4))
+        raise EngineError("out_of_memory", str(e) or "out of memory", retryable=True, blame="graft", exit_code=4) from e
     return 0
 
 

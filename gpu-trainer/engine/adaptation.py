@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import heads
+from . import heads, ranks
 from .data import Rows, embed, join
 from .export import Floats, open_session
 from .fit import Fitted, fit, scores_of
@@ -124,8 +124,8 @@ def brought(job: Job, trained: Trained) -> Trained:
     if trained.tuned is None:
         return trained
     files = [job.out / p.name for p in trained.tuned.files]
-    for old, new in zip(trained.tuned.files, files, strict=True):
-        os.replace(old, new)
+    moves = list(zip(trained.tuned.files, files, strict=True))
+    ranks.from_first(lambda: [os.replace(old, new) for old, new in moves])
     return replace(trained, tuned=replace(trained.tuned, files=files))
 
 

@@ -1,5 +1,6 @@
 """Arrays of a frozen dataset, and their embeddings through the graphs that the edge serves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,8 +136,8 @@ class Backbone:
         return [r[:n].astype(np.int64) for r, n in zip(arrays["input_ids"], arrays["lengths"], strict=True)]
 
 
-def embed(tail: onnxruntime.InferenceSession, features: list[Floats]) -> Floats:
+def embed(tail: onnxruntime.InferenceSession, features: Sequence[Floats]) -> Floats:
     """Embeddings [n, d] of cached trunk features, one row a run (dynamic int8 changes with the batch)."""
-    if not features:
+    if len(features) == 0:
         return np.zeros((0, 0), dtype=np.float32)
     return np.concatenate([run_session(tail, f) for f in features])

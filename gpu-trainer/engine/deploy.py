@@ -55,7 +55,7 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
     files += export_graph(network.tail, sample, job.out / "tail.onnx", input_name=middle, output_name="embedding", **kind)
     tail = open_session(job.out / "tail.onnx", threads)
     if network.trunk is None:
-        tuned = embed(tail, [v[0] for v in job.views]), embed(tail, job.held_features), embed(tail, job.background_features)
+        tuned = embed(tail, job.views.plain()), embed(tail, job.held_features), embed(tail, job.background_features)
         weights = network.tail.state_dict()
         if source is not None:
             tuned = np.where(job.from_target[:, None], tuned[0], source), tuned[1], tuned[2]

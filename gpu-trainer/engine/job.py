@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, embed, held_out, join, load_rows, moved
-from .export import Floats
+from . import ranks
+from .activations import Activations, Room, compute
+from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, held_out, join, load_rows, moved
+from .export import Floats, run_session
 from .heads import Ints
 from .recipe import Recipe, choose, recipe_of
 from .source import Cached, Pixels, Source, Tokens
@@ -19,6 +21,8 @@ from .wire import EngineError, Meter, Stopped, phase
 
 if TYPE_CHECKING:
     from .task_models import Tasks
+
+CACHE_BYTES = 1 << 30
 
 
 class Job:
@@ -41,7 +45,8 @@ class Job:
         wanted = spec["device"]
         if wanted == "cuda" and not torch.cuda.is_available():
             raise EngineError("no_gpu", "The job asks for cuda and this host has none.", retryable=True, blame="graft")
-        self.device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+        self.device = ranks.device(wanted)
+        self.room = Room(spec["limits"].get("cache_bytes", CACHE_BYTES))
         self.notes: list[str] = []
         self.evidence: dict[str, Any] = {}
         # Refused before the data are read; `auto` at its most.
@@ -137,27 +142,33 @@ class Job:
     def embed_all(self) -> None:
         """Trunk activations (several views of training rows when the tail is tuned) and base embeddings."""
         phase("embedding")
-        views = self.recipe.augment_views if self.image and self.recipe.depth == "tail" else 1
-        total = len(self.train) * views + len(self.held)
+        tail = self.recipe.depth == "tail"
+        views = self.recipe.augment_views if self.image and tail else 1
+        target = self.target if self.target is not None and tail else None
         meter = Meter(0)
-        done = 0
-        self.views: list[list[Floats]] = []
-        for i in range(len(self.train)):
-            self.check_stop()
-            random = np.random.default_rng([self.spec["seed"] & 0x7FFFFFFF, i])
-            value = self.train.inputs[i]
-            row = [self.backbone.features_of(self.backbone.served(value))]
-            row += [self.backbone.features_of(augment(value, random)) for _ in range(views - 1)]
-            self.views.append(row)
-            done += views
-            meter.tick(0, i, views, done / total)
-        self.held_features = [self.backbone.features_of(self.backbone.served(v)) for v in self.held.inputs]
-        if self.target is not None and self.recipe.depth == "tail":
-            self.target_features = [self.backbone.features_of(self.backbone.served(v)) for v in self.target.inputs]
-        meter.tick(0, len(self.train), len(self.held), 1.0)
-        self.base_train = embed(self.backbone.tail, [v[0] for v in self.views])
-        self.base_held = embed(self.backbone.tail, self.held_features)
+        meter.expect(len(self.train) * views + len(self.held) + (len(target) if target else 0), ranks.count())
+        self.views, self.base_train = self.activations("train", self.train, meter, views, keep=tail)
+        held, self.base_held = self.activations("held", self.held, meter)
+        self.held_features = held.plain()
+        if target is not None:
+            self.target_views = self.activations("target", target, meter)[0]
+            self.target_features = self.target_views.plain()
         self.base_background, self.background_features = self.backbone.background()
+
+    def activations(self, name: str, rows: Rows, meter: Meter | None = None, views: int = 1, *, keep: bool = True) -> tuple[Activations, Floats]:
+        """Views of each row through the trunk, the plain one first, and the base embeddings."""
+
+        def make(i: int) -> tuple[list[Floats], Floats]:
+            self.check_stop()
+            value = rows.inputs[i]
+            random = np.random.default_rng([self.spec["seed"] & 0x7FFFFFFF, i])
+            seen = [self.backbone.features_of(self.backbone.served(value))]
+            seen += [self.backbone.features_of(augment(value, random)) for _ in range(views - 1)]
+            if meter:
+                meter.work(i, views)
+            return seen, run_session(self.backbone.tail, seen[0])
+
+        return compute(self.out / f"{name}.activations", len(rows), self.room, make, keep=keep)
 
     def source_of(self, rows: Rows, *, plain: bool = False) -> Source:
         """Rows as the network of this job reads them. `plain`: at the side at which pictures are served."""
@@ -165,10 +176,10 @@ class Job:
             return Pixels(rows.inputs, 224 if plain else self.recipe.size) if self.image else Tokens(rows.inputs)
         if rows is self.train:
             return Cached(self.views)
-        return Cached([[self.backbone.features_of(self.backbone.served(v))] for v in rows.inputs])
+        return Cached(self.activations("rows", rows)[0])
 
     def target_source(self) -> Source:
-        return Cached([[f] for f in self.target_features])
+        return Cached(self.target_views)
 
     def fair(self) -> Ints:
         """Rows whose class has another training row: the others could not be right when left out."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from . import ranks
 from .advise import advise
 from .artifacts import lineage_of, store_embeddings, write_manifest
 from .evaluate import evaluate
@@ -25,9 +26,14 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
         look(spec, stopping)
         return
     needs(spec)
+    ranks.join(spec["device"])
     job = Job(spec, stopping)
     say(f"{len(job.train)} training rows, {len(job.held)} held out ({job.held_name}), {len(job.labels)} labels, {job.device}")
     model = METHODS.get(job.recipe.method, plain)(job)
+    followed = ranks.index() > 0
+    ranks.leave()
+    if followed:
+        return
     phase("evaluating")
     result, held = evaluate(job, model.trained, model.fitted, model.others)
     state, tuned = model.trained.state, model.trained.tuned

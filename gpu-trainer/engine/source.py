@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .activations import Activations, Joined
 from .data import INPUT, SQUARE
 from .export import Floats
 
@@ -36,14 +37,18 @@ def pad(rows: list[Any], device: torch.device) -> Inputs:
 class Cached:
     """`views[i]`: trunk activations of row i, the plain one first."""
 
-    def __init__(self, views: list[list[Floats]]) -> None:
+    def __init__(self, views: Activations | Joined | list[list[Floats]]) -> None:
         self.views = views
 
     def __len__(self) -> int:
         return len(self.views)
 
     def batch(self, rows: list[int], draws: list[int], device: torch.device) -> Inputs:
-        chosen = [self.views[i][d % len(self.views[i])] for i, d in zip(rows, draws, strict=True)]
+        views = self.views
+        if isinstance(views, list):
+            chosen = [views[i][d % len(views[i])] for i, d in zip(rows, draws, strict=True)]
+        else:
+            chosen = [views.view(i, d) for i, d in zip(rows, draws, strict=True)]
         if chosen[0].ndim == 4:
             return (torch.from_numpy(np.concatenate(chosen)).to(device),)
         return pad([c[0] for c in chosen], device)

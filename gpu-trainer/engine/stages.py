@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import heads, tune
+from . import heads, ranks, tune
 from .checkpoint import load_state, restore, save_state
 from .export import Floats
 from .heads import Matrix
 from .job import Job
 from .network import load_network
-from .wire import Meter, file_facts, phase, send
+from .wire import Meter, Stopped, file_facts, phase, send
 
 MIXES = tuple(i / 10 for i in range(11))
 FOLDS = 2
@@ -63,15 +63,18 @@ class Stages:
                 part = (now.epoch * steps + step + 1) / (recipe.epochs * steps)
                 done = (sum(cost[:s]) + cost[s] * part) / sum(cost)
                 meter.tick(now.epoch + 1, now.epoch * steps + step + 1, examples, done, loss)
-                if job.stopping or (recipe.whole and time.monotonic() - self.saved > WHOLE_EVERY_SECONDS):
+                stop = ranks.any_rank(bool(job.stopping))
+                if stop or (recipe.whole and time.monotonic() - self.saved > WHOLE_EVERY_SECONDS):
                     self.checkpoint(now, stage)
-                job.check_stop()
+                if stop:
+                    raise Stopped
 
             def after_epoch(now: tune.State, stage: str = stage) -> None:
-                due = time.monotonic() - self.saved > (WHOLE_EVERY_SECONDS if recipe.whole else CHECKPOINT_EVERY_SECONDS)
-                if due or job.stopping:
+                stop = ranks.any_rank(bool(job.stopping))
+                if stop or time.monotonic() - self.saved > (WHOLE_EVERY_SECONDS if recipe.whole else CHECKPOINT_EVERY_SECONDS):
                     self.checkpoint(now, stage)
-                job.check_stop()
+                if stop:
+                    raise Stopped
 
             seed = (job.spec["seed"], stage)
             sqrt = job.backbone.kind == "sqrt_l2"
@@ -94,7 +97,7 @@ class Stages:
 
     def checkpoint(self, state: tune.State, stage: str) -> None:
         job = self.job
-        if not job.keeps:
+        if not job.keeps or ranks.index() > 0:
             return
         inside = f"-{state.step}" if state.step else ""
         path = job.out / f"checkpoint-{stage}-{state.epoch}{inside}.safetensors"

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 from torch.nn import functional as F
 
 from . import tune
+from .activations import Activations, Joined
 from .data import TEST, TRAIN, VALIDATION
-from .export import Floats
 from .fit import fit
 from .heads import Ints
 from .job import Job
@@ -96,8 +96,8 @@ class Tasks:
         for t, task in enumerate(self.names):
             if len(np.unique(self.labels_of(t)[self.labels_of(t) >= 0])) < 2:
                 raise EngineError("too_few_classes", f"The task {task['name']} has training examples of fewer than two labels.")
-        self.features = [job.backbone.features_of(job.backbone.served(v)) for v in self.beside.inputs]
-        self.held_features = [job.backbone.features_of(job.backbone.served(v)) for v in self.held.inputs]
+        self.features = job.activations("beside", self.beside)[0]
+        self.held_features = job.activations("held-tasks", self.held)[0]
 
     def labels_of(self, t: int) -> Ints:
         """Of all training rows: those of the served task, then those beside. (Enrolled examples have labels of the served task alone.)"""
@@ -105,7 +105,7 @@ class Tasks:
 
     def objective(self, job: Job) -> TaskLosses:
         sizes = [len(t["labels"]) for t in self.names[1:]]
-        source = Cached([[f] for f in self.features]) if self.features else None
+        source = Cached(self.features) if len(self.features) else None
         return TaskLosses(sizes, list(self.near[1:]), list(self.far[1:]), source, job.backbone.dimension, job.spec["seed"])
 
 
@@ -136,8 +136,8 @@ def learn(job: Job) -> Model:
     return Model(trained, fitted, tasks=results)
 
 
-def featured(job: Job, state: tune.State, features: list[Floats]) -> torch.Tensor:
-    raw = torch.from_numpy(tune.embed_torch(state, Cached([[f] for f in features]))).to(state.classifier.device)
+def featured(job: Job, state: tune.State, features: Activations) -> torch.Tensor:
+    raw = torch.from_numpy(tune.embed_torch(state, Cached(features))).to(state.classifier.device)
     return tune.features(raw, job.backbone.kind == "sqrt_l2").detach()
 
 
@@ -149,7 +149,7 @@ def train_alone(job: Job, tasks: Tasks, t: int) -> tune.State:
         y = np.concatenate([job.train.labels, tasks.far[0]])
     network = load_network(job.backbone.folder / job.manifest["weights"]["name"], job.image, whole=False, random=None)
     state = tune.start(network, CrossEntropy(), len(tasks.names[t]["labels"]), job.backbone.dimension, job.recipe, seed, job.device)
-    source = Cached([*job.views, *([f] for f in tasks.features)])
+    source = Cached(Joined(job.views, tasks.features))
 
     def after_step(*_: object) -> None:
         job.check_stop()

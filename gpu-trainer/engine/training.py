@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import ranks
 from .deploy import Tuned
 from .fit import Fitted
 from .heads import Matrix
@@ -37,10 +38,11 @@ class Model:
 def train_once(job: Job) -> Trained:
     stages = Stages(job)
     stages.run()
-    mix, curve, oof = stages.cross_fit()
+    mix, curve, oof = ranks.from_first(stages.cross_fit)
     if job.tunes and mix == 0:
         job.notes.append("Cross-fitting found nothing gained by the tuned network, so the frozen backbone is kept.")
     phase("exporting")
-    tuned = deploy_settled(job, stages.state, mix, oof) if stages.state is not None and mix > 0 else None
+    state = stages.state
+    tuned = ranks.from_first(lambda: deploy_settled(job, state, mix, oof)) if state is not None and mix > 0 else None
     job.check_stop()
     return Trained(stages.state, mix, curve, oof, tuned)

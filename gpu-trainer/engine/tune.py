@@ -9,7 +9,6 @@ import copy
 import hashlib
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,17 +16,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import ranks
 from .accumulate import accumulate
 from .export import Floats
 from .heads import Ints
 from .network import Network, blocks
-from .objective import Batch, Loss
+from .objective import Loss
 from .recipe import Recipe
 from .schedule import class_weight, rate, set_aside, unfrozen
-from .source import PLAIN, Inputs, Source
-
-COSINE_SCALE = 16.0
-DRAWS = 1_000_003
+from .source import PLAIN, Source
+from .step import COSINE_SCALE, DRAWS, features, step_loss
 
 
 @dataclass
@@ -61,6 +59,8 @@ def seeded(*parts: int | str) -> torch.Generator:
 
 def start(network: Network, criterion: Loss, labels: int, dimension: int, recipe: Recipe, seed: tuple[int, str], device: torch.device) -> State:
     network, criterion = network.to(device), criterion.to(device)
+    if ranks.count() > 1 and recipe.random_start:
+        ranks.share_norms(network)
     if recipe.whole and recipe.image:
         network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     draw = torch.randn(labels, dimension, generator=seeded(*seed, "classifier")) / math.sqrt(dimension)
@@ -76,17 +76,6 @@ def start(network: Network, criterion: Loss, labels: int, dimension: int, recipe
     anchor = {k: p.detach().clone() for k, p in network.named_parameters()} if recipe.l2_sp > 0 else {}
     average = copy.deepcopy(network.state_dict()) if recipe.ema > 0 else {}
     return State(network, classifier, criterion, optimiser, anchor, average)
-
-
-def features(embedding: Tensor, sqrt: bool) -> Tensor:
-    return F.normalize((embedding.float().clamp_min(0) + 1e-6).sqrt() if sqrt else embedding.float(), dim=1)
-
-
-def mixed(inputs: Inputs, target: Tensor, alpha: float, generator: torch.Generator) -> tuple[Inputs, Tensor, float]:
-    """Mixup (Zhang et al. 2018); on cached trunk activations it is manifold mixup (Verma et al. 2019)."""
-    share = float(np.random.default_rng(int(torch.randint(DRAWS, (1,), generator=generator))).beta(alpha, alpha))
-    order = torch.randperm(len(target), generator=generator).to(target.device)
-    return (share * inputs[0] + (1 - share) * inputs[0][order],), target[order], share
 
 
 def train(
@@ -126,10 +115,12 @@ def train(
             def backward(part: Ints, portion: float, chosen: Ints = chosen, draws: Ints = draws, place: float = place, step: int = step) -> float:
                 inner = seeded(*seed, state.epoch, step, int(part[0]))
                 loss = step_loss(state, source, y, rows[chosen[part]], draws[part], recipe, weight, place, sqrt, inner)
-                (loss * portion).backward()
+                with ranks.memory_shared():
+                    (loss * portion).backward()
                 return float(loss.detach())
 
             loss = accumulate(state, y[rows[chosen]], weight, backward)
+            ranks.add_gradients(state.network.parameters(), [state.classifier, *state.criterion.parameters()])
             state.optimiser.step()
             state.updates += 1
             average(state, recipe.ema)
@@ -143,56 +134,6 @@ def train(
         after_epoch(state)
     if state.best:
         state.average = state.best
-
-
-def step_loss(
-    state: State,
-    source: Source,
-    y: Ints,
-    rows: Ints,
-    draws: Ints,
-    recipe: Recipe,
-    weight: Tensor,
-    place: float,
-    sqrt: bool,
-    generator: torch.Generator,
-) -> Tensor:
-    device = state.classifier.device
-    probing = state.epoch < recipe.probe_epochs
-    inputs = source.batch(rows.tolist(), draws.tolist(), device)
-    target = torch.from_numpy(y[rows]).to(device)
-    other, share = None, 1.0
-    if recipe.mixup > 0:
-        inputs, other, share = mixed(inputs, target, recipe.mixup, generator)
-    unlabelled = state.criterion.unlabelled
-    with torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext():
-        raw = state.network(*inputs)
-        extra, chosen = None, None
-        if unlabelled is not None:
-            chosen = torch.randint(0, len(unlabelled), (len(rows),), generator=generator).numpy()
-            extra = state.network(*unlabelled.batch(chosen.tolist(), draws.tolist(), device))
-    classifier = F.normalize(state.classifier, dim=1).T
-    feature = features(raw, sqrt)
-    far = None if extra is None else features(extra, sqrt)
-    batch = Batch(
-        target=target,
-        row=rows,
-        class_weight=weight,
-        place=place,
-        epoch=state.epoch,
-        probing=probing,
-        label_smoothing=recipe.label_smoothing,
-        other=other,
-        share=share,
-        unlabelled=far,
-        unlabelled_logits=None if far is None else COSINE_SCALE * far @ classifier,
-        unlabelled_row=chosen,
-    )
-    loss = state.criterion.loss(batch, feature, COSINE_SCALE * feature @ classifier)
-    if state.anchor and not probing:
-        pull = sum(((p - state.anchor[k]) ** 2).sum() for k, p in state.network.named_parameters() if p.requires_grad)
-        loss = loss + recipe.l2_sp / 2 * pull
-    return loss
 
 
 def average(state: State, decay: float) -> None:
@@ -213,7 +154,8 @@ def watch(state: State, source: Source, y: Ints, rows: Ints, sqrt: bool) -> None
     embedding = torch.from_numpy(embed_torch(state, source, rows.tolist())).to(state.classifier.device)
     with torch.no_grad():
         logits = COSINE_SCALE * features(embedding, sqrt) @ F.normalize(state.classifier, dim=1).T
-        loss = float(F.cross_entropy(logits, torch.from_numpy(y[rows]).to(logits.device)))
+        # One rank's figure: they must stop in the same epoch.
+        loss = ranks.from_first(lambda: float(F.cross_entropy(logits, torch.from_numpy(y[rows]).to(logits.device))))
     state.aside_losses.append(loss)
     state.waited += 1
     if loss < state.best_loss:
@@ -230,8 +172,11 @@ def served(state: State) -> Network:
 
 
 def embed_torch(state: State, source: Source, rows: list[int] | None = None, batch: int = 64) -> Floats:
-    """Plain views through the network that would be served."""
-    return embed_network(served(state), source, state.classifier.device, rows, batch)
+    """Plain views through the network that would be served; every rank embeds its part and has all."""
+    rows = list(range(len(source))) if rows is None else rows
+    mine = [rows[i] for i in ranks.own(len(rows))]
+    made = ranks.gathered(embed_network(served(state), source, state.classifier.device, mine, batch) if mine else np.zeros((0, 0), np.float32))
+    return np.concatenate([part for part in made if len(part)])
 
 
 def embed_network(network: Network, source: Source, device: torch.device, rows: list[int] | None = None, batch: int = 64) -> Floats:

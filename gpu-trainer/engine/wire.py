@@ -24,9 +24,20 @@ _out = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 
+# Of several processes of a job the first one speaks; of the others only errors are of interest.
+_silent = os.environ.get("RANK", "0") != "0"
+
+
 def send(**line: Any) -> None:
+    if _silent and line["type"] != "error":
+        return
     _out.write(json.dumps(line) + "\n")
     _out.flush()
+
+
+def protocol_output() -> int:
+    """What a child gets as stdout to speak the protocol itself."""
+    return _out.fileno()
 
 
 def phase(name: str) -> None:
@@ -58,6 +69,16 @@ class Meter:
         self.started = time.monotonic()
         self.last = 0.0
         self.examples = 0
+        self.total, self.share = 1, 1
+
+    def expect(self, total: int, processes: int) -> None:
+        """How many inputs `work` will count in all; this process sees one of `processes` parts of them."""
+        self.total, self.share = max(total, 1), processes
+
+    def work(self, step: int, examples: int) -> None:
+        """That many more inputs are done."""
+        done = (self.examples + examples * self.share) / self.total
+        self.tick(0, step, examples * self.share, min(done, 1.0))
 
     def tick(self, epoch: int, step: int, examples: int, done: float, loss: float | None = None) -> None:
         """`done`: part of all work finished, 0 to 1."""

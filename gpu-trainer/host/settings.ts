@@ -8,6 +8,8 @@ export const HostSettings = z.object({
   GRAFT_PYTHON: z.string().min(1),
   GRAFT_WORK_DIR: z.string().min(1),
   GRAFT_THREADS: z.coerce.number().int().min(1).default(2),
+  /** Processes of one training job: on a machine with several GPUs, one for each. */
+  GRAFT_PROCESSES: z.coerce.number().int().min(1).max(64).default(1),
   GRAFT_DEVICE: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
   GRAFT_HOST_NAME: z.string().min(1).default('host'),
 });

@@ -124,7 +124,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     checkpoint,
     out_dir: out,
     device: c.settings.GRAFT_DEVICE,
-    limits: { threads: c.settings.GRAFT_THREADS, max_seconds: null, processes: 1 },
+    limits: { threads: c.settings.GRAFT_THREADS, max_seconds: null, processes: c.settings.GRAFT_PROCESSES },
     false_reject_rate: work.false_reject_rate,
   };
   return { spec, enrolledIds: enrolled.ids };

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine import tune
+from engine import step, tune
 from engine.recipe import choose, recipe_of
 from engine.schedule import class_weight, rate, set_aside
 from engine.wire import EngineError
@@ -121,14 +121,18 @@ def test_label_smoothing_leaves_a_loss_that_certainty_does_not() -> None:
 
 def test_mixup_mixes_pictures_and_labels() -> None:
     source, y = cached(True)
-    inputs = source.batch(list(range(6)), [0] * 6, torch.device("cpu"))
-    mixed, other, share = tune.mixed(inputs, torch.from_numpy(y[:6]), 1.0, tune.seeded("m"))
+    rows, draws, cpu = np.arange(6), np.zeros(6, dtype=np.int64), torch.device("cpu")
+    inputs = source.batch(rows.tolist(), draws.tolist(), cpu)
+    share, order = step.mixing(6, 1.0, tune.seeded("m"))
+    mixed = step.mixed(source, rows, draws, rows, share, order, cpu)
+    part = step.mixed(source, rows, draws, np.array([1, 4]), share, order, cpu)
+    assert torch.equal(part[0], mixed[0][[1, 4]])
     assert 0 < share < 1
     partner = [
         int(np.flatnonzero([torch.allclose(m, share * a + (1 - share) * b, atol=1e-5) for b in inputs[0]])[0])
         for m, a in zip(mixed[0], inputs[0], strict=True)
     ]
-    assert sorted(partner) == list(range(6)) and y[partner].tolist() == other.tolist()
+    assert sorted(partner) == list(range(6)) and partner == order.tolist()
     losses = []
     for alpha in (0.0, 1.0):
         state, recipe = begin("fine_tune", "image", {"epochs": 4, "batch_size": 8, "label_smoothing": 0.0, "mixup": alpha})
