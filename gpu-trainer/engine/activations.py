@@ -85,7 +85,7 @@ class Shelf:
 
 
 def write_all(file: int, values: Floats) -> int:
-    rest = memoryview(values).cast("B")
+    rest = values.data.cast("B")
     while len(rest):
         rest = rest[os.write(file, rest) :]
     return values.nbytes
@@ -93,7 +93,7 @@ def write_all(file: int, values: Floats) -> int:
 
 def read_all(file: int, into: np.ndarray[Any, Any], offset: int) -> None:
     """pread, not a memory map: what is read does not stay part of the process, and a failing disk is an OSError instead of a SIGBUS."""
-    rest = memoryview(into).cast("B")
+    rest = into.data.cast("B")
     while len(rest):
         n = os.preadv(file, [rest], offset)
         if n == 0:

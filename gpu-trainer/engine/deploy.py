@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
     network = served(state)
     source = under_own_statistics(job, network) if job.recipe.adapts_statistics else None
     network = network.cpu().to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
-    exact = by_torch(network, job.held_features if network.trunk is None else [ready(v, job.image) for v in job.held.inputs])
+    exact = by_torch(network, job.held_features if network.trunk is None else (ready(v, job.image) for v in job.held.inputs))
     threads = job.spec["limits"]["threads"]
     files: list[Path] = []
     sample = torch.from_numpy(job.views[0][0])
@@ -79,7 +80,7 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
     return Tuned(*tuned, [*files, path], exact, precision)
 
 
-def by_torch(network: Network, rows: list[Any]) -> Floats:
+def by_torch(network: Network, rows: Iterable[Any]) -> Floats:
     """One row a run, as the graphs are run."""
     network.eval()
     with torch.no_grad():

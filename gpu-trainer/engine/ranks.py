@@ -33,10 +33,10 @@ def join(device: str) -> None:
     gpu = device != "cpu" and torch.cuda.is_available()
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    store = dist.FileStore(os.environ["GRAFT_RENDEZVOUS"], int(os.environ["WORLD_SIZE"]))
+    meeting = f"file://{os.environ['GRAFT_RENDEZVOUS']}"
     backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
+    dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=PATIENCE)
 
 
 def leave() -> None:
