@@ -1,4 +1,7 @@
-/** A head as safetensors: tensors `components.<k>.{center,weight,bias}`, `support.{center,rows,label_of}`; the rest as JSON in the metadata key `graft`. */
+/**
+ * A head as safetensors: tensors `components.<k>.{center,weight,bias}` (no centre with a kernel: the support's), `support.{center,rows,label_of,factor}`;
+ * the rest as JSON in the metadata key `graft`.
+ */
 import { z } from 'zod';
 import type { Head, HeadComponent, Support } from './head.ts';
 import { decodeSafetensors, encodeSafetensors, takeTensor, tensor, type Tensor } from './safetensors.ts';
@@ -13,9 +16,17 @@ export const HeadMetadata = z
     task: z.enum(['single_label', 'multi_label']),
     temperature: z.number().positive(),
     components: z.array(
-      z.object({ embedding: Source, name: z.string(), transform: Transform, dimension: z.number().int().positive(), mix: z.number() }),
+      z.object({
+        embedding: Source,
+        name: z.string(),
+        transform: Transform,
+        dimension: z.number().int().positive(),
+        mix: z.number(),
+        /** Power of the polynomial kernel over the support rows; absent for a linear component. */
+        kernel_power: z.literal([1, 2, 4, 8, 16]).optional(),
+      }),
     ),
-    open_set: z.object({ threshold: z.number(), false_reject_rate: z.number(), best_weight: z.number(), nearest_weight: z.number() }).nullable(),
+    open_set: z.object({ threshold: z.number(), false_reject_rate: z.number(), best_weight: z.number(), variance_weight: z.number() }).nullable(),
     support: z.object({ embedding: Source, transform: Transform, dimension: z.number().int().positive() }).nullable(),
   })
   .meta({ id: 'HeadMetadata' });
@@ -24,8 +35,9 @@ export type HeadMetadata = z.infer<typeof HeadMetadata>;
 export function encodeHead(head: Head): Uint8Array {
   const tensors: Record<string, Tensor> = {};
   for (const [k, c] of head.components.entries()) {
-    tensors[`components.${k}.center`] = tensor('F32', [c.dimension], c.center);
-    tensors[`components.${k}.weight`] = tensor('F32', [head.labels.length, c.dimension], c.weight);
+    if (!c.kernel) tensors[`components.${k}.center`] = tensor('F32', [c.dimension], c.center);
+    const columns = c.kernel ? (head.support?.labelOf.length ?? 0) : c.dimension;
+    tensors[`components.${k}.weight`] = tensor('F32', [head.labels.length, columns], c.weight);
     tensors[`components.${k}.bias`] = tensor('F32', [head.labels.length], c.bias);
   }
   if (head.support) {
@@ -33,18 +45,22 @@ export function encodeHead(head: Head): Uint8Array {
     tensors['support.center'] = tensor('F32', [s.dimension], s.center);
     tensors['support.rows'] = tensor('F32', [s.labelOf.length, s.dimension], s.rows);
     tensors['support.label_of'] = tensor('I32', [s.labelOf.length], s.labelOf);
+    tensors['support.factor'] = tensor('F32', [s.labelOf.length, s.labelOf.length], s.factor);
   }
   const metadata: HeadMetadata = {
     format: 'graft-head-1',
     labels: [...head.labels],
     task: head.task,
     temperature: head.temperature,
-    components: head.components.map(({ embedding, name, transform, dimension, mix }) => ({ embedding, name, transform, dimension, mix })),
+    components: head.components.map(({ embedding, name, transform, dimension, mix, kernel }) => {
+      const linear = { embedding, name, transform, dimension, mix };
+      return kernel ? { ...linear, kernel_power: kernel.power } : linear;
+    }),
     open_set: head.openSet && {
       threshold: head.openSet.threshold,
       false_reject_rate: head.openSet.falseRejectRate,
       best_weight: head.openSet.bestWeight,
-      nearest_weight: head.openSet.nearestWeight,
+      variance_weight: head.openSet.varianceWeight,
     },
     support: head.support && { embedding: head.support.embedding, transform: head.support.transform, dimension: head.support.dimension },
   };
@@ -55,28 +71,36 @@ export function encodeHead(head: Head): Uint8Array {
 export function decodeHead(bytes: Uint8Array): Head {
   const file = decodeSafetensors(bytes);
   const m = HeadMetadata.parse(JSON.parse(file.metadata['graft'] ?? 'null'));
-  const components: HeadComponent[] = m.components.map((c, k) => {
-    const weight = takeTensor(file, `components.${k}.weight`, 'F32', 2);
-    if (weight.shape[0] !== m.labels.length || weight.shape[1] !== c.dimension)
-      throw new RangeError(`components.${k}.weight is [${weight.shape.join(', ')}], expected [${m.labels.length}, ${c.dimension}]`);
-    const bias = takeTensor(file, `components.${k}.bias`, 'F32', 1).data;
-    const center = takeTensor(file, `components.${k}.center`, 'F32', 1).data;
-    if (bias.length !== m.labels.length || center.length !== c.dimension)
-      throw new RangeError(`components.${k} has a bias or center of the wrong length`);
-    return { ...c, center, weight: weight.data, bias };
-  });
   let support: Support | null = null;
   if (m.support) {
     const rows = takeTensor(file, 'support.rows', 'F32', 2);
     const labelOf = takeTensor(file, 'support.label_of', 'I32', 1).data;
     if (rows.shape[0] !== labelOf.length || rows.shape[1] !== m.support.dimension) throw new RangeError('support.rows does not fit support.label_of');
-    support = { ...m.support, center: takeTensor(file, 'support.center', 'F32', 1).data, rows: rows.data, labelOf };
+    const factor = takeTensor(file, 'support.factor', 'F32', 2);
+    if (factor.shape.some((side) => side !== labelOf.length)) throw new RangeError('support.factor does not fit support.label_of');
+    support = { ...m.support, factor: factor.data, center: takeTensor(file, 'support.center', 'F32', 1).data, rows: rows.data, labelOf };
   }
+  const components: HeadComponent[] = m.components.map(({ kernel_power: power, ...c }, k) => {
+    if (power !== undefined && (!support || !sameSpace(support, c))) throw new RangeError(`components.${k} has a kernel over other support rows`);
+    const columns = power !== undefined && support ? support.labelOf.length : c.dimension;
+    const weight = takeTensor(file, `components.${k}.weight`, 'F32', 2);
+    if (weight.shape[0] !== m.labels.length || weight.shape[1] !== columns)
+      throw new RangeError(`components.${k}.weight is [${weight.shape.join(', ')}], expected [${m.labels.length}, ${columns}]`);
+    const bias = takeTensor(file, `components.${k}.bias`, 'F32', 1).data;
+    const center = power !== undefined && support ? support.center : takeTensor(file, `components.${k}.center`, 'F32', 1).data;
+    if (bias.length !== m.labels.length || center.length !== c.dimension)
+      throw new RangeError(`components.${k} has a bias or center of the wrong length`);
+    return { ...c, kernel: power === undefined ? null : { power }, center, weight: weight.data, bias };
+  });
   const openSet = m.open_set && {
     threshold: m.open_set.threshold,
     falseRejectRate: m.open_set.false_reject_rate,
     bestWeight: m.open_set.best_weight,
-    nearestWeight: m.open_set.nearest_weight,
+    varianceWeight: m.open_set.variance_weight,
   };
   return { labels: m.labels, task: m.task, components, temperature: m.temperature, openSet, support };
+}
+
+function sameSpace(a: Support, b: { embedding: string; transform: string; dimension: number }): boolean {
+  return a.embedding === b.embedding && a.transform === b.transform && a.dimension === b.dimension;
 }

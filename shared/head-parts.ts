@@ -1,5 +1,5 @@
 /** What every export writes of a head: its components folded into as few linear maps as give the same scores, and what it needs as input. */
-import type { FeatureTransform, Head, HeadComponent, Support } from './head.ts';
+import type { FeatureTransform, Head, HeadComponent, KernelPower, Support } from './head.ts';
 
 /** A feature of one embedding: transformed, L2-normalised, minus its centre. */
 export type Feature = {
@@ -10,9 +10,12 @@ export type Feature = {
 };
 /** raw scores += weight · feature + bias. `weight` row-major [labels × dimension]. */
 export type LinearPart = { readonly feature: Feature; readonly weight: Float32Array; readonly bias: Float32Array };
+/** raw scores += weight · ((1 + cosines to the support rows) / 2)^power + bias. `weight` row-major [labels × support rows]. */
+export type KernelPart = { readonly power: KernelPower; readonly weight: Float32Array; readonly bias: Float32Array };
 export type HeadParts = {
-  /** Their sum is the raw score before the temperature. */
+  /** The sum of these and `kernel` is the raw score before the temperature. */
   readonly linear: readonly LinearPart[];
+  readonly kernel: readonly KernelPart[];
   /** null when the head has no rows to be near to. */
   readonly support: Support | null;
   /** logits = scale · raw; softmax of them (single_label) or their sigmoid (multi_label) are the probabilities. */
@@ -39,19 +42,24 @@ export function headParts(head: Head): HeadParts {
   const used = mixed.length > 0 ? mixed : head.components.slice(0, 1);
   if (used.length === 0) throw new RangeError('the head has no component');
   const groups: HeadComponent[][] = [];
-  for (const component of used) {
+  for (const component of used.filter((c) => !c.kernel)) {
     const same = groups.find(([first]) => first && sameFeature(first, component));
     if (same) same.push(component);
     else groups.push([component]);
   }
   const linear = groups.map(fold);
+  const kernel = used.flatMap((c) =>
+    c.kernel ? [{ power: c.kernel.power, weight: c.weight.map((v) => c.mix * v), bias: c.bias.map((v) => c.mix * v) }] : [],
+  );
   const support = head.support && head.support.labelOf.length > 0 ? head.support : null;
+  for (const c of used)
+    if (c.kernel && c.dimension !== support?.dimension) throw new RangeError('the head has a kernel and no support rows of its embedding');
   const features: Feature[] = [...linear.map((part) => part.feature), ...(support ? [support] : [])];
   for (const f of features)
     if (features.some((other) => other.embedding === f.embedding && other.dimension !== f.dimension))
       throw new RangeError(`the head reads ${f.embedding} embeddings of two lengths`);
   // One label against the rest is decided at score 0 with targets ±1, hence the 2 (see score-head.ts).
-  return { linear, support, scale: (head.task === 'multi_label' ? 2 : 1) / head.temperature };
+  return { linear, kernel, support, scale: (head.task === 'multi_label' ? 2 : 1) / head.temperature };
 }
 
 function fold(components: readonly HeadComponent[]): LinearPart {

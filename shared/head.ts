@@ -1,12 +1,17 @@
 /**
- * What a version's head is: a few linear components over one or two embeddings, a temperature and an open-set rule.
- * Edge, durable object, trainer and exports agree on this one shape; it travels as safetensors (see `head-file.ts`).
+ * What a version's head is: a few components over one or two embeddings, linear in the embedding or in its similarities to the enrolled examples, a
+ * temperature and an open-set rule. Edge, durable object, trainer and exports agree on this one shape; it travels as safetensors (see `head-file.ts`).
  *
  * score_c(x) = Σ_k mix_k · (W_k φ_k(x) + b_k)_c ;  p = softmax(score / temperature).
  */
 
 /** How an embedding is prepared before a linear component: L2 only, or square root (ReLU outputs) then L2; then minus `center`. */
 export type FeatureTransform = 'l2' | 'sqrt_l2';
+
+/** Power of the polynomial kernel of the open-set rule, and of the heads that the edge solves: 3 to 6 are level, 16 forgets what is not near. */
+export const KERNEL_POWER = 4;
+/** Powers of two, because exports make them by squaring. */
+export type KernelPower = 1 | 2 | 4 | 8 | 16;
 
 export type HeadComponent = {
   /** `base`: the shared backbone's embedding; `tuned`: that of the version's own fine-tuned tail. */
@@ -15,9 +20,14 @@ export type HeadComponent = {
   readonly name: string;
   readonly transform: FeatureTransform;
   readonly dimension: number;
+  /**
+   * null: φ(x) is the prepared embedding. Otherwise φ(x)_r = ((1 + cos(x, support row r)) / 2)^power, the polynomial kernel, and `transform`, `center`
+   * and `dimension` are those of the support.
+   */
+  readonly kernel: { readonly power: KernelPower } | null;
   /** [dimension], subtracted after the transform; zeros when unused. */
   readonly center: Float32Array;
-  /** Row-major [labels × dimension]. */
+  /** Row-major [labels × dimension], or [labels × support rows] with a kernel. */
   readonly weight: Float32Array;
   /** [labels]. */
   readonly bias: Float32Array;
@@ -25,14 +35,15 @@ export type HeadComponent = {
 };
 
 /**
- * Open-set rule: known ⇔ bestWeight · (best score) + nearestWeight · (similarity to the nearest support row) ≥ threshold.
+ * Open-set rule: known ⇔ bestWeight · (best score) − varianceWeight · v(x) ≥ threshold, v(x) = 1 − ‖F·κ(x)‖² over the support rows (novelty.ts).
  * `null` when the caller asked for no unknown answer.
  */
 export type OpenSetRule = {
   readonly threshold: number;
   readonly falseRejectRate: number;
   readonly bestWeight: number;
-  readonly nearestWeight: number;
+  /** 0 without support. */
+  readonly varianceWeight: number;
 };
 
 /** Enrolled examples (or centroids of them when there are many) for `nearest` and the open-set rule: unit rows, centred by the background. */
@@ -45,6 +56,8 @@ export type Support = {
   readonly rows: Float32Array;
   /** Index into `labels`, per row. */
   readonly labelOf: Int32Array;
+  /** F: row-major [rows × rows], lower triangular; the inverse Cholesky factor of the kernel between the rows (novelty.ts). */
+  readonly factor: Float32Array;
 };
 
 export type Head = {

@@ -4,7 +4,7 @@
  * - √max(x, 0) is in no stock layer (they give quotients, and roots of sums of squares only), so where a head needs it, its input is taken after that
  *   step, and the metadata say so under `inputs`.
  */
-import type { Head } from './head.ts';
+import { KERNEL_POWER, type Head, type KernelPower, type Support } from './head.ts';
 import { headParts, sameFeature, type Feature } from './head-parts.ts';
 
 /** The version that the exports are tested with. */
@@ -73,6 +73,13 @@ class LayersBuilder {
     return this.add('Flatten', {}, [this.dense(rows, 1, Float32Array.of(1, 0), null)]);
   }
 
+  /** ((1 + x) / 2)^power of each value, squared again and again: there is no layer for powers. */
+  kernel(cosines: string, power: KernelPower): string {
+    let value = this.add('Rescaling', { scale: 0.5, offset: 0.5 }, [cosines]);
+    for (let reached = 1; reached < power; reached *= 2) value = this.add('Multiply', {}, [value, value]);
+    return value;
+  }
+
   /** Largest value of each row, [N, 1]. */
   largest(input: string, count: number): string {
     return this.add('GlobalMaxPooling1D', {}, [this.add('Reshape', { target_shape: [count, 1] }, [input])]);
@@ -102,6 +109,13 @@ function build(head: Head): { layers: LayersBuilder; outputs: string[] } {
   const scores = parts.linear.map(({ feature, weight, bias }) =>
     b.dense(b.first(pairsOf(feature), feature.dimension), labels, transposed(weight, labels), bias),
   );
+  const { support } = parts;
+  const rows = support?.labelOf.length ?? 0;
+  let cosines: string | null = null;
+  const cosinesTo = (s: Support): string =>
+    (cosines ??= b.dense(b.first(b.unit(pairsOf(s), s.dimension, null), s.dimension), rows, transposed(s.rows, rows), null));
+  for (const { power, weight, bias } of parts.kernel)
+    scores.push(b.dense(b.kernel(cosinesTo(support!), power), labels, transposed(weight, labels), bias));
   const raw = scores.length === 1 ? scores[0]! : b.add('Add', {}, scores);
   const logits = b.add('Rescaling', { scale: parts.scale, offset: 0 }, [raw], { name: 'logits' });
   const activation = head.task === 'multi_label' ? 'sigmoid' : 'softmax';
@@ -110,15 +124,15 @@ function build(head: Head): { layers: LayersBuilder; outputs: string[] } {
   if (rule) {
     let evidence = b.largest(raw, labels);
     let weights = Float32Array.of(rule.bestWeight);
-    const { support } = parts;
-    if (support && rule.nearestWeight !== 0) {
-      const d = support.dimension;
-      const rows = support.labelOf.length;
-      const similarity = b.dense(b.first(b.unit(pairsOf(support), d, null), d), rows, transposed(support.rows, rows), null);
-      evidence = b.add('Concatenate', { axis: -1 }, [evidence, b.largest(similarity, rows)]);
-      weights = Float32Array.of(rule.bestWeight, rule.nearestWeight);
+    let bar = rule.threshold;
+    if (support && rule.varianceWeight !== 0) {
+      // −w·(1 − ‖F·κ‖²): the squares add up in the last layer, the constant moves the bar.
+      const z = b.dense(b.kernel(cosinesTo(support), KERNEL_POWER), rows, transposed(support.factor, rows), null);
+      evidence = b.add('Concatenate', { axis: -1 }, [evidence, b.add('Multiply', {}, [z, z])]);
+      weights = new Float32Array(1 + rows).fill(rule.varianceWeight).fill(rule.bestWeight, 0, 1);
+      bar += rule.varianceWeight;
     }
-    outputs.push(b.dense(evidence, 1, weights, Float32Array.of(-rule.threshold), 'margin'));
+    outputs.push(b.dense(evidence, 1, weights, Float32Array.of(-bar), 'margin'));
   }
   return { layers: b, outputs };
 }

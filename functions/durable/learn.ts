@@ -3,7 +3,8 @@ import type { Head } from '../../shared/head.ts';
 import type { ClassifierConfig, ExampleWarning, NewExample } from '../domain/classifier-object.ts';
 import { backgroundCenter } from '../learning/features.ts';
 import { solveAdapted } from '../learning/adaptation/solve-adapted.ts';
-import { argmax, solveHead, unitFeature, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
+import { argmax } from '../learning/features.ts';
+import { solveHead, unitFeature, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
 import { labelVectors, membersAt, type Member, type Recipe } from './records.ts';
 import { readTarget } from './target-inputs.ts';
 

@@ -1,7 +1,7 @@
 /** The report of a classifier: what leaving each example out says about the head and about the labels. */
 import type { LabelInfo } from '../domain/classifier-object.ts';
 import { softmax } from '../learning/calibration.ts';
-import { argmax } from '../learning/solve-head.ts';
+import { argmax } from '../learning/features.ts';
 import type { Solved } from './learn.ts';
 import { multiLabelFindings } from './multi-label-report.ts';
 

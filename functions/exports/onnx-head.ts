@@ -2,7 +2,7 @@
  * A head as an ONNX graph of opset 17: embedding [N, d] (and `tuned` [N, d] when a component reads it) → logits, probabilities, unknown and, when there
  * are enrolled rows, the nearest one. The operators used mean the same in every opset from 17 on, so the graph may be appended to a newer one.
  */
-import type { Head } from '../../shared/head.ts';
+import { KERNEL_POWER, type Head, type Support } from '../../shared/head.ts';
 import { embeddingsOf, headParts, sameFeature, type Feature } from '../../shared/head-parts.ts';
 import { bytesField, concat, intField, messageField, textField } from './protobuf.ts';
 
@@ -74,6 +74,18 @@ class GraphBuilder {
     return this.node('Gemm', inputs, { attributes: [{ name: 'transB', int: 1 }] });
   }
 
+  /** ((1 + x) / 2)^power of each value. */
+  kernel(cosines: string, power: number): string {
+    const half = this.scalar(0.5);
+    return this.node('Pow', [this.node('Add', [this.node('Mul', [cosines, half]), half]), this.scalar(power)]);
+  }
+
+  /** 1 − ‖F·κ‖², [N, 1] (novelty.ts). */
+  variance(cosines: string, { factor, labelOf }: Support): string {
+    const z = this.linear(this.kernel(cosines, KERNEL_POWER), factor, labelOf.length, null);
+    return this.node('Sub', [this.scalar(1), this.node('ReduceSum', [this.node('Mul', [z, z]), this.tensor([1], BigInt64Array.of(1n))])]);
+  }
+
   /** Largest value of each row and its index (the first of equals), both [N, 1]. TopK, because ReduceMax changes its form in opset 18. */
   largest(x: string): { value: string; index: string } {
     const at = this.nodes.length;
@@ -103,7 +115,10 @@ export function headGraph(head: Head, inputs: { readonly base: string; readonly 
     return name;
   };
   const labels = head.labels.length;
+  const { support } = parts;
+  const cosines = support && g.linear(g.unit(feature(support)), support.rows, support.labelOf.length, null);
   const scores = parts.linear.map((part) => g.linear(feature(part.feature), part.weight, labels, part.bias));
+  for (const part of parts.kernel) scores.push(g.linear(g.kernel(cosines!, part.power), part.weight, labels, part.bias));
   const raw = scores.reduce((sum, score) => g.node('Add', [sum, score]));
   const logits = g.node('Mul', [raw, g.scalar(parts.scale)], { outputs: ['logits'] });
   if (head.task === 'multi_label') g.node('Sigmoid', [logits], { outputs: ['probabilities'] });
@@ -115,16 +130,15 @@ export function headGraph(head: Head, inputs: { readonly base: string; readonly 
   ];
 
   let margin = g.largest(raw).value;
-  const { support } = parts;
   const rule = head.openSet;
   if (rule) margin = g.node('Mul', [margin, g.scalar(rule.bestWeight)]);
-  if (support) {
-    const near = g.largest(g.linear(g.unit(feature(support)), support.rows, support.labelOf.length, null));
+  if (support && cosines) {
+    const near = g.largest(cosines);
     const labelOf = g.tensor([support.labelOf.length], BigInt64Array.from(support.labelOf, BigInt));
     g.column(g.node('Gather', [labelOf, near.index]), 'nearest');
     g.column(near.value, 'nearest_similarity');
     outputs.push(valueField(12, 'nearest', 'int64', []), valueField(12, 'nearest_similarity', 'float', []));
-    if (rule) margin = g.node('Add', [margin, g.node('Mul', [near.value, g.scalar(rule.nearestWeight)])]);
+    if (rule) margin = g.node('Sub', [margin, g.node('Mul', [g.variance(cosines, support), g.scalar(rule.varianceWeight)])]);
   }
   g.column(g.node('Less', [margin, g.scalar(rule?.threshold ?? NEVER)]), 'unknown');
   return { nodes: g.nodes, initializers: g.initializers, outputs };

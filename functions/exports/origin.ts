@@ -34,7 +34,7 @@ export function headMetadata(head: Head, origin: Origin): Record<string, string>
         threshold: rule.threshold,
         false_reject_rate: rule.falseRejectRate,
         best_weight: rule.bestWeight,
-        nearest_weight: rule.nearestWeight,
+        variance_weight: rule.varianceWeight,
       },
     ),
     thresholds: JSON.stringify({ unknown: rule?.threshold ?? null, present: multi ? PRESENT : null }),

@@ -12,14 +12,19 @@ const SHARPNESS = 0.5;
 /** Less than this is left out of the head and told as 0. */
 const NEGLIGIBLE = 0.01;
 
-export type Candidate = { readonly name: string; readonly fit: RidgeFit };
+/** Candidates of one `space` read the same features, so that they fold into one matrix. */
+export type Candidate = { readonly name: string; readonly space: 'linear' | 'kernel'; readonly fit: RidgeFit };
+export type Map = { readonly space: Candidate['space']; readonly weight: Float64Array; readonly bias: Float64Array };
 export type Blended = {
-  readonly fit: RidgeFit;
+  /** One linear map for each space that is heard; their sum is on the scale of the first candidate's scores. */
+  readonly maps: readonly Map[];
+  readonly lambda: number;
+  /** Row-major [judged rows × labels]. */
+  readonly leftOut: Float64Array;
   readonly parts: readonly { readonly name: string; readonly weight: number; readonly lambda: number; readonly left_out_loss: number | null }[];
 };
 
 /**
- * One linear map for all candidates, on the scale of the first one's scores (candidates share features, so nothing is added to the cost of a prediction).
  * @param truth labels of the rows that the candidates were judged on. Without any, all candidates weigh the same.
  */
 export function blend(candidates: readonly Candidate[], truth: readonly number[], labels: number): Blended {
@@ -30,19 +35,20 @@ export function blend(candidates: readonly Candidate[], truth: readonly number[]
   const kept = raw.map((w) => (w / sum < NEGLIGIBLE ? 0 : w));
   const total = kept.reduce((a, b) => a + b, 0);
   const first = candidates[0]!.fit;
-  const weight = new Float64Array(first.weight.length);
-  const bias = new Float64Array(first.bias.length);
+  const maps: Map[] = [];
   const leftOut = new Float64Array(first.leftOut.length);
-  const parts = candidates.map(({ name, fit }, i) => {
+  const parts = candidates.map(({ name, space, fit }, i) => {
     const share = kept[i]! / total;
     // Another candidate's scores are louder or quieter: its temperature says by how much.
     const factor = share * (judged[0]!.temperature / judged[i]!.temperature);
     if (factor > 0) {
-      for (let j = 0; j < weight.length; j++) weight[j]! += factor * fit.weight[j]!;
-      for (let j = 0; j < bias.length; j++) bias[j]! += factor * fit.bias[j]!;
+      let map = maps.find((m) => m.space === space);
+      if (!map) maps.push((map = { space, weight: new Float64Array(fit.weight.length), bias: new Float64Array(fit.bias.length) }));
+      for (let j = 0; j < map.weight.length; j++) map.weight[j]! += factor * fit.weight[j]!;
+      for (let j = 0; j < map.bias.length; j++) map.bias[j]! += factor * fit.bias[j]!;
       for (let j = 0; j < leftOut.length; j++) leftOut[j]! += factor * fit.leftOut[j]!;
     }
     return { name, weight: share, lambda: fit.lambda, left_out_loss: truth.length > 0 ? judged[i]!.loss / truth.length : null };
   });
-  return { fit: { weight, bias, lambda: first.lambda, leftOut }, parts };
+  return { maps, lambda: first.lambda, leftOut, parts };
 }

@@ -37,6 +37,13 @@ export function normaliseInPlace(x: Float64Array | Float32Array, at = 0, length 
   for (let i = at; i < at + length; i++) x[i]! *= scale;
 }
 
+/** Index of the largest value; the first of equals. */
+export function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
 /** Mean of transformed background rows: the centre that makes cosine similarities mean something in a narrow cone. */
 export function backgroundCenter(rows: readonly Float32Array[], transform: FeatureTransform, dimension: number): Float32Array {
   const sum = new Float64Array(dimension);

@@ -34,7 +34,7 @@ export function nameComponent(
 ): HeadComponent {
   const weight = new Float32Array(names.length * dimension);
   for (const [c, name] of unitNames(names, center, transform).entries()) if (name) weight.set(name, c * dimension);
-  return { embedding: 'base', name: 'label_names', transform, dimension, center, weight, bias: new Float32Array(names.length), mix };
+  return { embedding: 'base', name: 'label_names', transform, dimension, kernel: null, center, weight, bias: new Float32Array(names.length), mix };
 }
 
 /** What the names alone say about each example, row-major [examples × labels]. */

@@ -37,9 +37,9 @@ export function placeHead(head: Head, memory: RowMemory): ResidentHead | null {
   }
   let support = head.support;
   if (support && support.labelOf.length > 0) {
-    const [center, rows] = [centerOf(support.center), move(support.rows)];
-    if (!center || !rows) return (release(), null);
-    support = withRows(support, { center, rows });
+    const [center, rows, factor] = [centerOf(support.center), move(support.rows), move(support.factor)];
+    if (!center || !rows || !factor) return (release(), null);
+    support = withRows(support, { center, rows, factor });
   }
   const resident = {
     head: { ...head, components: parts, support },

@@ -1,8 +1,11 @@
 /** From embeddings and a head to an answer. The same function serves predictions, evaluation and exports' tests. */
-import type { Head, HeadComponent, Support } from '../../shared/head.ts';
+import { KERNEL_POWER, type Head, type HeadComponent, type OpenSetRule, type Support } from '../../shared/head.ts';
 import { softmax } from './calibration.ts';
 import { dotRows } from './dot-rows.ts';
-import { transformFeature } from './features.ts';
+import { argmax, transformFeature } from './features.ts';
+import { kernelInPlace } from './kernel.ts';
+import { variance } from './novelty.ts';
+import { largest } from './open-set.ts';
 import { largestFirst } from './order.ts';
 import { placeOf, type Feature } from './placed.ts';
 
@@ -54,29 +57,61 @@ function plainFeature(raw: Float32Array, { transform, center }: HeadComponent | 
   return { x, squares };
 }
 
-/** score_c = Σ mix · (W·(φ(x) − center) + b): raw scores before the temperature, [labels]. */
-export function rawScores(components: readonly HeadComponent[], labels: number, e: Embeddings, features = new Features(e)): Float64Array {
-  const scores = new Float64Array(labels);
-  for (const k of components) {
+type Scored = Pick<Head, 'components' | 'support'> & { readonly labels: { readonly length: number } };
+
+/** Raw scores before the temperature, [labels], and the cosines to the support rows. */
+type Seen = { readonly raw: Float64Array; readonly cosines: Float64Array };
+
+/** @param compare whether the cosines are wanted although no component reads them */
+function see(head: Scored, e: Embeddings, compare = true): Seen {
+  const labels = head.labels.length;
+  const features = new Features(e);
+  const cosines = compare || head.components.some((k) => k.kernel) ? cosinesOf(head, features) : new Float64Array(0);
+  const raw = new Float64Array(labels);
+  for (const k of head.components) {
     if (k.mix === 0) continue;
-    const raw = pick(e, k.embedding);
-    if (raw.length !== k.dimension) throw new RangeError(`the embedding has ${raw.length} values, the head expects ${k.dimension}`);
-    const products = dotRows(k.weight, features.of(k).x, labels);
-    for (let c = 0; c < labels; c++) scores[c]! += k.mix * (k.bias[c]! + products[c]!);
+    const { length } = pick(e, k.embedding);
+    if (length !== k.dimension) throw new RangeError(`the embedding has ${length} values, the head expects ${k.dimension}`);
+    const x = k.kernel ? kernelInPlace(cosines.slice(), k.kernel.power) : features.of(k).x;
+    const products = dotRows(k.weight, x, labels);
+    for (let c = 0; c < labels; c++) raw[c]! += k.mix * (k.bias[c]! + products[c]!);
   }
-  return scores;
+  return { raw, cosines };
 }
 
-/** Cosine similarity to the nearest support row (both centred), and its index; null without support. */
-export function nearestSupport(head: Pick<Head, 'support'>, e: Embeddings, features = new Features(e)): { row: number; similarity: number } | null {
-  const s = head.support;
-  if (!s || s.labelOf.length === 0) return null;
+function cosinesOf({ support: s }: Pick<Head, 'support'>, features: Features): Float64Array {
+  if (!s || s.labelOf.length === 0) return new Float64Array(0);
   const { x, squares } = features.of(s);
-  let row = 0;
-  let largest = -Infinity;
   const products = dotRows(s.rows, x, s.labelOf.length);
-  for (let r = 0; r < products.length; r++) if (products[r]! > largest) [largest, row] = [products[r]!, r];
-  return { row, similarity: squares > 0 ? largest / Math.sqrt(squares) : largest };
+  if (squares > 0) for (let r = 0; r < products.length; r++) products[r]! /= Math.sqrt(squares);
+  return products;
+}
+
+/** score_c = Σ mix · (W·φ(x) + b): raw scores before the temperature, [labels]. */
+export const rawScores = (head: Scored, e: Embeddings): Float64Array => see(head, e, false).raw;
+
+/** Cosine similarity to every support row (both centred), [rows]; empty without support. */
+export const supportCosines = (head: Pick<Head, 'support'>, e: Embeddings): Float64Array => cosinesOf(head, new Features(e));
+
+/** Cosine similarity to the nearest support row, and its index; null without support. */
+export function nearestSupport(head: Pick<Head, 'support'>, e: Embeddings): { row: number; similarity: number } | null {
+  return nearestOf(supportCosines(head, e));
+}
+
+function nearestOf(cosines: Float64Array): { row: number; similarity: number } | null {
+  if (cosines.length === 0) return null;
+  const row = argmax(cosines);
+  return { row, similarity: cosines[row]! };
+}
+
+type Weights = Pick<OpenSetRule, 'bestWeight' | 'varianceWeight'>;
+
+/** u(x) = best score − w · v(x): the quantity that the open-set rule compares with its threshold (open-set.ts). */
+export const knownness = (head: Scored, rule: Weights, e: Embeddings): number => knownnessOf(head, rule, see(head, e));
+
+function knownnessOf({ support }: Scored, { bestWeight, varianceWeight }: Weights, { raw, cosines }: Seen): number {
+  const v = support && cosines.length > 0 && varianceWeight !== 0 ? variance(support.factor, kernelInPlace(cosines.slice(), KERNEL_POWER)) : 0;
+  return bestWeight * largest(raw) - varianceWeight * v;
 }
 
 /**
@@ -84,18 +119,16 @@ export function nearestSupport(head: Pick<Head, 'support'>, e: Embeddings, featu
  * @param top how many scores are wanted; all of them when absent
  */
 export function scoreHead(head: Head, e: Embeddings, top = head.labels.length): Answer {
-  const features = new Features(e);
-  const raw = rawScores(head.components, head.labels.length, e, features);
+  const seen = see(head, e);
+  const { raw } = seen;
   const multi = head.task === 'multi_label';
   const p = multi ? raw.map((s) => 1 / (1 + Math.exp((-2 * s) / head.temperature))) : softmax(raw, head.temperature);
   const order = largestFirst(p, Math.max(top, 1));
   const scores = order.map((i) => ({ label: head.labels[i]!, score: p[i]! }));
-  const near = nearestSupport(head, e, features);
+  const near = nearestOf(seen.cosines);
   const nearest = near && { label: head.labels[head.support!.labelOf[near.row]!]!, similarity: near.similarity };
-  let best = -Infinity;
-  for (const s of raw) best = Math.max(best, s);
   const rule = head.openSet;
-  const unknown = rule !== null && rule.bestWeight * best + rule.nearestWeight * (near?.similarity ?? 0) < rule.threshold;
+  const unknown = rule !== null && knownnessOf(head, rule, seen) < rule.threshold;
   return {
     scores: scores.slice(0, top),
     label: unknown ? null : (scores[0]?.label ?? null),

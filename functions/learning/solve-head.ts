@@ -1,21 +1,23 @@
 /**
  * The head of a version, solved from all enrolled examples at once: order-free, and exact under deletion because nothing is remembered but them.
- * Ridge on the base embedding; ridge on the tuned one beside it when the version carries a tail; the label-name prior for text.
+ * Kernel ridge on the base embedding, blended with linear ones; ridge on the tuned one beside it when the version carries a tail; the labels' names.
  */
-import type { FeatureTransform, Head, HeadComponent } from '../../shared/head.ts';
-import { blend, type Blended, type Candidate } from './blend.ts';
+import { KERNEL_POWER, type FeatureTransform, type Head, type HeadComponent } from '../../shared/head.ts';
+import { blend, type Blended, type Map } from './blend.ts';
+
 import { fitTemperature } from './calibration.ts';
-import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { candidatesFor, fitPlain } from './candidates.ts';
+import { argmax, backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
 import { judgedRows, newestFirst } from './judged-rows.ts';
+import { kernelInPlace } from './kernel.ts';
 import { mixesOf, shareOfNames } from './label-names.ts';
 import { labelPrior } from './label-prior.ts';
 import { exactMatches, fitSigmoidTemperature } from './multi-label.ts';
-import { fitAgainstBackground } from './only-named.ts';
-import { BEST_WEIGHT, fitOpenSet, largest, supportWeight } from './open-set.ts';
-import { fitRidgeLeaveOneOut, takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
-import { nearestSupport, rawScores, type Embeddings } from './score-head.ts';
-import { chooseSupport, leftOutSimilarity } from './support.ts';
-import { fitWhitened, makeWhitener, WHITENED_ROWS_MAX, type Whitener } from './whitening.ts';
+import { leftOutVariances, variance } from './novelty.ts';
+import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
+import { takeRows } from './ridge.ts';
+import { knownness, supportCosines } from './score-head.ts';
+import { chooseSupport } from './support.ts';
 
 export type LearnExample = {
   readonly id: string;
@@ -49,6 +51,8 @@ export type LeftOut = {
   readonly labelsOf: readonly (readonly number[])[];
   /** Row-major [rows × labels], before the temperature. */
   readonly scores: Float64Array;
+  /** v of each row (novelty.ts). */
+  readonly novelty: Float64Array;
 };
 export type Evidence = {
   readonly examples: number;
@@ -90,17 +94,17 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 
   const tunedRows = input.tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
   const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
-  const blended = examples.length > 0 && tunedMix < 1 ? blend(candidatesFor(input, center, judged, onlyNamed), truth, k) : null;
-  const base = blended?.fit ?? null;
-  if (base) {
-    components.push(ridgeComponent('base', base, input.transform, center, 1 - tunedMix));
-    for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * base.leftOut[i]!;
+  const chosen = chooseSupport(examples, input.transform, center, dimension);
+  const blended = chosen && tunedMix < 1 ? blend(candidatesFor(input, center, chosen.support, judged, onlyNamed), truth, k) : null;
+  if (blended) {
+    for (const map of blended.maps) components.push(learntComponent('base', map, input.transform, center, 1 - tunedMix));
+    for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * blended.leftOut[i]!;
   }
   const tunedCenter = tunedMix > 0 ? backgroundCenter(input.background.tuned, input.transform, dimension) : null;
   const tunedJudged = judged.filter((i) => examples[i]!.tuned !== null);
   const tunedPlace = new Map(tunedRows.map((e, i) => [e.id, i]));
   const tuned = tunedCenter
-    ? fit(
+    ? fitPlain(
         tunedRows,
         (e) => e.tuned!,
         input,
@@ -109,7 +113,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
       )
     : null;
   if (tuned && tunedCenter) {
-    components.push(ridgeComponent('tuned', tuned, input.transform, tunedCenter, tunedMix));
+    components.push(learntComponent('tuned', { space: 'linear', ...tuned }, input.transform, tunedCenter, tunedMix));
     const at = new Map(judged.map((i, row) => [i, row]));
     for (const [r, i] of tunedJudged.entries()) for (let c = 0; c < k; c++) scores[at.get(i)! * k + c]! += tunedMix * tuned.leftOut[r * k + c]!;
   }
@@ -134,18 +138,17 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   }
 
   const labelsOf = rows.map((e) => e.labelsOf);
-  const leftOut = { ids: rows.map((e) => e.id), truth, labelsOf, scores };
+  const leftOut: LeftOut = { ids: rows.map((e) => e.id), truth, labelsOf, scores, novelty: leftOutNovelty(rows, chosen) };
   const temperature = multi
     ? fitSigmoidTemperature(scores, labelsOf, k)
     : (input.trainedTemperature ?? fitTemperature(scores, onlyNamed ? [] : truth, k).temperature);
-  const support = chooseSupport(examples, input.transform, center, dimension);
-  const head: Head = { labels, task: input.task, components, temperature, openSet: null, support };
-  const openSet = input.falseRejectRate === null ? null : openSetOf(head, input, leftOut, rows, onlyNamed);
+  const head: Head = { labels, task: input.task, components, temperature, openSet: null, support: chosen?.support ?? null };
+  const openSet = input.falseRejectRate === null ? null : openSetOf(head, chosen?.novelty.weight ?? 0, input, leftOut, onlyNamed);
   const right = multi ? exactMatches(scores, labelsOf, k) : truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     examples: examples.length,
     method: components.map((c) => c.name).join(' + '),
-    lambda: base?.lambda ?? null,
+    lambda: blended?.lambda ?? null,
     blend: blended?.parts ?? [],
     tuned_lambda: tuned?.lambda ?? null,
     names_mix: namesMix,
@@ -158,85 +161,49 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   return { head: { ...head, openSet }, evidence, leftOut };
 }
 
-/** Plain ridge always; beside it ridge in the background's metric for pictures that may look like nothing the backbone knows. */
-function candidatesFor(input: SolveInput, center: Float32Array, judged: readonly number[], onlyNamed: boolean): Candidate[] {
-  if (onlyNamed) {
-    const against = fitAgainstBackground(input, center);
-    return [{ name: 'ridge', fit: { ...against, leftOut: takeRows(against.leftOut, judged, input.labels.length) } }];
-  }
-  const plain: Candidate = { name: 'ridge', fit: fit(input.examples, (e) => e.base, input, center, judged) };
-  const whitener =
-    input.task === 'single_label' && input.transform === 'sqrt_l2' && input.examples.length <= WHITENED_ROWS_MAX ? whitenerOf(input, center) : null;
-  if (!whitener) return [plain];
-  return [
-    plain,
-    {
-      name: 'whitened_ridge',
-      fit: fitWhitened(
-        ridgeInput(input.examples, (e) => e.base, input, center, judged),
-        whitener,
-      ),
-    },
-  ];
+const NAME_OF = { linear: 'ridge', kernel: 'kernel_ridge' } as const;
+
+/** Whether a component was learnt from the examples, not made from the labels' names. */
+export const isLearnt = ({ name }: HeadComponent): boolean => Object.values<string>(NAME_OF).includes(name);
+
+function learntComponent(embedding: 'base' | 'tuned', map: Map, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
+  const { space } = map;
+  const kernel: HeadComponent['kernel'] = space === 'kernel' ? { power: KERNEL_POWER } : null;
+  const [weight, bias] = [Float32Array.from(map.weight), Float32Array.from(map.bias)];
+  return { embedding, name: NAME_OF[space], transform, dimension: center.length, kernel, center, weight, bias, mix };
 }
 
-/** A background is the same array for as long as its owner keeps it, and its factor costs more than a small head. */
-const whiteners = new WeakMap<readonly Float32Array[], Whitener | null>();
+type Chosen = ReturnType<typeof chooseSupport>;
 
-function whitenerOf(input: SolveInput, center: Float32Array): Whitener | null {
-  const rows = input.background.base;
-  const known = whiteners.get(rows);
-  if (known !== undefined) return known;
-  const d = input.dimension;
-  const x = new Float64Array(rows.length * d);
-  for (const [i, row] of rows.entries()) transformFeature(row, input.transform, center, x, i * d);
-  const made = makeWhitener(x, rows.length, d);
-  whiteners.set(rows, made);
-  return made;
+/** v of each row with itself left out, [rows]; zeros without support. */
+function leftOutNovelty(rows: readonly LearnExample[], chosen: Chosen): Float64Array {
+  if (!chosen) return new Float64Array(rows.length);
+  const { support, novelty } = chosen;
+  const place = new Map(chosen.ids.map((id, i) => [id, i]));
+  const own = leftOutVariances(novelty, support);
+  return Float64Array.from(rows, ({ id, base }) => {
+    const at = place.get(id);
+    if (at !== undefined) return own[at]!;
+    return variance(support.factor, kernelInPlace(supportCosines({ support }, { base, tuned: null }), KERNEL_POWER));
+  });
 }
 
-type Get = (e: LearnExample) => Float32Array;
-
-function fit(rows: readonly LearnExample[], get: Get, input: SolveInput, center: Float32Array, judged: readonly number[]): RidgeFit {
-  return fitRidgeLeaveOneOut(ridgeInput(rows, get, input, center, judged));
+/** u of the left-out rows. */
+export function leftOutKnownness({ scores, novelty }: LeftOut, labels: number, weight: number): number[] {
+  return Array.from(novelty, (v, i) => BEST_WEIGHT * largest(scores.subarray(i * labels, (i + 1) * labels)) - weight * v);
 }
 
-function ridgeInput(rows: readonly LearnExample[], get: Get, input: SolveInput, center: Float32Array, judged: readonly number[]): RidgeInput {
-  const d = input.dimension;
-  const x = new Float64Array(rows.length * d);
-  for (const [i, row] of rows.entries()) transformFeature(get(row), input.transform, center, x, i * d);
-  return { x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf), judged };
-}
-
-function ridgeComponent(embedding: 'base' | 'tuned', f: RidgeFit, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
-  const dimension = center.length;
-  return { embedding, name: 'ridge', transform, dimension, center, weight: Float32Array.from(f.weight), bias: Float32Array.from(f.bias), mix };
-}
-
-function openSetOf(head: Head, input: SolveInput, leftOut: LeftOut, rows: readonly LearnExample[], onlyNamed: boolean): Head['openSet'] {
-  const k = input.labels.length;
-  const { support } = head;
-  const weight = supportWeight(support);
-  const similarity = support ? leftOutSimilarity(rows, input.examples, support) : [];
-  const known = rows.map((_, i) => BEST_WEIGHT * largest(leftOut.scores.subarray(i * k, (i + 1) * k)) + weight * (similarity[i] ?? 0));
+function openSetOf(head: Head, weight: number, input: SolveInput, leftOut: LeftOut, onlyNamed: boolean): Head['openSet'] {
+  const known = leftOutKnownness(leftOut, input.labels.length, weight);
   const tail = head.components.some((c) => c.embedding === 'tuned');
   const background: number[] = [];
   for (const [i, base] of input.background.base.entries()) {
     const tuned = input.background.tuned[i] ?? null;
-    if (tail && !tuned) continue;
-    const e: Embeddings = { base, tuned };
-    background.push(BEST_WEIGHT * largest(rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0));
+    if (!tail || tuned) background.push(knownness(head, { bestWeight: BEST_WEIGHT, varianceWeight: weight }, { base, tuned }));
   }
   const rate = input.falseRejectRate ?? 0;
   // Zero-shot scores of pictures hardly tell known from unknown: without examples the background stands for the known, not against them.
   return onlyNamed && input.zeroShot ? fitOpenSet([], background, rate, weight, rate) : fitOpenSet(known, background, rate, weight);
-}
-
-/** Index of the largest value; the first of equals. */
-export function argmax(values: ArrayLike<number>): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
 }
 
 /** Unit, centred copy of one raw embedding, for similarities outside heads. */

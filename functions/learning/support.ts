@@ -1,6 +1,7 @@
 /** The enrolled examples that travel with a head, for `nearest` and the open-set rule. */
 import type { FeatureTransform, Support } from '../../shared/head.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
+import { fitNovelty, type Novelty } from './novelty.ts';
 
 /** At 1,280 dimensions this is 2.6 MB in an isolate's head cache. */
 export const SUPPORT_ROWS_MAX = 512;
@@ -19,17 +20,31 @@ export function takeTurns(classOf: readonly number[], limit: number): number[] {
   return [...classOf.keys()].toSorted((a, b) => turn[a]! - turn[b]! || a - b).slice(0, limit);
 }
 
-/** By id, so that the order of enrolling does not matter. */
+/** FNV-1a over the bits of an embedding: draws rows as if at random, but the same ones for the same embeddings. */
+function digest({ buffer, byteOffset, length }: Float32Array): number {
+  const bits = new Uint32Array(buffer, byteOffset, length);
+  let hash = 0x811c9dc5;
+  for (const word of bits) hash = Math.imul(hash ^ word, 0x01000193) ^ (hash >>> 15);
+  return hash >>> 0;
+}
+
+/** By content: neither the order of enrolling nor ids matter, so a head equals one that never saw what was forgotten, weight by weight. */
 function supportRows<R extends Row>(examples: readonly R[]): R[] {
-  const sorted = examples.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const order = new Map(examples.map((e) => [e, digest(e.base)]));
+  const sorted = examples.toSorted((a, b) => order.get(a)! - order.get(b)! || (a.id < b.id ? -1 : 1));
   return takeTurns(
     sorted.map((e) => e.labelsOf[0] ?? 0),
     SUPPORT_ROWS_MAX,
   ).map((i) => sorted[i]!);
 }
 
-/** SUPPORT_ROWS_MAX rows at most; null without examples. */
-export function chooseSupport(examples: readonly Row[], transform: FeatureTransform, center: Float32Array, dimension: number): Support | null {
+/** SUPPORT_ROWS_MAX rows at most, and which they are; null without examples. */
+export function chooseSupport(
+  examples: readonly Row[],
+  transform: FeatureTransform,
+  center: Float32Array,
+  dimension: number,
+): { readonly support: Support; readonly novelty: Novelty; readonly ids: readonly string[] } | null {
   if (examples.length === 0) return null;
   const chosen = supportRows(examples);
   const rows = new Float32Array(chosen.length * dimension);
@@ -38,23 +53,8 @@ export function chooseSupport(examples: readonly Row[], transform: FeatureTransf
     normaliseInPlace(x);
     rows.set(x, to * dimension);
   }
-  return { embedding: 'base', transform, dimension, center, rows, labelOf: Int32Array.from(chosen, (e) => e.labelsOf[0] ?? 0) };
-}
-
-/** Per judged example: cosine to the nearest support row that is not itself (0 without one), which is what a prediction is compared with. */
-export function leftOutSimilarity(judged: readonly Row[], examples: readonly Row[], support: Support): Float64Array {
-  const ids = supportRows(examples).map((e) => e.id);
-  return Float64Array.from(judged, (e) => {
-    const x = transformFeature(e.base, support.transform, support.center);
-    normaliseInPlace(x);
-    let best = -Infinity;
-    for (const [r, id] of ids.entries()) {
-      if (id === e.id) continue;
-      let sum = 0;
-      const at = r * x.length;
-      for (let i = 0; i < x.length; i++) sum += x[i]! * support.rows[at + i]!;
-      if (sum > best) best = sum;
-    }
-    return Number.isFinite(best) ? best : 0;
-  });
+  const novelty = fitNovelty(rows, chosen.length, dimension);
+  const labelOf = Int32Array.from(chosen, (e) => e.labelsOf[0] ?? 0);
+  const support: Support = { embedding: 'base', transform, dimension, center, rows, labelOf, factor: novelty.factor };
+  return { support, novelty, ids: chosen.map((e) => e.id) };
 }

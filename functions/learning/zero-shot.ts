@@ -70,7 +70,7 @@ export function zeroShotComponent(
     const scale = DEVIATION / Math.sqrt(squares / features.length);
     for (let j = 0; j < dimension; j++) weight[c * dimension + j] = row[j]! * scale;
   }
-  return { embedding: 'base', name: 'zero_shot', transform: 'l2', dimension, center, weight, bias: new Float32Array(rows.length), mix };
+  return { embedding: 'base', name: 'zero_shot', transform: 'l2', dimension, kernel: null, center, weight, bias: new Float32Array(rows.length), mix };
 }
 
 function dot(a: Float32Array, b: Float64Array): number {

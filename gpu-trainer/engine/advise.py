@@ -11,7 +11,8 @@ from . import transferability as measure
 from .data import Backbone, Rows
 from .distances import Distance, between
 from .export import Floats
-from .heads import Ints, Matrix, fit_ridge, fit_temperature, softmax
+from .heads import Ints, Matrix, fit_temperature, softmax
+from .kernel import fit_frozen
 from .label_noise import find_label_issues
 from .recommend import NOISY, TUNE_FROM, Evidence, decide, distance_words, gain_words, options_of, summary_of
 from .survey import Survey, choose, load, look, open_backbone
@@ -88,7 +89,7 @@ def compose(
     temperature = fit_temperature(scores[fair], y[fair])
     noise = find_label_issues(softmax(scores[fair], temperature), y[fair]).share if len(fair) else None
     started = time.perf_counter()
-    head = fit_ridge(seen.x, y, classes)
+    head = fit_frozen(seen.x, y, classes)
     head_seconds = time.perf_counter() - started
     curve, _ = measure.learning_curve(seen.x, y, classes, spec["seed"])
     notes: list[str] = []

@@ -11,6 +11,7 @@ from .export import open_session
 from .fit import Fitted, prediction
 from .head_file import ServedHead, write_head
 from .job import Job
+from .kernel import POWER, fit_novelty, kernel, landmarks_of
 from .training import Trained
 from .wire import EngineError
 
@@ -63,26 +64,29 @@ def used(job: Job, mix: float) -> str:
 def save_head(job: Job, fitted: Fitted) -> None:
     y, center, oof = job.train.labels, fitted.center, fitted.oof
     units = heads.unit(fitted.x)
-    chosen = heads.by_turns(y, heads.SUPPORT_ROWS_MAX)
+    chosen = landmarks_of(fitted.x, y)
+    novelty = fit_novelty(units[chosen])
     tensors: dict[str, Any] = {}
     for i, c in enumerate(fitted.components):
-        tensors[f"components.{i}.center"] = c["center"].astype(np.float32)
-        tensors[f"components.{i}.weight"] = c["ridge"].weight.astype(np.float32)
-        tensors[f"components.{i}.bias"] = c["ridge"].bias.astype(np.float32)
+        part = c["part"]
+        if part.landmarks is None:
+            tensors[f"components.{i}.center"] = c["center"].astype(np.float32)
+        tensors[f"components.{i}.weight"] = (part.factor * part.ridge.weight).astype(np.float32)
+        tensors[f"components.{i}.bias"] = (part.factor * part.ridge.bias).astype(np.float32)
     tensors["support.center"] = center.astype(np.float32)
     tensors["support.rows"] = units[chosen].astype(np.float32)
+    tensors["support.factor"] = novelty.factor.astype(np.float32)
     tensors["support.label_of"] = y[chosen].astype(np.int32)
     open_set = None
     rate = job.spec["false_reject_rate"]
     if rate is not None:
         fair = job.fair()
-        similarity = units @ units.T
-        np.fill_diagonal(similarity, -np.inf)
-        weight = heads.nearest_weight(units[chosen])
-        known = (oof.max(1) + weight * similarity.max(1))[fair]
-        near = heads.unit(heads.transform(job.base_background, job.backbone.kind, center)) @ units[chosen].T
-        threshold = heads.open_set_threshold(known, fitted.background.max(1) + weight * near.max(1), rate)
-        open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "nearest_weight": weight}
+        v = novelty.variance(kernel(units, units[chosen]))
+        v[chosen] = novelty.left_out()
+        known = (oof.max(1) - novelty.weight * v)[fair]
+        far = novelty.variance(kernel(heads.unit(heads.transform(job.base_background, job.backbone.kind, center)), units[chosen]))
+        threshold = heads.open_set_threshold(known, fitted.background.max(1) - novelty.weight * far, rate)
+        open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "variance_weight": novelty.weight}
     d = job.backbone.dimension
     metadata = {
         "format": "graft-head-1",
@@ -90,7 +94,9 @@ def save_head(job: Job, fitted: Fitted) -> None:
         "task": "single_label",
         "temperature": fitted.temperature,
         "components": [
-            {"embedding": c["embedding"], "name": c["name"], "transform": c["transform"], "dimension": d, "mix": c["mix"]} for c in fitted.components
+            {"embedding": c["embedding"], "name": c["name"], "transform": c["transform"], "dimension": d, "mix": c["mix"]}
+            | ({} if c["part"].landmarks is None else {"kernel_power": POWER})
+            for c in fitted.components
         ],
         "open_set": open_set,
         "support": {"embedding": "base", "transform": job.backbone.kind, "dimension": d},

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from .heads import Matrix, transform
+from .heads import Matrix, transform, unit
+from .kernel import kernel
 
 
 def write_head(path: Path, tensors: dict[str, NDArray[Any]], metadata: dict[str, Any]) -> None:
@@ -42,8 +43,11 @@ class ServedHead:
             raw = base if c["embedding"] == "base" else tuned
             if raw is None:
                 raise ValueError("the incumbent's head needs the embedding of its tail")
-            center = self.tensors[f"components.{k}.center"].astype(np.float64)
+            power = c.get("kernel_power")
+            center = self.tensors[f"components.{k}.center" if power is None else "support.center"].astype(np.float64)
             x = transform(raw, c["transform"], center)
+            if power is not None:
+                x = kernel(unit(x), self.tensors["support.rows"].astype(np.float64), power)
             weight = self.tensors[f"components.{k}.weight"].astype(np.float64)
             total += c["mix"] * (x @ weight.T + self.tensors[f"components.{k}.bias"].astype(np.float64))
         return total

@@ -19,8 +19,6 @@ PRIOR_BELIEF = 0.9975
 PRIOR_STRENGTH = 16.0
 EVIDENCE_HALF_ROWS = 4
 BACKGROUND_REJECTED = 0.6
-NEAREST_WEIGHT = 2.0
-DISTANCE_MIN = 0.02
 
 
 @dataclass(frozen=True)
@@ -145,6 +143,10 @@ def soft_loss(scores: Matrix, y: Ints, temperature: float, soft: float) -> float
 
 
 def fit_temperature(scores: Matrix, y: Ints) -> float:
+    return temperature_and_loss(scores, y)[0]
+
+
+def temperature_and_loss(scores: Matrix, y: Ints) -> tuple[float, float]:
     """Temperature scaling (Guo et al. 2017) with Platt's (1999) soft targets, shrunk to a prior; as functions/learning/calibration.ts."""
     prior, soft = float(np.log(prior_temperature(scores.shape[1]))), 1 / (len(y) + 2)
 
@@ -165,16 +167,7 @@ def fit_temperature(scores: Matrix, y: Ints) -> float:
             a, c, fc = c, d, fd
             d = a + golden * (b - a)
             fd = objective(d)
-    return float(np.exp((a + b) / 2))
-
-
-def nearest_weight(units: Matrix) -> float:
-    """NEAREST_WEIGHT over the mean cosine distance between unit rows; as functions/learning/open-set.ts."""
-    n = len(units)
-    if n < 2:
-        return NEAREST_WEIGHT
-    distance = 1 - float((units.sum(axis=0) ** 2).sum() - n) / (n * (n - 1))
-    return NEAREST_WEIGHT / max(DISTANCE_MIN, distance)
+    return float(np.exp((a + b) / 2)), objective((a + b) / 2)
 
 
 def open_set_threshold(known: Matrix, background: Matrix, rate: float) -> float:

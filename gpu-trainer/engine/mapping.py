@@ -11,9 +11,10 @@ from safetensors.numpy import load_file
 
 from . import heads, zero_shot
 from .data import Backbone, embed
-from .fit import Fitted, component, prediction
+from .fit import Fitted, component, linear, prediction
 from .heads import Ints, Matrix
 from .job import Job
+from .kernel import fit_frozen
 from .training import Model, Trained
 from .wire import EngineError, phase
 
@@ -89,14 +90,14 @@ def learn(job: Job) -> Model:
             oof[outside] = x[outside] @ fit(x[inside], y[inside], s) @ s.T + bias
     mapped = heads.Ridge(weight=s @ fit(x, y, s).T, bias=bias, lam=penalties.gamma if penalties else 0.0, left_out=oof)
     held = heads.transform(job.base_held, kind, center)
-    frozen = heads.fit_ridge(x, y, k)
+    frozen = fit_frozen(x, y, k)
     candidate = mapped.scores(held)
     fair = job.fair()
     fitted = Fitted(
         base=frozen,
         center=center,
         x=x,
-        components=[component("base", mapped, center, kind, 1.0, name)],
+        components=[component("base", linear(mapped, name), center, kind, 1.0)],
         frozen=frozen.scores(held),
         candidate=candidate,
         background=mapped.scores(heads.transform(job.base_background, kind, center)),

@@ -14,6 +14,7 @@ from .checkpoint import load_state, restore, save_state
 from .export import Floats
 from .heads import Matrix
 from .job import Job
+from .kernel import fit_frozen
 from .network import load_network
 from .wire import Meter, Stopped, file_facts, phase, send
 
@@ -116,12 +117,12 @@ class Stages:
         tuned = np.zeros((len(y), k))
         alone = job.recipe.random_start
         if not self.folds:
-            return 0.0, [], heads.fit_ridge(x, y, k).left_out
+            return 0.0, [], fit_frozen(x, y, k).left_out
         for f, embeddings in enumerate(self.folds):
             inside, outside = np.flatnonzero(self.fold_of != f), np.flatnonzero(self.fold_of == f)
             if len(outside) == 0 or len(np.unique(y[inside])) < 2:
-                return float(alone), [], heads.fit_ridge(x, y, k).left_out
-            base[outside] = heads.fit_ridge(x[inside], y[inside], k).scores(x[outside])
+                return float(alone), [], fit_frozen(x, y, k).left_out
+            base[outside] = fit_frozen(x[inside], y[inside], k).scores(x[outside])
             # The fold's own centre: its background has not been through this network.
             z = heads.transform(embeddings, kind)
             z = z - z[inside].mean(axis=0)

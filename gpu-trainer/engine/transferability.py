@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .heads import Ints, Matrix, by_turns, fit_ridge, turns
+from .heads import Ints, Matrix, by_turns, turns
+from .kernel import fit_frozen
 
 FOLDS = 5
 CURVE_REPEATS = 5
@@ -81,7 +82,7 @@ def out_of_fold_scores(x: Matrix, y: Ints, classes: int, folds: int = FOLDS) -> 
     for f in range(folds):
         inside, outside = np.flatnonzero(place != f), np.flatnonzero(place == f)
         if len(outside) and len(np.unique(y[inside])) > 1:
-            scores[outside] = fit_ridge(x[inside], y[inside], classes).scores(x[outside])
+            scores[outside] = fit_frozen(x[inside], y[inside], classes).scores(x[outside])
     return scores, np.flatnonzero(counts[y] > 1)
 
 
@@ -135,7 +136,7 @@ def learning_curve(x: Matrix, y: Ints, classes: int, seed: int) -> tuple[list[di
             keep = keep[turns(y[keep]) <= m]
             if len(outside) == 0 or len(np.unique(y[keep])) < 2:
                 continue
-            said = fit_ridge(x[keep], y[keep], classes).scores(x[outside]).argmax(1)
+            said = fit_frozen(x[keep], y[keep], classes).scores(x[outside]).argmax(1)
             accuracies.append(float((said == y[outside]).mean()))
             tested += len(outside)
         if accuracies:

@@ -3,7 +3,8 @@
  * isolate. The answer has what `predict` has not: the features of the embedding, the nearest of the kept examples, known or unknown, classes in order.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { Head, Support } from '../../shared/head.ts';
+import { KERNEL_POWER, type Head, type Support } from '../../shared/head.ts';
+import { fitNovelty } from '../../functions/learning/novelty.ts';
 import { placeHead } from '../../functions/learning/resident-head.ts';
 import { rawScores, scoreHead } from '../../functions/learning/score-head.ts';
 import { inTurn, type Spread } from './measure.ts';
@@ -44,23 +45,31 @@ function supportOf(kept: number, classes: number): Support | null {
   if (kept === 0) return null;
   const rows = Float32Array.from({ length: kept * DIMENSION }, (_, i) => wave(7 * i + 3));
   const labelOf = Int32Array.from({ length: kept }, (_, i) => i % classes);
-  return { embedding: 'base', transform: 'l2', dimension: DIMENSION, center: new Float32Array(DIMENSION), rows, labelOf };
+  const { factor } = fitNovelty(rows, kept, DIMENSION);
+  return { embedding: 'base', transform: 'l2', dimension: DIMENSION, center: new Float32Array(DIMENSION), rows, labelOf, factor };
 }
 
 function headOf(classes: number, kept: number): Head {
-  const weight = Float32Array.from({ length: classes * DIMENSION }, (_, i) => wave(i + 1));
+  // As they are solved: over the kept examples while these are all there are, linear beyond.
+  const kernel = kept > 0 && classes <= kept ? ({ power: KERNEL_POWER } as const) : null;
+  const weight = Float32Array.from({ length: classes * (kernel ? kept : DIMENSION) }, (_, i) => wave(i + 1));
   const [center, bias] = [new Float32Array(DIMENSION), new Float32Array(classes)];
-  const component = { embedding: 'base', name: 'ridge', transform: 'l2', dimension: DIMENSION, center, weight, bias, mix: 1 } as const;
+  const component = { embedding: 'base', name: 'ridge', transform: 'l2', dimension: DIMENSION, kernel, center, weight, bias, mix: 1 } as const;
   const labels = Array.from({ length: classes }, (_, c) => `label ${c}`);
-  const openSet = { threshold: 0, falseRejectRate: 0.05, bestWeight: 1, nearestWeight: kept > 0 ? 1 : 0 };
+  const openSet = { threshold: 0, falseRejectRate: 0.05, bestWeight: 1, varianceWeight: kept > 0 ? 1 : 0 };
   return { labels, task: 'single_label', components: [component], temperature: 1, openSet, support: supportOf(kept, classes) };
 }
 
-/** The same network as a layers model; its kernel is the transpose. */
-function modelOf({ components: [component], labels }: Head): tf.LayersModel {
+/** A layers model of as many classes. */
+function modelOf({ labels }: Head): tf.LayersModel {
   const model = tf.sequential({ layers: [tf.layers.dense({ inputShape: [DIMENSION], units: labels.length, activation: 'softmax' })] });
   tf.tidy(() => {
-    const kernel = tf.tensor2d(component!.weight, [labels.length, DIMENSION]).transpose();
+    const kernel = tf
+      .tensor2d(
+        Float32Array.from({ length: labels.length * DIMENSION }, (_, i) => wave(i + 1)),
+        [labels.length, DIMENSION],
+      )
+      .transpose();
     model.setWeights([kernel, tf.zeros([labels.length])]);
   });
   return model;
@@ -82,10 +91,9 @@ export async function measureScoring(repeats: number): Promise<Scoring[]> {
     if (!resident) throw new Error('the memory holds one head of each size');
     const model = modelOf(head);
     const predict = (): ArrayLike<number> => tf.tidy(() => (model.predict(tf.tensor2d(unit, [1, DIMENSION])) as tf.Tensor).dataSync());
-    agree(head, scoreHead(resident.head, e).scores, predict());
-    const exact = rawScores(head.components, classes, e);
-    if (rawScores(resident.head.components, classes, e).some((s, c) => Math.abs(s - exact[c]!) > 1e-5))
-      throw new Error('the kernel differs from the loop');
+    if (!head.components[0]!.kernel) agree(head, scoreHead(resident.head, e).scores, predict());
+    const exact = rawScores(head, e);
+    if (rawScores(resident.head, e).some((s, c) => Math.abs(s - exact[c]!) > 1e-5)) throw new Error('the kernel differs from the loop');
     const times = perTiming(classes);
     const many = (work: () => unknown) => async (): Promise<void> => {
       for (let i = 0; i < times; i++) work();

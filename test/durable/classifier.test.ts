@@ -30,10 +30,11 @@ async function headOf(id: string, version: number): Promise<Head> {
   return decodeHead(found.value.head);
 }
 
-/** The largest difference between two heads that claim to be the same. */
+/** The largest difference between two heads that claim to be the same; infinite when they do not even hold as many rows. */
 function difference(a: Head, b: Head): number {
   expect([...a.labels].toSorted((x, y) => (x < y ? -1 : 1))).toEqual([...b.labels].toSorted((x, y) => (x < y ? -1 : 1)));
   expect(a.components.map((c) => c.name)).toEqual(b.components.map((c) => c.name));
+  if (a.support?.labelOf.length !== b.support?.labelOf.length) return Infinity;
   const place = a.labels.map((label) => b.labels.indexOf(label));
   let worst = Math.abs(a.temperature - b.temperature);
   for (const [k, one] of a.components.entries()) {
@@ -41,9 +42,13 @@ function difference(a: Head, b: Head): number {
     worst = Math.max(worst, Math.abs(one.mix - other.mix));
     for (const [c, at] of place.entries()) {
       worst = Math.max(worst, Math.abs(one.bias[c]! - other.bias[at]!));
-      for (let i = 0; i < one.dimension; i++)
-        worst = Math.max(worst, Math.abs(one.weight[c * one.dimension + i]! - other.weight[at * one.dimension + i]!));
+      const columns = one.weight.length / a.labels.length;
+      for (let i = 0; i < columns; i++) worst = Math.max(worst, Math.abs(one.weight[c * columns + i]! - other.weight[at * columns + i]!));
     }
+  }
+  // What a kernel's weights belong to, and what the open-set rule compares with.
+  for (const part of ['rows', 'factor'] as const) {
+    for (const [i, v] of (a.support?.[part] ?? []).entries()) worst = Math.max(worst, Math.abs(v - b.support![part][i]!));
   }
   expect(a.openSet === null).toBe(b.openSet === null);
   return Math.max(worst, Math.abs((a.openSet?.threshold ?? 0) - (b.openSet?.threshold ?? 0)));

@@ -217,7 +217,17 @@ async function tunedVersion(tenant: string, id: string, whole = false): Promise<
   const keys = { head: `tests/${model}/head`, embeddings: `tests/${model}/embeddings`, tail: `tests/${model}/tail`, data: `tests/${model}/data` };
   const part = (embedding: 'base' | 'tuned') => {
     const weight = Float32Array.from({ length: 2 * d }, (_, i) => Math.sin(i));
-    return { embedding, name: 'ridge', transform, dimension: d, center: new Float32Array(d), weight, bias: new Float32Array(2), mix: 0.5 };
+    return {
+      embedding,
+      name: 'ridge',
+      transform,
+      dimension: d,
+      kernel: null,
+      center: new Float32Array(d),
+      weight,
+      bias: new Float32Array(2),
+      mix: 0.5,
+    };
   };
   const components = [part('base'), part('tuned')];
   const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null };

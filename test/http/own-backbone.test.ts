@@ -25,7 +25,7 @@ async function makeModel(tenant: string, mix: number, change: Partial<ModelManif
   const id = deps.newId('model');
   const part = (embedding: 'base' | 'tuned', share: number) => {
     const numbers = { center: new Float32Array(d), weight: new Float32Array(2 * d).fill(0.1), bias: new Float32Array(2) };
-    return { embedding, name: 'ridge', transform: base.transform, dimension: d, mix: share, ...numbers };
+    return { embedding, name: 'ridge', transform: base.transform, dimension: d, kernel: null, mix: share, ...numbers };
   };
   const components = [part('base', 1 - mix), part('tuned', mix)];
   const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null };

@@ -18,6 +18,7 @@ function headOf(best: number): Head {
     center: new Float32Array(D),
     weight,
     bias: new Float32Array(LABELS),
+    kernel: null,
     mix: 1,
   } as const;
   return {

@@ -4,7 +4,8 @@ import { coral, type Rows } from '../../functions/learning/adaptation/align.ts';
 import { decideAdaptation, inputsNeeded } from '../../functions/learning/adaptation/decide.ts';
 import { scoresOf, solveAdapted } from '../../functions/learning/adaptation/solve-adapted.ts';
 import { information, neighbourhoodDensity } from '../../functions/learning/adaptation/validators.ts';
-import { argmax, solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
+import { argmax } from '../../functions/learning/features.ts';
+import { solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
 import { symmetricEigen } from '../../functions/learning/symmetric-eigen.ts';
 
 const D = 40;

@@ -13,10 +13,10 @@ import { encodeSafetensorsHead } from '../../functions/exports/safetensors-head.
 import { toStream } from '../../functions/exports/streams.ts';
 import { encodeTfjs } from '../../functions/exports/tfjs.ts';
 import { zip } from '../../functions/exports/zip.ts';
-import { nearestSupport, rawScores, scoreHead, type Embeddings } from '../../functions/learning/score-head.ts';
+import { nearestSupport, rawScores, scoreHead, supportCosines, type Embeddings } from '../../functions/learning/score-head.ts';
 import { solveHead, type LearnExample, type SolveInput } from '../../functions/learning/solve-head.ts';
 import { PYTHON } from '../../infra/paths.ts';
-import type { Head } from '../../shared/head.ts';
+import type { Head, HeadComponent } from '../../shared/head.ts';
 import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 
 const D = 24;
@@ -75,8 +75,12 @@ const plain = solved({});
 const withTuned = solved({ tunedMix: 0.4, transform: 'sqrt_l2' });
 /** Two transforms, two centres, one component that weighs nothing: more than the solver makes, all that a head may be. */
 function mixed(): Head {
-  const first = plain.components[0]!;
-  const other = solved({ transform: 'sqrt_l2' }).components[0]!;
+  const linear = (transform: 'l2' | 'sqrt_l2'): HeadComponent => {
+    const { center } = solved({ transform }).support!;
+    const weight = Float32Array.from({ length: 3 * D }, () => next() - 0.5);
+    return { embedding: 'base', name: 'ridge', transform, dimension: D, kernel: null, center, weight, bias: Float32Array.of(0.1, 0, -0.2), mix: 1 };
+  };
+  const [first, other] = [linear('l2'), linear('sqrt_l2')];
   return {
     ...plain,
     components: [
@@ -85,6 +89,7 @@ function mixed(): Head {
       { ...other, mix: 0.3 },
       { ...first, center: new Float32Array(D), mix: 0.2 },
       { ...first, embedding: 'tuned', mix: 0 },
+      { ...plain.components[0]!, kernel: { power: 8 }, mix: 0.4 },
     ],
   };
 }
@@ -98,9 +103,25 @@ const HEADS: Record<string, Head> = {
   'a tuned component alone': solved({ tunedMix: 1 }),
   'several labels': solved({ task: 'multi_label' }),
   'two transforms and centres': mixed(),
-  'an open-set rule without rows': { ...plain, support: null, openSet: { ...plain.openSet!, threshold: 0 } },
+  'an open-set rule without rows': {
+    ...mixed(),
+    components: mixed().components.slice(0, 4),
+    support: null,
+    openSet: { ...plain.openSet!, threshold: 0 },
+  },
 };
 const names = Object.keys(HEADS);
+
+/** v(x) of novelty.ts from its definition: the factor times the kernel, squared and summed. */
+function stranger(head: Head, e: Embeddings): number {
+  const { support } = head;
+  if (!support) return 0;
+  const kappa = supportCosines(head, e).map((c) => ((1 + c) / 2) ** 4);
+  const m = kappa.length;
+  let sum = 0;
+  for (let r = 0; r < m; r++) sum += kappa.reduce((s, v, c) => s + v * support.factor[r * m + c]!, 0) ** 2;
+  return 1 - sum;
+}
 
 type Probe = { readonly e: Embeddings; readonly scores: number[]; readonly raw: number[]; readonly unknown: boolean | null };
 
@@ -110,9 +131,9 @@ function probesOf(head: Head): Probe[] {
     const base = vector(i % 5, i % 2).map((v) => v * factor);
     const e = { base: i === 0 ? new Float32Array(D) : base, tuned: vector(i % 4, 2) };
     const answer = scoreHead(head, e);
-    const raw = [...rawScores(head.components, head.labels.length, e)];
+    const raw = [...rawScores(head, e)];
     const rule = head.openSet;
-    const evidence = rule && rule.bestWeight * Math.max(...raw) + rule.nearestWeight * (nearestSupport(head, e)?.similarity ?? 0);
+    const evidence = rule && rule.bestWeight * Math.max(...raw) - rule.varianceWeight * stranger(head, e);
     const decided = evidence === null || Math.abs(evidence - rule!.threshold) > UNDECIDED;
     const scores = head.labels.map((label) => answer.scores.find((s) => s.label === label)!.score);
     return { e, scores, raw, unknown: decided ? answer.unknown : null };
@@ -145,9 +166,9 @@ test('the probes can tell heads apart: known and unknown ones are among them', (
 
 test('components of one feature become one linear map', () => {
   expect(headParts(mixed()).linear.length).toBe(3);
-  expect(headParts(HEADS['label names beside examples']!).linear.length).toBe(1);
+  expect(headParts(HEADS['label names beside examples']!)).toMatchObject({ linear: [{}], kernel: [{}] });
   expect(headParts(withTuned).linear.map((part) => part.feature.embedding)).toEqual(['base', 'tuned']);
-  const silent = { ...plain, components: plain.components.map((c) => ({ ...c, mix: 0 })) };
+  const silent = { ...mixed(), components: mixed().components.map((c) => ({ ...c, mix: 0 })) };
   expect(new Set(headParts(silent).linear[0]!.weight)).toEqual(new Set([0]));
   expect(() => headParts({ ...plain, components: [] })).toThrow(RangeError);
   const torn = { ...plain, support: { ...plain.support!, dimension: 3, center: new Float32Array(3) } };
@@ -184,6 +205,10 @@ def feature(rows, part, center):
     n = np.linalg.norm(x, axis=1, keepdims=True)
     return np.divide(x, n, out=np.zeros_like(x), where=n > 0) - center
 
+def kernel(f, tensors, power):
+    n = np.linalg.norm(f, axis=1, keepdims=True)
+    return ((1 + np.divide(f, n, out=np.zeros_like(f), where=n > 0) @ tensors["support.rows"].T.astype(np.float64)) / 2) ** power
+
 def safetensors_says(case):
     tensors = load_file(case["safetensors"])
     with safe_open(case["safetensors"], "numpy") as file:
@@ -191,7 +216,9 @@ def safetensors_says(case):
     head = json.loads(metadata["graft"])
     raw = 0
     for k, part in enumerate(head["components"]):
-        f = feature(case[part["embedding"]], part, tensors[f"components.{k}.center"])
+        f = feature(case[part["embedding"]], part, tensors["support.center" if "kernel_power" in part else f"components.{k}.center"])
+        if "kernel_power" in part:
+            f = kernel(f, tensors, part["kernel_power"])
         raw = raw + part["mix"] * (f @ tensors[f"components.{k}.weight"].T.astype(np.float64) + tensors[f"components.{k}.bias"])
     temperature = float(metadata["temperature"])
     if metadata["task"] == "multi_label":
@@ -202,12 +229,11 @@ def safetensors_says(case):
     rule = json.loads(metadata["open_set"])
     unknown = np.zeros(len(p), bool)
     if rule:
-        near = 0
+        far = 0
         if head["support"]:
             x = feature(case[head["support"]["embedding"]], head["support"], tensors["support.center"])
-            n = np.linalg.norm(x, axis=1, keepdims=True)
-            near = (np.divide(x, n, out=np.zeros_like(x), where=n > 0) @ tensors["support.rows"].T).max(axis=1)
-        unknown = rule["best_weight"] * raw.max(axis=1) + rule["nearest_weight"] * near < rule["threshold"]
+            far = 1 - ((kernel(x, tensors, 4) @ tensors["support.factor"].T.astype(np.float64)) ** 2).sum(axis=1)
+        unknown = rule["best_weight"] * raw.max(axis=1) - rule["variance_weight"] * far < rule["threshold"]
     return {"probabilities": p.tolist(), "unknown": unknown.tolist(), "metadata": metadata}
 
 cases = json.load(open(sys.argv[1]))

@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import { fitTemperature, logLoss, priorTemperature, softmax } from '../../functions/learning/calibration.ts';
 import { shareOfNames } from '../../functions/learning/label-names.ts';
-import { nearestWeight } from '../../functions/learning/open-set.ts';
 import { fitRidge } from '../../functions/learning/ridge.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
 import { solveHead, type LearnExample, type SolveInput } from '../../functions/learning/solve-head.ts';
@@ -77,19 +76,6 @@ describe('names', () => {
     expect(share(cosines(1), truth)).toBeLessThan(0.01);
     expect(share(cosines(1), [])).toBeLessThan(0.01);
   });
-});
-
-test('the similarity counts more where examples lie close together, by their mean distance', () => {
-  const next = random(5);
-  const unit = (spread: number) => {
-    const rows = Array.from({ length: 7 }, () => Float64Array.from({ length: 8 }, (_, j) => (j === 0 ? 1 : 0) + spread * next()));
-    return rows.map((r) => r.map((v) => v / Math.hypot(...r)));
-  };
-  for (const rows of [unit(0.3), unit(4)]) {
-    let distance = 0;
-    for (const a of rows) for (const b of rows) if (a !== b) distance += 1 - a.reduce((sum, v, j) => sum + v * b[j]!, 0);
-    expect(nearestWeight(Float64Array.from(rows.flatMap((r) => [...r])), 7, 8)).toBeCloseTo(2 / Math.max(0.02, distance / 42), 6);
-  }
 });
 
 test.each([

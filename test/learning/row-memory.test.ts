@@ -109,6 +109,7 @@ describe('a head in the memory', () => {
       name,
       transform: 'sqrt_l2',
       dimension: d,
+      kernel: null,
       center: center.slice(),
       weight: waves(labels * d, 1),
       bias: waves(labels, 2),
@@ -117,9 +118,13 @@ describe('a head in the memory', () => {
   const head: Head = {
     labels: Array.from({ length: labels }, (_, c) => `label ${c}`),
     task: 'single_label',
-    components: [component('ridge', 0.7), { ...component('names', 0.3), embedding: 'tuned', transform: 'l2' }],
+    components: [
+      component('ridge', 0.7),
+      { ...component('kernel_ridge', 0.5), kernel: { power: 4 }, weight: waves(labels * 50, 5) },
+      { ...component('names', 0.3), embedding: 'tuned', transform: 'l2' },
+    ],
     temperature: 0.3,
-    openSet: { threshold: 0.4, falseRejectRate: 0.05, bestWeight: 0.5, nearestWeight: 1 },
+    openSet: { threshold: 0.4, falseRejectRate: 0.05, bestWeight: 0.5, varianceWeight: 0.1 },
     support: {
       embedding: 'base',
       transform: 'sqrt_l2',
@@ -127,6 +132,7 @@ describe('a head in the memory', () => {
       center: center.slice(),
       rows: waves(50 * d, 9),
       labelOf: Int32Array.from({ length: 50 }, (_, i) => i % labels),
+      factor: waves(50 * 50, 6).map((v) => v / 10),
     },
   };
   const e = { base: waves(d, 3).map(Math.abs), tuned: waves(d, 4) };

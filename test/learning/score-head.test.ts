@@ -27,10 +27,10 @@ it('scores and nearest examples follow their formulas', () => {
   const component = (name: string, mix: number, transform: 'l2' | 'sqrt_l2'): HeadComponent => {
     const center = Float32Array.from({ length: d }, (_, i) => 0.01 * wave(i));
     const bias = Float32Array.from({ length: labels }, (_, c) => wave(c));
-    return { embedding: 'base', name, transform, dimension: d, center, weight: matrix(labels, d), bias, mix };
+    return { embedding: 'base', name, transform, dimension: d, kernel: null, center, weight: matrix(labels, d), bias, mix };
   };
   const parts = [component('ridge', 0.7, 'sqrt_l2'), component('other', 0.3, 'l2')];
-  const scores = rawScores(parts, labels, { base: raw, tuned: null });
+  const scores = rawScores({ components: parts, labels: { length: labels }, support: null }, { base: raw, tuned: null });
   for (let c = 0; c < labels; c++) {
     const expected = parts.reduce((sum, k) => sum + k.mix * (k.bias[c]! + plain(k.weight, transformFeature(raw, k.transform, k.center), c)), 0);
     expect(Math.abs(scores[c]! - expected)).toBeLessThan(1e-9);
@@ -43,6 +43,7 @@ it('scores and nearest examples follow their formulas', () => {
     center: new Float32Array(d),
     rows,
     labelOf: new Int32Array(21),
+    factor: new Float32Array(21 * 21),
   };
   const x = transformFeature(raw, 'l2', null);
   const products = Array.from({ length: 21 }, (_, r) => plain(rows, x, r));

@@ -2,22 +2,29 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { fitNovelty, leftOutVariances, variance } from '../../functions/learning/novelty.ts';
+import { fitKernelRidge, kernelInPlace } from '../../functions/learning/kernel.ts';
 import { fitRidgeLeaveOneOut } from '../../functions/learning/ridge.ts';
 import { fitTemperature } from '../../functions/learning/calibration.ts';
-import { fitOpenSet, nearestWeight } from '../../functions/learning/open-set.ts';
+import { fitOpenSet } from '../../functions/learning/open-set.ts';
 import { PYTHON, ROOT } from '../../infra/paths.ts';
 
 const TWIN = `
 import json, sys
 import numpy as np
-from engine import heads
+from engine import heads, kernel
 g = json.load(sys.stdin)
 x, y, k = np.array(g["x"]).reshape(g["n"], g["d"]), np.array(g["y"]), g["k"]
 f = heads.fit_ridge(x, y, k)
 t = heads.fit_temperature(f.left_out, y)
+rows = heads.unit(x)[: g["m"]]
+kr, v = kernel.fit_kernel(x, rows, y, k), kernel.fit_novelty(rows)
+z = kernel.kernel(heads.unit(x), rows)
 known, background = f.left_out.max(1), f.scores(x[::2] * 0.3).max(1)
 print(json.dumps({"weight": f.weight.ravel().tolist(), "bias": f.bias.tolist(), "lambda": f.lam, "leftOut": f.left_out.ravel().tolist(), "temperature": t,
-  "nearest": heads.nearest_weight(heads.unit(x)), "units": heads.unit(x).ravel().tolist(), "threshold": heads.open_set_threshold(known, background, 0.05), "known": known.tolist(), "background": background.tolist()}))
+  "threshold": heads.open_set_threshold(known, background, 0.05), "known": known.tolist(), "background": background.tolist(),
+  "units": heads.unit(x).ravel().tolist(), "kernel": {"weight": kr.weight.ravel().tolist(), "bias": kr.bias.tolist(), "leftOut": kr.left_out.ravel().tolist()},
+  "variance": v.variance(z).tolist(), "leftOutVariance": v.left_out().tolist(), "varianceWeight": v.weight}))
 `;
 
 test.each([
@@ -28,16 +35,38 @@ test.each([
   const next = (): number => (s = (s * 1_664_525 + 1_013_904_223) % 4_294_967_296) / 4_294_967_296 - 0.5;
   const y = Array.from({ length: n }, (_, i) => (i % 7 === 0 ? 0 : i % k));
   const x = Float64Array.from({ length: n * d }, (_, i) => next() * 0.2 + (i % d === y[Math.floor(i / d)]! ? 0.3 : 0));
-  const input = JSON.stringify({ x: [...x], y, n, d, k });
+  // Of 300 rows a part are landmarks: the Nyström approximation.
+  const m = Math.min(n, 60);
+  const input = JSON.stringify({ x: [...x], y, n, d, k, m });
   const run = spawnSync(PYTHON, ['-c', TWIN], { cwd: path.join(ROOT, 'gpu-trainer'), input, encoding: 'utf8' });
   // The engine keeps stdout for its protocol, and what is printed goes to stderr once the wire is loaded; heads alone do not load it.
   expect(run.status, run.stderr).toBe(0);
-  const twin = JSON.parse(run.stdout) as Record<'weight' | 'bias' | 'leftOut' | 'known' | 'background' | 'units', number[]> &
-    Record<'lambda' | 'temperature' | 'threshold' | 'nearest', number>;
+  type Fit = Record<'weight' | 'bias' | 'leftOut', number[]>;
+  const twin = JSON.parse(run.stdout) as Fit &
+    Record<'known' | 'background' | 'units' | 'variance' | 'leftOutVariance', number[]> &
+    Record<'lambda' | 'temperature' | 'threshold' | 'varianceWeight', number> & { kernel: Fit };
   const ours = fitRidgeLeaveOneOut({ x, n, d, labels: k, labelsOf: y.map((c) => [c]) });
   expect(ours.lambda).toBe(twin.lambda);
   for (const part of ['weight', 'bias', 'leftOut'] as const) for (const [i, v] of twin[part].entries()) expect(ours[part][i]).toBeCloseTo(v, 7);
   expect(fitTemperature(ours.leftOut, y, k).temperature).toBeCloseTo(twin.temperature, 3);
-  expect(nearestWeight(Float64Array.from(twin.units), n, d)).toBeCloseTo(twin.nearest, 9);
+  const units = Float32Array.from(twin.units);
+  const landmarks = units.subarray(0, m * d);
+  const kappa = (i: number): Float64Array => {
+    const cosine = (r: number): number => landmarks.subarray(r * d, (r + 1) * d).reduce((sum, v, j) => sum + v * units[i * d + j]!, 0);
+    return kernelInPlace(
+      Float64Array.from({ length: m }, (_, r) => cosine(r)),
+      4,
+    );
+  };
+  const similarity = Float64Array.from(Array.from({ length: n }, (_, i) => [...kappa(i)]).flat());
+  const labelsOf = y.map((c) => [c]);
+  const kernel = fitKernelRidge({ landmarks, m, d, similarity, n, labels: k, labelsOf, judged: [...y.keys()] });
+  // Weights over landmarks that are nearly the same are not settled by single precision; what they say about rows is.
+  for (const part of ['bias', 'leftOut'] as const) for (const [i, v] of twin.kernel[part].entries()) expect(kernel[part][i]).toBeCloseTo(v, 3);
+  const novelty = fitNovelty(landmarks, m, d);
+  expect(novelty.weight).toBeCloseTo(twin.varianceWeight, 4);
+  for (let i = 0; i < n; i++) expect(variance(novelty.factor, kappa(i))).toBeCloseTo(twin.variance[i]!, 3);
+  const left = leftOutVariances(novelty, { labelOf: new Int32Array(m) });
+  for (const [i, v] of twin.leftOutVariance.entries()) expect(left[i]).toBeCloseTo(v, 3);
   expect(fitOpenSet(twin.known, twin.background, 0.05, 2).threshold).toBeCloseTo(twin.threshold, 9);
 });

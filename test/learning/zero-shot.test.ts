@@ -58,7 +58,7 @@ describe('zero-shot rows', () => {
   it('score the background with mean 0 and one deviation, however loud a row is', () => {
     const rows = [vector(D), vector(D).map((v) => 50 * v + 3), null];
     const component = zeroShotComponent(rows, background.base, D, 1);
-    const scores = background.base.map((base) => rawScores([component], 3, { base, tuned: null }));
+    const scores = background.base.map((base) => rawScores({ components: [component], labels: { length: 3 }, support: null }, { base, tuned: null }));
     for (const c of [0, 1]) {
       const own = scores.map((s) => s[c]!);
       expect(own.reduce((a, b) => a + b, 0) / own.length).toBeCloseTo(0, 6);
@@ -67,7 +67,10 @@ describe('zero-shot rows', () => {
     expect(scores.every((s) => s[2] === 0)).toBe(true);
     // A row means the cosine's direction: brightness changes nothing.
     const bright = background.base[0]!.map((v) => 9 * v);
-    expect(rawScores([component], 3, { base: bright, tuned: null })[0]).toBeCloseTo(scores[0]![0]!, 6);
+    expect(rawScores({ components: [component], labels: { length: 3 }, support: null }, { base: bright, tuned: null })[0]).toBeCloseTo(
+      scores[0]![0]!,
+      6,
+    );
     expect(() => zeroShotComponent([vector(3)], background.base, D, 1)).toThrow('3 values');
   });
 });

@@ -234,6 +234,7 @@ export async function trainedFiles(
         name: 'ridge',
         transform: 'l2',
         dimension: DIMENSION,
+        kernel: null,
         center: new Float32Array(DIMENSION),
         weight,
         bias: new Float32Array(labels.length),

@@ -3,12 +3,12 @@
  * the blend is refused when there is nothing to adapt to or the evidence says that the answers would get worse.
  */
 import type { SolveInput } from '../solve-head.ts';
-import { argmax } from '../solve-head.ts';
+import { argmax } from '../features.ts';
 import { centred } from './align.ts';
 import {
   assemble,
   fitMethods,
-  knownness,
+  knownnessOf,
   prepareAdaptation,
   scoresOf,
   type AdaptMethod,
@@ -184,6 +184,6 @@ function domainDistance({ source, target, middle, offset }: Prepared): { before:
 function strangers({ plain, targetRaw }: Prepared, solved: SolvedHead): { before: number; after: number } | null {
   const rule = plain.head.openSet;
   if (!rule) return null;
-  const share = (head: SolvedHead['head']): number => knownness(head, targetRaw).filter((u) => u < rule.threshold).length / targetRaw.length;
+  const share = (head: SolvedHead['head']): number => knownnessOf(head, rule, targetRaw).filter((u) => u < rule.threshold).length / targetRaw.length;
   return { before: share(plain.head), after: share(solved.head) };
 }

@@ -6,15 +6,14 @@
  * and one that has seen the target inputs too, under the labels that the first two give them (self-training, Yarowsky 1995; one round). Each is linear
  * in the same features, so the result is an ordinary head: one matrix, one centre, and a prediction costs what it did.
  */
-import type { Head, HeadComponent } from '../../../shared/head.ts';
+import type { Head, HeadComponent, OpenSetRule } from '../../../shared/head.ts';
 import { fitTemperature } from '../calibration.ts';
-import { backgroundCenter, transformFeature } from '../features.ts';
+import { argmax, backgroundCenter, transformFeature } from '../features.ts';
 import { labelPrior } from '../label-prior.ts';
-import { BEST_WEIGHT, fitOpenSet, nearestWeight, quantile } from '../open-set.ts';
+import { fitOpenSet, quantile } from '../open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
-import { nearestSupport, rawScores } from '../score-head.ts';
-import { argmax, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
-import { leftOutSimilarity } from '../support.ts';
+import { knownness, rawScores } from '../score-head.ts';
+import { isLearnt, leftOutKnownness, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
 import { centred, coral, meanOf, type Rows } from './align.ts';
 import { measureShift, type Shift } from './shift.ts';
 import { probabilities } from './validators.ts';
@@ -122,14 +121,15 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
     name: 'adapted_ridge',
     transform: input.transform,
     dimension: d,
+    kernel: null,
     center: Float32Array.from(center, (v, j) => v + offset[j]!),
     weight: Float32Array.from(weight),
     bias: Float32Array.from(bias),
-    mix: plain.head.components.find((c) => c.name === 'ridge')?.mix ?? 1,
+    mix: plain.head.components.find(isLearnt)?.mix ?? 1,
   };
   // The label prior reads a target input as the source input that it is taken for.
   const prior = plain.head.components
-    .filter((c) => c.name !== 'ridge')
+    .filter((c) => !isLearnt(c))
     .map((c) => (c.transform === input.transform ? { ...c, center: moved(c.center) } : c));
   if (prior.length > 0) {
     const said = labelPrior(input, center).scores;
@@ -142,7 +142,7 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
   const { temperature } = fitTemperature(scores, leftOut.truth, k);
   const support = plain.head.support && { ...plain.head.support, center: moved(plain.head.support.center) };
   const bare: Head = { ...plain.head, components: [base, ...prior], temperature, support, openSet: null };
-  const head = { ...bare, openSet: judgeOnly || input.falseRejectRate === null ? null : openSetOf(bare, prepared, leftOut, input.falseRejectRate) };
+  const head = { ...bare, openSet: judgeOnly || !plain.head.openSet ? null : openSetOf(bare, plain.head.openSet, prepared, leftOut) };
   const right = leftOut.truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     ...plain.evidence,
@@ -166,38 +166,24 @@ export function solveAdapted(input: SolveInput, targetRaw: readonly Float32Array
 export function scoresOf(head: Head, rows: readonly Float32Array[]): Float64Array {
   const k = head.labels.length;
   const out = new Float64Array(rows.length * k);
-  for (const [i, base] of rows.entries()) out.set(rawScores(head.components, k, { base, tuned: null }), i * k);
+  for (const [i, base] of rows.entries()) out.set(rawScores(head, { base, tuned: null }), i * k);
   return out;
 }
 
 /** u of the open-set rule (see open-set.ts) for base embeddings. */
-export function knownness(head: Head, rows: readonly Float32Array[]): number[] {
-  const k = head.labels.length;
-  const weight = nearestWeightOf(head);
-  return rows.map((base) => {
-    const e = { base, tuned: null };
-    return BEST_WEIGHT * Math.max(...rawScores(head.components, k, e)) + weight * (nearestSupport(head, e)?.similarity ?? 0);
-  });
-}
-
-function nearestWeightOf({ support }: Head): number {
-  return support ? nearestWeight(support.rows, support.labelOf.length, support.dimension) : 0;
+export function knownnessOf(head: Head, rule: OpenSetRule, rows: readonly Float32Array[]): number[] {
+  return rows.map((base) => knownness(head, rule, { base, tuned: null }));
 }
 
 /**
  * As for any head, but the target inputs have a say: they are of the classifier's own classes, so no more of them than was asked for may be answered
  * `unknown` because they look different.
  */
-function openSetOf(head: Head, { input, center, targetRaw }: Prepared, leftOut: LeftOut, rate: number): NonNullable<Head['openSet']> {
-  const k = head.labels.length;
-  const weight = nearestWeightOf(head);
-  const similarity = head.support ? leftOutSimilarity(input.examples, input.examples, { ...head.support, center }) : [];
-  const place = new Map(input.examples.map((e, i) => [e.id, i]));
-  const known = leftOut.ids.map(
-    (id, i) => BEST_WEIGHT * Math.max(...leftOut.scores.subarray(i * k, (i + 1) * k)) + weight * similarity[place.get(id)!]!,
-  );
-  const rule = fitOpenSet(known, knownness(head, input.background.base), rate, weight);
-  return { ...rule, threshold: Math.min(rule.threshold, quantile(knownness(head, targetRaw), rate)) };
+function openSetOf(head: Head, before: OpenSetRule, { input, targetRaw }: Prepared, leftOut: LeftOut): OpenSetRule {
+  const { varianceWeight, falseRejectRate: rate } = before;
+  const known = leftOutKnownness(leftOut, input.labels.length, varianceWeight);
+  const rule = fitOpenSet(known, knownnessOf(head, before, input.background.base), rate, varianceWeight);
+  return { ...rule, threshold: Math.min(rule.threshold, quantile(knownnessOf(head, rule, targetRaw), rate)) };
 }
 
 function features(raw: readonly Float32Array[], input: SolveInput, center: Float32Array): Rows {

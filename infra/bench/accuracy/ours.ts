@@ -1,6 +1,5 @@
 /** The shipped edge code on one episode: solveHead and scoreHead, as the Durable Object and the Worker call them. */
-import { scoreHead } from '../../../functions/learning/score-head.ts';
-import { nearestSupport, rawScores } from '../../../functions/learning/score-head.ts';
+import { knownness, scoreHead } from '../../../functions/learning/score-head.ts';
 import { solveHead } from '../../../functions/learning/solve-head.ts';
 import type { EmbeddedSet } from './embeddings.ts';
 import type { Episode } from './episodes.ts';
@@ -34,11 +33,7 @@ export function runOurs(set: EmbeddedSet, background: readonly Float32Array[], e
     const { scores } = scoreHead(head, { base: set.rows[row]!, tuned: null });
     return { confidence: scores[0]!.score, right: scores[0]!.label === labels[episode.queryY[i]!] };
   });
-  const evidence = (row: number): number => {
-    const e = { base: set.rows[row]!, tuned: null };
-    const rule = head.openSet!;
-    return rule.bestWeight * Math.max(...rawScores(head.components, k, e)) + rule.nearestWeight * (nearestSupport(head, e)?.similarity ?? 0);
-  };
+  const evidence = (row: number): number => knownness(head, head.openSet!, { base: set.rows[row]!, tuned: null });
   return {
     accuracy: (100 * said.filter((s) => s.right).length) / said.length,
     auroc: episode.probes.length > 0 ? auroc(episode.query.map(evidence), episode.probes.map(evidence)) : null,

@@ -1,7 +1,8 @@
 /** The code of `/adapt` on one episode: what the classifier's object calls, refusals included. */
 import { decideAdaptation, type Decision } from '../../../functions/learning/adaptation/decide.ts';
 import { scoresOf } from '../../../functions/learning/adaptation/solve-adapted.ts';
-import { argmax, solveHead, type SolveInput } from '../../../functions/learning/solve-head.ts';
+import { argmax } from '../../../functions/learning/features.ts';
+import { solveHead, type SolveInput } from '../../../functions/learning/solve-head.ts';
 import type { Head } from '../../../shared/head.ts';
 import type { EmbeddedSet } from '../accuracy/embeddings.ts';
 import type { ShiftEpisode } from './episodes.ts';
