@@ -124,7 +124,7 @@ describe('a head in the memory', () => {
       { ...component('names', 0.3), embedding: 'tuned', transform: 'l2' },
     ],
     temperature: 0.3,
-    openSet: { threshold: 0.4, falseRejectRate: 0.05, bestWeight: 0.5, varianceWeight: 0.1 },
+    openSet: { threshold: 0, falseRejectRate: 0.05, bestWeight: 0.5, varianceWeight: 0.1 },
     support: {
       embedding: 'base',
       transform: 'sqrt_l2',

@@ -14,6 +14,18 @@ def rows(n: int, d: int, labels: int) -> tuple[heads.Matrix, heads.Ints]:
     return random.normal(size=(n, d)) * 0.3 + np.eye(labels, d)[y], y
 
 
+def kernel_ridge(penalty: float) -> KernelRidge:
+    return KernelRidge(alpha=penalty, kernel="precomputed")  # pyright: ignore[reportArgumentType]
+
+
+def posterior_variance(units: heads.Matrix, others: heads.Matrix, noise: float) -> heads.Matrix:
+    covariance = 0.5**4 * Exponentiation(DotProduct(sigma_0=1.0), 4)
+    process = GaussianProcessRegressor(covariance, alpha=noise, optimizer=None)  # pyright: ignore[reportArgumentType]
+    process.fit(units, np.zeros(len(units)))
+    said = process.predict(others, return_std=True)
+    return np.asarray(said[1], dtype=np.float64) ** 2
+
+
 def test_with_all_rows_as_landmarks_it_is_kernel_ridge() -> None:
     x, y = rows(40, 12, 4)
     units = heads.unit(x)
@@ -22,7 +34,7 @@ def test_with_all_rows_as_landmarks_it_is_kernel_ridge() -> None:
     k = kernel.kernel(units, units)
     # The same scale and constant feature as the product: the penalty is in units of the spread.
     spread = 1 - k.mean()
-    reference = KernelRidge(alpha=ours.lam, kernel="precomputed")
+    reference = kernel_ridge(ours.lam)
     reference.fit(k / spread + 1, np.where(np.arange(4)[None, :] == y[:, None], 1.0, -1.0))
     other = np.random.default_rng(5).normal(size=(9, 12))
     expected = reference.predict(kernel.kernel(heads.unit(other), units) / spread + 1)
@@ -37,7 +49,7 @@ def test_left_out_scores_are_those_of_a_head_without_the_row() -> None:
     spread, target = 1 - k.mean(), np.where(np.arange(3)[None, :] == y[:, None], 1.0, -1.0)
     for i in (0, 7, 23):
         keep = np.arange(24) != i
-        reference = KernelRidge(alpha=penalty, kernel="precomputed")
+        reference = kernel_ridge(penalty)
         reference.fit(k[np.ix_(keep, keep)] / spread + 1, target[keep])
         np.testing.assert_allclose(left_out[i], reference.predict(k[i : i + 1, keep] / spread + 1)[0], atol=1e-3)
 
@@ -54,14 +66,8 @@ def test_variance_is_that_of_a_gaussian_process() -> None:
     x, _ = rows(30, 8, 3)
     units = heads.unit(x)
     ours = kernel.fit_novelty(units)
-    process = GaussianProcessRegressor(0.5**4 * Exponentiation(DotProduct(sigma_0=1.0), 4), alpha=ours.noise, optimizer=None)
-    process.fit(units, np.zeros(30))
     others = heads.unit(np.random.default_rng(2).normal(size=(7, 8)))
-    _, deviation = process.predict(others, return_std=True)
-    np.testing.assert_allclose(ours.variance(kernel.kernel(others, units)), deviation**2, atol=1e-6)
+    np.testing.assert_allclose(ours.variance(kernel.kernel(others, units)), posterior_variance(units, others, ours.noise), atol=1e-6)
     for i in (0, 13):
         keep = np.arange(30) != i
-        process = GaussianProcessRegressor(0.5**4 * Exponentiation(DotProduct(sigma_0=1.0), 4), alpha=ours.noise, optimizer=None)
-        process.fit(units[keep], np.zeros(29))
-        _, deviation = process.predict(units[i : i + 1], return_std=True)
-        np.testing.assert_allclose(ours.left_out()[i], deviation[0] ** 2, atol=1e-6)
+        np.testing.assert_allclose(ours.left_out()[i], posterior_variance(units[keep], units[i : i + 1], ours.noise)[0], atol=1e-6)
