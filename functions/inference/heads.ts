@@ -10,7 +10,8 @@ import type { ServedHead } from '../domain/classifier-object.ts';
 import { placeHead, type ResidentHead } from '../learning/resident-head.ts';
 import { RowMemory } from '../learning/row-memory.ts';
 
-export const HEADS_MAX_BYTES = 24 * 1024 * 1024;
+/** What fits an isolate beside both backbones and a decoder that a hostile picture has filled (npm run bench sums it). */
+export const HEADS_MAX_BYTES = 20 * 1024 * 1024;
 /** How long a version switched in another isolate may still be answered by the one before. */
 export const HEAD_TTL_SECONDS = 5;
 

@@ -14,6 +14,7 @@ import { measureEnrolling } from './enrolling.ts';
 import { measureGrowth, measureResident } from './learning.ts';
 import { describeMachine } from './machine.ts';
 import { toText, type Report } from './print.ts';
+import { measureMemory } from './memory.ts';
 import { measureScoring } from './scoring.ts';
 import { makeClassifiers, measureServing } from './serving.ts';
 import { measureSize } from './size.ts';
@@ -50,7 +51,10 @@ async function measureAll(data: string): Promise<Report> {
     const scoring = await measureScoring(repeats.scoring);
     const growth = await measureGrowth(quick);
     const resident = measureResident();
-    return { machine, quick, serving, enrolling, scoring, growth, resident, bundle, startup, seconds: Math.round((Date.now() - began) / 1_000) };
+    say("Measuring an isolate's memory");
+    const memory = await measureMemory(join(data, 'memory'));
+    const seconds = Math.round((Date.now() - began) / 1_000);
+    return { machine, quick, serving, enrolling, scoring, growth, resident, memory, bundle, startup, seconds };
   } finally {
     await stack.stop();
   }

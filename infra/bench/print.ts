@@ -2,6 +2,7 @@
 import type { Enrolling } from './enrolling.ts';
 import type { Growth, Resident } from './learning.ts';
 import type { Machine } from './machine.ts';
+import { ISOLATE_BYTES, type Memory } from './memory.ts';
 import type { Spread } from './measure.ts';
 import type { Scoring } from './scoring.ts';
 import type { NotMeasured, Serving } from './serving.ts';
@@ -16,6 +17,7 @@ export type Report = {
   readonly scoring: readonly Scoring[];
   readonly growth: { readonly examples: readonly Growth[]; readonly classes: readonly Growth[] };
   readonly resident: readonly Resident[];
+  readonly memory: Memory | NotMeasured;
   readonly bundle: BundleSize;
   readonly startup: Startup;
   readonly seconds: number;
@@ -67,6 +69,22 @@ function growthRow(row: Growth): string[] {
 
 const residentRow = (row: Resident): string[] => [String(row.classes), String(row.examples), kb(row.array_bytes), kb(row.measured_bytes)];
 
+const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
+
+function memoryText(memory: Memory | NotMeasured): string {
+  if ('not_measured' in memory) return `  not measured: ${memory.not_measured}`;
+  const row = (name: string, answer: string, s: Memory['held']): string[] => [
+    name,
+    answer,
+    ...[s.runtime_bytes, s.decoder_bytes, s.rows_bytes, s.heap_bytes, s.buffer_bytes, s.sum_bytes].map(mb),
+  ];
+  const rows = [
+    ...memory.steps.map((step) => row(step.input, step.answer, step.sums)),
+    row(`held, right after a collection (limit ${mb(ISOLATE_BYTES)})`, '', memory.held),
+  ];
+  return table(['input', 'answer', 'networks', 'decoder', 'heads', 'objects', 'buffers', 'sum'], rows);
+}
+
 const spreadRow = (name: string, s: Spread): string[] => [name, ms(s.p50), ms(s.p95), ms(s.min), String(s.n)];
 
 export function toText(report: Report): string {
@@ -105,6 +123,9 @@ export function toText(report: Report): string {
     '',
     'A head held by an isolate: its arrays, and what the process grows by',
     table(['classes', 'examples', 'arrays', 'measured'], report.resident.map(residentRow)),
+    '',
+    `An isolate with both backbones, the decoder and ${'classifiers' in report.memory ? report.memory.classifiers : 'many'} classifiers, over pictures that are hard on memory (MB)`,
+    memoryText(report.memory),
     '',
     'The Worker as deployed',
     table(

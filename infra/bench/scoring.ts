@@ -41,23 +41,24 @@ export type Scoring = {
 
 const wave = (i: number): number => Math.sin(i * 12.9898) * 0.05;
 
-function supportOf(kept: number, classes: number): Support | null {
+function supportOf(kept: number, classes: number, dimension: number): Support | null {
   if (kept === 0) return null;
-  const rows = Float32Array.from({ length: kept * DIMENSION }, (_, i) => wave(7 * i + 3));
+  const rows = Float32Array.from({ length: kept * dimension }, (_, i) => wave(7 * i + 3));
   const labelOf = Int32Array.from({ length: kept }, (_, i) => i % classes);
-  const { factor } = fitNovelty(rows, kept, DIMENSION);
-  return { embedding: 'base', transform: 'l2', dimension: DIMENSION, center: new Float32Array(DIMENSION), rows, labelOf, factor };
+  const { factor } = fitNovelty(rows, kept, dimension);
+  return { embedding: 'base', transform: 'l2', dimension, center: new Float32Array(dimension), rows, labelOf, factor };
 }
 
-function headOf(classes: number, kept: number): Head {
+/** A head as large as one of so many classes and kept examples; its values are waves. */
+export function headOf(classes: number, kept: number, dimension = DIMENSION): Head {
   // As they are solved: over the kept examples while these are all there are, linear beyond.
   const kernel = kept > 0 && classes <= kept ? ({ power: KERNEL_POWER } as const) : null;
-  const weight = Float32Array.from({ length: classes * (kernel ? kept : DIMENSION) }, (_, i) => wave(i + 1));
-  const [center, bias] = [new Float32Array(DIMENSION), new Float32Array(classes)];
-  const component = { embedding: 'base', name: 'ridge', transform: 'l2', dimension: DIMENSION, kernel, center, weight, bias, mix: 1 } as const;
+  const weight = Float32Array.from({ length: classes * (kernel ? kept : dimension) }, (_, i) => wave(i + 1));
+  const [center, bias] = [new Float32Array(dimension), new Float32Array(classes)];
+  const component = { embedding: 'base', name: 'ridge', transform: 'l2', dimension, kernel, center, weight, bias, mix: 1 } as const;
   const labels = Array.from({ length: classes }, (_, c) => `label ${c}`);
   const openSet = { threshold: 0, falseRejectRate: 0.05, bestWeight: 1, varianceWeight: kept > 0 ? 1 : 0 };
-  return { labels, task: 'single_label', components: [component], temperature: 1, openSet, support: supportOf(kept, classes) };
+  return { labels, task: 'single_label', components: [component], temperature: 1, openSet, support: supportOf(kept, classes, dimension) };
 }
 
 /** A layers model of as many classes. */

@@ -1,0 +1,61 @@
+/**
+ * What an isolate holds to answer predictions, without the rest of the Worker: both shipped backbones, the decoder and the heads of many classifiers.
+ * `POST /image/<head>` and `POST /text/<head>` answer with that head, or with the error's code; `GET /memory` counts what is held outside the heap;
+ * `GET /garbage` makes the collector come.
+ */
+import { GraftError } from '../../shared/errors.ts';
+import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
+import { makeCatalogue } from '../../functions/inference/catalogue.ts';
+import { makeEncoder, type Encoder } from '../../functions/inference/encoder.ts';
+import { Heads } from '../../functions/inference/heads.ts';
+import { scoreHead } from '../../functions/learning/score-head.ts';
+
+type Bindings = { readonly FILES: Fetcher };
+type Parts = { readonly encoder: Encoder; readonly heads: Heads };
+
+let parts: Parts | undefined;
+
+function makeParts(env: Bindings): Parts {
+  const read = async (key: string): Promise<Uint8Array | null> => {
+    const response = await env.FILES.fetch(`http://files/${key}`);
+    return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+  };
+  const now = (): number => Date.now();
+  const encoder = makeEncoder({ catalogue: makeCatalogue(read, now), read, findNetwork: async () => null });
+  // Classifiers of a kind are as large as each other: `image-7` has the file of `image`.
+  const served = async (id: string) => ({ version: 1, model: null, head: await read(`heads/${id.split('-')[0]}`) });
+  return { encoder, heads: new Heads(served, now) };
+}
+
+async function answer({ encoder, heads }: Parts, kind: 'image' | 'text', id: string, request: Request): Promise<unknown> {
+  const input = kind === 'image' ? { kind, bytes: new Uint8Array(await request.arrayBuffer()) } : { kind, text: await request.text() };
+  const { head } = await heads.get(id, 0);
+  if (!head) throw new Error(`there is no head ${id}`);
+  try {
+    const embedded = await encoder.encode(input, { backbone: SHIPPED_BACKBONES[kind], model: null });
+    return { label: scoreHead(head, embedded).scores[0]?.label };
+  } catch (error) {
+    if (error instanceof GraftError) return { refused: error.code };
+    throw error;
+  }
+}
+
+/** Buffers that nobody keeps, until the collector has to come. */
+function makeGarbage(): number {
+  let bytes = 0;
+  for (let i = 0; i < 64; i++) bytes += new Uint8Array(4 * 2 ** 20).byteLength;
+  return bytes;
+}
+
+// The platform demands a default export with these handlers.
+export default {
+  async fetch(request, env) {
+    const all = (parts ??= makeParts(env));
+    const [, kind, id = ''] = new URL(request.url).pathname.split('/');
+    if (kind === 'image' || kind === 'text') return Response.json(await answer(all, kind, id, request));
+    if (kind === 'garbage') return Response.json({ made: makeGarbage() });
+    const { runtimeBytes, decoderBytes } = all.encoder.memory();
+    const { rowsBytes } = all.heads.memory();
+    return Response.json({ runtime_bytes: runtimeBytes, decoder_bytes: decoderBytes, rows_bytes: rowsBytes, heads_bytes: all.heads.bytes });
+  },
+} satisfies ExportedHandler<Bindings>;
