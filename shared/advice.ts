@@ -19,6 +19,20 @@ export const BackboneAdvice = z
   })
   .meta({ id: 'BackboneAdvice' });
 
+/** `measured`: a trial on these rows took part in it; `prior`: what was measured on other data. */
+const Basis = z.enum(['measured', 'prior']);
+
+/** A short trial on the same rows: the share that is answered right without and with what was tried; `interval`: 95 %, of the difference. */
+const Trial = z.object({
+  what: z.enum(['tuning', 'aligning']),
+  rows: z.number().int(),
+  without: z.number(),
+  with: z.number(),
+  difference: z.number(),
+  interval: Range,
+  seconds: z.number(),
+});
+
 export const CurvePoint = z.object({ examples_per_class: z.number(), accuracy: z.number(), interval: Range, measured: z.boolean() });
 
 export const Advice = z
@@ -28,7 +42,14 @@ export const Advice = z
     what: z.object({ backbone: z.string(), layers: z.enum(['head', 'last_blocks', 'full']), because: z.string() }),
     when: z.object({ verdict: z.enum(['now', 'not_yet', 'do_not']), because: z.string(), examples_needed: z.number().int().nullable() }),
     how: z.object({ method: MethodType, options: z.record(z.string(), z.unknown()), because: z.string() }),
-    expected: z.object({ accuracy: z.number(), interval: Range, gain_over_frozen: z.number(), seconds: z.number(), device: z.string() }),
+    expected: z.object({
+      accuracy: z.number(),
+      interval: Range,
+      gain_over_frozen: z.number(),
+      seconds: z.number(),
+      device: z.string(),
+      basis: Basis.default('prior'),
+    }),
     backbones: z.array(BackboneAdvice),
     learning_curve: z.array(CurvePoint),
     /** Between source and target; null without a target. `kind`: near or far transfer. */
@@ -51,9 +72,11 @@ export const Advice = z
         expected_accuracy: z.number(),
         interval: Range,
         seconds: z.number(),
+        basis: Basis.default('prior'),
         because: z.string(),
       }),
     ),
+    trials: z.array(Trial).default([]),
     notes: z.array(z.string()),
   })
   .meta({ id: 'Advice' });

@@ -92,6 +92,8 @@ export const EngineSpec = z
     backbones: z.array(z.object({ id: z.string(), dir: z.string() })).default([]),
     /** zero_shot and label-name heads: the text backbone, and safetensors `input_ids` I32 [labels, 128], `lengths` I32 of what each label is called, in the order of `dataset.labels`. */
     label_texts: z.object({ backbone_dir: z.string(), tokens: z.string() }).nullable().default(null),
+    /** `auto`: what a finished advice job said about the same data, so that nothing is measured twice. */
+    advice: z.object({ job: z.string(), advice: Advice }).nullable().default(null),
     checkpoint: z.string().nullable(),
     out_dir: z.string(),
     device: z.enum(['auto', 'cpu', 'cuda']),
@@ -188,10 +190,19 @@ export const EngineResult = z
   .meta({ id: 'EngineResult' });
 export type EngineResult = z.infer<typeof EngineResult>;
 
+export const Choice = z.object({
+  type: z.literal('choice'),
+  method: MethodType,
+  because: z.string(),
+  options: Advice.shape.options,
+});
+
 export const EngineLine = z
   .discriminatedUnion('type', [
     z.object({ type: z.literal('phase'), phase: z.enum(['loading', 'embedding', 'training', 'evaluating', 'exporting', 'advising', 'inspecting']) }),
     z.object({ type: z.literal('progress'), progress: Progress }),
+    /** What `auto` took, why, and what it weighed. */
+    Choice,
     /** A complete file in `out_dir`, renamed into place before this line. */
     z.object({ type: z.literal('checkpoint'), file: z.string(), epoch: z.number().int(), sha256: z.string(), bytes: z.number().int() }),
     z.object({ type: z.literal('artifact'), name: ArtifactName, file: z.string(), sha256: z.string(), bytes: z.number().int() }),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { BackboneManifest } from './catalogue.ts';
 import { DatasetManifest } from './dataset.ts';
 import { Advice } from './advice.ts';
-import { EngineResult, MethodOptions, Progress } from './engine.ts';
+import { Choice, EngineResult, MethodOptions, Progress } from './engine.ts';
 import { ArtifactName } from './model-manifest.ts';
 import { Inspection, QualityCode } from './quality.ts';
 
@@ -76,6 +76,8 @@ export const TrainWork = z.object({
       trunk_data: Download.nullable().default(null),
     })
     .nullable(),
+  /** `auto`: a finished advice job about the same data. */
+  advice: z.object({ job: z.string(), advice: Advice }).nullable().default(null),
   checkpoint: Download.extend({ epoch: z.number().int() }).nullable(),
   false_reject_rate: z.number().nullable(),
 });
@@ -103,6 +105,7 @@ export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
 export const HostEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('phase'), phase: z.string() }),
   z.object({ type: z.literal('progress'), progress: Progress }),
+  Choice,
   z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string().max(2_000) }),
 ]);
 export type HostEvent = z.infer<typeof HostEvent>;

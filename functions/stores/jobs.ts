@@ -1,9 +1,10 @@
 /** Training jobs, their event log and their checkpoints. A move is one conditional statement with the machine's own sources in its `where`. */
 import { and, asc, desc, eq, gt, inArray, isNull, lt, notExists, sql } from 'drizzle-orm';
+import { alias } from 'drizzle-orm/sqlite-core';
 import type { JobStatus } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged, insertWhen } from '../db/insert-if-changed.ts';
-import { checkpoints, classifiers, jobEvents, jobs, work } from '../db/schema.ts';
+import { checkpoints, classifiers, datasets, jobEvents, jobs, work } from '../db/schema.ts';
 import { sourcesOf } from '../domain/job-machine.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
@@ -122,6 +123,31 @@ export async function listCheckpoints(db: Database, job: string): Promise<Checkp
     .from(checkpoints)
     .where(eq(checkpoints.jobId, job))
     .orderBy(desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch));
+}
+
+/**
+ * Finished advice of this tenant on datasets with these digests (of a dataset's frozen files, so of the same rows whichever dataset holds them), newest
+ * first.
+ */
+export async function findAdvice(db: Database, tenant: string, digests: { dataset: string; target: string | null }, limit: number) {
+  const target = alias(datasets, 'target');
+  const digestOf = (table: typeof datasets | typeof target) => sql<string>`json_extract(${table.manifest}, '$.digest')`;
+  return await db
+    .select({ id: jobs.id, result: jobs.result })
+    .from(jobs)
+    .innerJoin(datasets, eq(datasets.id, jobs.datasetId))
+    .leftJoin(target, eq(target.id, jobs.targetDatasetId))
+    .where(
+      and(
+        eq(jobs.tenantId, tenant),
+        eq(jobs.kind, 'advice'),
+        eq(jobs.status, 'succeeded'),
+        eq(digestOf(datasets), digests.dataset),
+        digests.target === null ? isNull(jobs.targetDatasetId) : eq(digestOf(target), digests.target),
+      ),
+    )
+    .orderBy(desc(jobs.finishedAt))
+    .limit(limit);
 }
 
 /** What training needs to know about a classifier; null when it is not this tenant's or was deleted. */

@@ -82,7 +82,8 @@ def write_manifest(job: Job, files: list[Path], mix: float, result: dict[str, An
         "tuned": mix > 0,
         "network": result["network"],
         "parity": result["parity"],
-        "lineage": lineage,
+        # Of `auto`: which way was taken, and on what evidence.
+        "lineage": {**lineage, **({"choice": job.evidence["auto"]} if "auto" in job.evidence else {})},
         "files": named,
     }
     path = job.out / "manifest.json"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from . import ranks
+from . import auto, ranks
 from .activations import Activations, Room, compute
 from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, held_out, join, load_rows, moved
 from .export import Floats, run_session
 from .heads import Ints
-from .recipe import Recipe, choose, recipe_of
+from .recipe import Recipe, recipe_of
 from .source import Cached, Pixels, Source, Tokens
 from .wire import EngineError, Meter, Stopped, phase
 
@@ -52,6 +52,8 @@ class Job:
         # Refused before the data are read; `auto` at its most.
         recipe_of("fine_tune" if self.asked == "auto" else self.asked, self.options, spec["modality"])
         self.tasks: Tasks | None = None
+        # Trunk activations of training rows that were looked at already.
+        self.looked: dict[int, Floats] = {}
         self.keeps = True
         self.judged_by_target = False
         self.load()
@@ -123,9 +125,7 @@ class Job:
     def decide(self) -> Recipe:
         method = self.asked
         if method == "auto":
-            counts = np.bincount(self.train.labels, minlength=len(self.labels))
-            rows = float(np.median(counts[counts > 0]))
-            method, self.evidence["auto"] = choose(rows, self.spec["modality"], self.options, trainable=not self.backbone.added)
+            method, self.evidence["auto"] = auto.choose(self)
         recipe = recipe_of(method, self.options, self.spec["modality"])
         if self.backbone.added and recipe.depth != "head":
             raise EngineError("method_unavailable", f"method.type: {self.manifest['id']} has no trainable weights; use linear_probe.")
@@ -162,7 +162,8 @@ class Job:
             self.check_stop()
             value = rows.inputs[i]
             random = np.random.default_rng([self.spec["seed"] & 0x7FFFFFFF, i])
-            seen = [self.backbone.features_of(self.backbone.served(value))]
+            known = self.looked.pop(i, None) if rows is self.train else None
+            seen = [self.backbone.features_of(self.backbone.served(value)) if known is None else known]
             seen += [self.backbone.features_of(augment(value, random)) for _ in range(views - 1)]
             if meter:
                 meter.work(i, views)

@@ -74,6 +74,25 @@ def parity_words(parity: dict[str, Any]) -> str:
     return kept + "".join(tried)
 
 
+def choice_parts(choice: dict[str, Any] | None) -> list[str]:
+    """Why `auto` took its way: the sentence, and every way that it weighed."""
+    if choice is None:
+        return []
+    rows = [
+        [
+            " ".join([o["method"], *(str(v) for k, v in o["options"].items() if k in ("depth", "alignment"))]),
+            f"{o['expected_accuracy']:.1%}",
+            f"{o['interval']['low']:.1%} – {o['interval']['high']:.1%}",
+            "a trial on these rows" if o.get("basis") == "measured" else "earlier measurements",
+            f"{o['seconds']:.0f} s",
+        ]
+        for o in choice["options"]
+    ]
+    whence = f" (advice job {choice['advice_job']})" if choice.get("advice_job") else ""
+    words = f"`auto` took {choice['chose']}{whence}. {cell(choice['because'])}"
+    return ["## Why this method", words, *([table(["", "expected", "95 % interval", "rests on", "cost"], rows)] if rows else [])]
+
+
 def write_card(out: Path, about: dict[str, Any], result: dict[str, Any], held: dict[str, Any]) -> list[Path]:
     """Writes `model-card.md` and its plots into `out`, each by rename, and returns their paths.
 
@@ -113,6 +132,7 @@ def write_card(out: Path, about: dict[str, Any], result: dict[str, Any], held: d
         table(["label", "rows", "recall", "frozen head"], [[n, str(rows), f"{a:.1%}", f"{b:.1%}"] for n, rows, a, b in classes]),
         *(["## Tasks", table(["task", "together", "alone", "difference"], task_rows)] if tasks else []),
         *(["## Its graphs beside torch", parity_words(result["parity"])] if result.get("parity") else []),
+        *choice_parts(result.get("evidence", {}).get("auto")),
         "## Where it comes from",
         table(["", ""], facts),
         "## Settings",

@@ -127,25 +127,7 @@ METHODS: dict[str, Callable[[Options, str], Recipe]] = {
     "multi_task": multi_task,
     "zero_shot": zero_shot,
 }
-# Below this many rows a class (median) the frozen head wins or draws and costs nothing: tuned texts lose 4 to 5 points at 8 rows a class and draw at
-# 32; with under 4 pictures the cross-fitting that decides about a tuned tail has nothing to stand on.
-AUTO_ROWS = {"image": 4, "text": 32}
 OPTIONS = {f.name for f in fields(Recipe)} - {*UNTOLD, "depth", "size"}
-
-
-def choose(rows_per_class: float, modality: str, options: Options, *, trainable: bool = True) -> tuple[str, dict[str, Any]]:
-    """What `auto` does, and why. A caller who says how deep has decided already."""
-    needed = AUTO_ROWS[modality]
-    asked = next((f"{k} {options[k]}" for k in ("depth", "last_blocks") if options.get(k) is not None), None)
-    if not trainable:
-        method, why = "linear_probe", "This backbone has no trainable weights."
-    elif asked:
-        method, why = "fine_tune", f"The job asks for {asked}."
-    else:
-        method = "linear_probe" if rows_per_class < needed else "fine_tune"
-        word = "under" if rows_per_class < needed else "not under"
-        why = f"The median class has {rows_per_class:g} training rows, {word} the {needed} from which tuning the tail pays on a {modality} dataset."
-    return method, {"chose": method, "rows_per_class": rows_per_class, "rows_needed": needed, "why": why}
 
 
 def recipe_of(method: str, options: Options, modality: str) -> Recipe:

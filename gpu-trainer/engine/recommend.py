@@ -1,20 +1,22 @@
-"""From figures to advice: what each method would bring and cost, and which one to take, in plain words.
+"""From figures to advice: what each method would bring and cost, and which one to take, in plain words. `auto` takes it too.
 
-The gains are shares of the errors that the frozen head leaves, measured on picture and text sets of this project (docs/decisions): tail tuning took
-away 0 to 15 % of the errors of pictures from about 10 examples a class on; of texts 5 to 12 % at 120 a class, nothing at 32, and cost 15 % at 8.
+What a method would bring is a share of the errors that the frozen head leaves (gain.py): by a trial on these rows where there are enough of them, by
+what was measured on this project's own sets where not. Every option says which.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from .distances import Distance
+from .gain import ALIGNING, TUNING, Gain, expected, nothing
+from .probe import PROBE_ROWS_MIN, Trial
 
-TUNE_FROM = {"image": 10, "text": 32}
-TUNE_GAIN = {"image": (0.0, 0.06, 0.15), "text": (0.0, 0.08, 0.12)}
-ADAPT_GAIN = (0.0, 0.11, 0.20)
 ENOUGH = 0.97
 NOISY = 0.1
-FULL_FROM = 500
+# A share of the errors that is worth a training run.
+PAYS = 0.01
+# What whole networks brought beyond the tail: nothing that could be told apart from it.
+WHOLE_SPREAD = 0.05
 DEFAULT_EPOCHS = {"image": 20, "text": 6}
 VIEWS = {"image": 4, "text": 1}
 BACKWARD = 3.0  # a training step costs about three forward passes
@@ -23,13 +25,14 @@ BACKWARD = 3.0  # a training step costs about three forward passes
 @dataclass(frozen=True)
 class Evidence:
     """What the rules look at. `accuracy`: of the frozen head, on the target where there is one; `at_home`: cross-validated, with its interval.
-    `typical`: median labelled rows a class; `chance`: share of the largest class."""
+    `typical`: median labelled rows a class; `chance`: share of the largest class; `tuning`, `aligning`: trials on these rows, None where there were
+    too few; `missing`: rows until one of tuning can be made."""
 
     modality: str
     rows: int
     classes: int
     typical: int
-    missing: int  # rows short of TUNE_FROM, summed over the classes
+    missing: int
     accuracy: float
     interval: dict[str, float]
     at_home: tuple[float, dict[str, float]]
@@ -40,92 +43,103 @@ class Evidence:
     distance: Distance | None
     label_noise: float | None
     target_rows: int
+    tuning: Trial | None
+    aligning: Trial | None
     tunable: bool  # an added backbone is a finished graph: only heads are trained on it
 
 
-def option(e: Evidence, method: str, options: dict[str, Any], gains: tuple[float, float, float], seconds: float, because: str) -> dict[str, Any]:
-    """Expected accuracy and interval: the frozen head's, with the given shares of its errors taken away (low, usual, high)."""
-    low, usual, high = gains
+def option(e: Evidence, method: str, options: dict[str, Any], gain: Gain, seconds: float, because: str) -> dict[str, Any]:
+    """Expected accuracy and interval: the frozen head's, with the shares of its errors taken away."""
+
+    def after(accuracy: float, share: float) -> float:
+        return min(1.0, max(0.0, accuracy + (1 - accuracy) * share))
+
     return {
         "method": method,
         "options": options,
-        "expected_accuracy": e.accuracy + (1 - e.accuracy) * usual,
-        "interval": {
-            "low": e.interval["low"] + (1 - e.interval["low"]) * low,
-            "high": e.interval["high"] + (1 - e.interval["high"]) * high,
-        },
+        "expected_accuracy": after(e.accuracy, gain.usual),
+        "interval": {"low": after(e.interval["low"], gain.low), "high": after(e.interval["high"], gain.high)},
         "seconds": seconds,
+        "basis": gain.basis,
         "because": because,
     }
+
+
+def points(seen: Trial) -> str:
+    return f"{seen.difference * 100:+.1f} points ({seen.low * 100:+.1f} to {seen.high * 100:+.1f})"
 
 
 def options_of(e: Evidence) -> list[dict[str, Any]]:
     once = e.trunk_seconds + e.tail_seconds
     epochs, views = DEFAULT_EPOCHS[e.modality], VIEWS[e.modality]
     # Two folds of half the rows and one fit on all of them.
-    trained = 2.0 * epochs * e.rows * BACKWARD
-    tail = e.rows * views * e.trunk_seconds + trained * e.tail_seconds
-    whole = trained * once
-    ready = e.typical >= TUNE_FROM[e.modality]
-    gain = TUNE_GAIN[e.modality] if ready else (0.0, 0.0, 0.05)
-    out = [
-        option(
-            e, "linear_probe", {}, (0.0, 0.0, 0.0), e.rows * once + e.head_seconds, "A closed-form head on the frozen embedding, as cross-validated."
-        )
-    ]
+    passes = 2.0 * epochs * e.rows
+    step = e.tuning.seconds / e.tuning.passes if e.tuning and e.tuning.passes else BACKWARD * e.tail_seconds
+    tail = e.rows * views * e.trunk_seconds + passes * step
+    because = "A closed-form head on the frozen embedding, as cross-validated."
+    out = [option(e, "linear_probe", {}, nothing(), e.rows * once + e.head_seconds, because)]
     if not e.tunable:
         return out
-    because = (
-        f"{e.typical} examples a class are enough for the last blocks to learn from."
-        if ready
-        else f"With {e.typical} examples a class (about {TUNE_FROM[e.modality]} are needed) the tuned part is mostly refused by cross-fitting."
-    )
-    out.append(option(e, "fine_tune", {"depth": "last_blocks", "epochs": epochs}, gain, tail, because))
-    deep = f"All layers, on {e.typical} examples a class: it pays from several hundred on, and ships a network of its own."
-    full = gain if e.typical >= FULL_FROM else (gain[0], min(gain[1], 0.02), gain[2])
-    out.append(option(e, "fine_tune", {"depth": "full", "epochs": epochs}, full, whole, deep))
-    if e.distance is not None:
-        shifted = e.distance.kind != "near"
+    gain = expected(TUNING[e.modality], e.tuning)
+    if e.tuning:
         words = (
-            f"Source and target lie apart ({e.distance.kind}); aligning their statistics took about a tenth of the errors away on drawings."
-            if shifted
-            else "Source and target hardly differ, so there is little to align."
+            f"On {e.tuning.rows} rows, tuned on one half and judged on the other, the last blocks changed the frozen head's {e.tuning.without:.1%} "
+            f"by {points(e.tuning)}."
         )
-        adapt = ADAPT_GAIN if shifted else (0.0, 0.0, 0.05)
-        seconds = tail + e.target_rows * views * e.trunk_seconds + trained * e.tail_seconds
-        out.append(option(e, "domain_adaptation", {"alignment": "coral"}, adapt, seconds, words))
+    else:
+        words = f"Too few rows to try it ({PROBE_ROWS_MIN} are needed, four of each class); what it brings is what it brought on other data."
+    out.append(option(e, "fine_tune", {"depth": "last_blocks", "epochs": epochs}, gain, tail, words))
+    deep = "All layers: nothing measured says that they bring more than the last blocks; they cost more and ship a network of their own."
+    whole = Gain(gain.low - WHOLE_SPREAD, gain.usual, gain.high + WHOLE_SPREAD, "prior")
+    out.append(option(e, "fine_tune", {"depth": "full", "epochs": epochs}, whole, passes * max(BACKWARD * once, step), deep))
+    if e.distance is not None:
+        seconds = tail + e.target_rows * views * e.trunk_seconds + passes * step
+        gain, words = adapting(e, e.distance)
+        out.append(option(e, "domain_adaptation", {"alignment": "coral"}, gain, seconds, words))
     return out
+
+
+def adapting(e: Evidence, distance: Distance) -> tuple[Gain, str]:
+    if distance.kind == "near":
+        return nothing(), "Source and target hardly differ, so there is little to align."
+    words = f"Source and target lie apart ({distance.kind})"
+    if e.aligning:
+        return expected(
+            ALIGNING, e.aligning
+        ), f"{words}; on {e.aligning.rows} labelled target rows aligning their means brought {points(e.aligning)}."
+    return expected(
+        ALIGNING, None
+    ), f"{words}; without labels there it cannot be tried, and on drawings aligning took about a tenth of the errors away."
 
 
 def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The option to take, and `when`. First rule that holds wins."""
     probe = options[0]
-    if e.interval["high"] <= e.chance or (e.typical >= TUNE_FROM[e.modality] and e.interval["low"] <= e.chance):
+
+    def now(because: str) -> dict[str, Any]:
+        return {"verdict": "now", "because": because, "examples_needed": None}
+
+    gain = expected(TUNING[e.modality], e.tuning)
+    hopeless = e.interval["high"] <= e.chance or (e.tuning is not None and gain.usual <= PAYS and e.interval["low"] <= e.chance)
+    if hopeless:
         text = (
             f"The frozen embedding tells the labels apart no better ({e.accuracy:.0%}) than always answering the most frequent one ({e.chance:.0%})."
         )
         return probe, {"verdict": "do_not", "because": text, "examples_needed": None}
     if not e.tunable:
-        text = "This backbone is a finished graph, so what can be transferred is its embedding; the head on it is ready at once."
-        return probe, {"verdict": "now", "because": text, "examples_needed": None}
-    if e.distance is not None and e.distance.kind != "near":
+        return probe, now("This backbone is a finished graph, so what can be transferred is its embedding; the head on it is ready at once.")
+    if e.distance is not None and e.distance.kind != "near" and adapting(e, e.distance)[0].usual > PAYS:
         adapt = next(o for o in options if o["method"] == "domain_adaptation")
-        return adapt, {
-            "verdict": "now",
-            "because": f"The target lies {e.distance.kind} from the source: {distance_words(e.distance)}.",
-            "examples_needed": None,
-        }
+        return adapt, now(f"The target lies {e.distance.kind} from the source: {distance_words(e.distance)}. {adapt['because']}")
     if e.interval["low"] >= ENOUGH:
-        text = f"The frozen head is right in {e.accuracy:.1%} of left-out rows; tuning has nothing left to win that could be proven."
-        return probe, {"verdict": "now", "because": text, "examples_needed": None}
-    if e.typical < TUNE_FROM[e.modality]:
-        text = (
-            f"A class has {e.typical} training examples; below about {TUNE_FROM[e.modality]} tuning does not beat the frozen head. "
-            "Serve the closed-form head meanwhile: it is ready at once."
-        )
-        return probe, {"verdict": "not_yet", "because": text, "examples_needed": max(e.missing, 1)}
+        return probe, now(f"The frozen head is right in {e.accuracy:.1%} of left-out rows; tuning has nothing left to win that could be proven.")
     tune = next(o for o in options if o["options"].get("depth") == "last_blocks")
-    return tune, {"verdict": "now", "because": tune["because"], "examples_needed": None}
+    if e.tuning is None:
+        text = f"With {e.rows} rows it cannot be measured whether tuning pays. Serve the closed-form head meanwhile: it is ready at once."
+        return probe, {"verdict": "not_yet", "because": text, "examples_needed": max(e.missing, 1)}
+    if gain.usual <= PAYS:
+        return probe, now(f"{tune['because']} That is not worth a training run; the closed-form head is ready at once.")
+    return tune, now(tune["because"])
 
 
 def interval_words(value: float, interval: dict[str, float]) -> str:

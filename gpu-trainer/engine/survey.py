@@ -19,7 +19,8 @@ TRIED_ROWS = 8
 
 @dataclass(frozen=True)
 class Survey:
-    """`raw`: embeddings as served; `x`: what a head sees. Seconds are per row, measured on these rows."""
+    """`raw`: embeddings as served; `x`: what a head sees; `features`: the trunk's activations where they were kept. Seconds are per row, measured on
+    these rows."""
 
     backbone: Backbone
     rows: Rows
@@ -27,6 +28,7 @@ class Survey:
     x: Matrix
     trunk_seconds: float
     tail_seconds: float
+    features: dict[int, Floats]
 
     @property
     def embed_seconds(self) -> float:
@@ -46,13 +48,16 @@ def load(spec: dict[str, Any], which: str = "dataset") -> Rows:
     return rows.take(np.flatnonzero(~np.isin(rows.row, excluded))) if excluded else rows
 
 
-def choose(rows: Rows, limit: int, seed: int) -> Rows:
+def chosen(labels: Ints, limit: int, seed: int) -> Ints:
     """At most `limit` rows in their order: classes take turns, and within a class chance decides."""
-    if len(rows) <= limit:
-        return rows
-    order = np.random.default_rng(seed).permutation(len(rows))
-    keep: Ints = np.sort(order[by_turns(rows.labels[order], limit)])
-    return rows.take(keep)
+    if len(labels) <= limit:
+        return np.arange(len(labels))
+    order = np.random.default_rng(seed).permutation(len(labels))
+    return np.sort(order[by_turns(labels[order], limit)])
+
+
+def choose(rows: Rows, limit: int, seed: int) -> Rows:
+    return rows if len(rows) <= limit else rows.take(chosen(rows.labels, limit, seed))
 
 
 def affordable(backbone: Backbone, rows: Rows, seconds: float | None) -> int:
@@ -64,8 +69,12 @@ def affordable(backbone: Backbone, rows: Rows, seconds: float | None) -> int:
     return max(100, int(seconds / max(seen.embed_seconds, 1e-6)))
 
 
-def look(backbone: Backbone, rows: Rows, stopping: list[bool], meter: Meter, done: tuple[float, float] = (0.0, 1.0)) -> Survey:
-    """Embeds every row, one a run as the edge does. `done`: the part of all work before and after."""
+def look(
+    backbone: Backbone, rows: Rows, stopping: list[bool], meter: Meter, done: tuple[float, float] = (0.0, 1.0), keep: Ints | None = None
+) -> Survey:
+    """Embeds every row, one a run as the edge does. `done`: the part of all work before and after; `keep`: rows whose activations are kept."""
+    kept = set() if keep is None else set(keep.tolist())
+    activations: dict[int, Floats] = {}
     start, end = done
     raw: list[Floats] = []
     trunk = tail = 0.0
@@ -75,13 +84,15 @@ def look(backbone: Backbone, rows: Rows, stopping: list[bool], meter: Meter, don
         at = time.perf_counter()
         features = backbone.features_of(backbone.served(value))
         half = time.perf_counter()
+        if i in kept:
+            activations[i] = features
         raw.append(run_session(backbone.tail, features))
         trunk, tail = trunk + half - at, tail + time.perf_counter() - half
         meter.tick(0, i + 1, 1, start + (end - start) * (i + 1) / len(rows))
     stacked = np.concatenate(raw) if raw else np.zeros((0, backbone.dimension), dtype=np.float32)
     x = transform(stacked, backbone.kind, background_center(backbone))
     n = max(len(rows), 1)
-    return Survey(backbone, rows, stacked, x, trunk / n, tail / n)
+    return Survey(backbone, rows, stacked, x, trunk / n, tail / n, activations)
 
 
 def background_center(backbone: Backbone) -> Matrix:

@@ -51,6 +51,7 @@ async function prepare(c: Context, work: TrainWork): Promise<EngineSpec> {
     backbone: backbones.find((b) => b.id === work.backbone.manifest.id) ?? backbones[0]!,
     backbones,
     label_texts: null,
+    advice: null,
     checkpoint: null,
     out_dir: out,
     device: c.settings.GRAFT_DEVICE,

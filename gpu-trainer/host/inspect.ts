@@ -66,6 +66,7 @@ async function inspect(c: Context, work: ValidateWork, backbone: NonNullable<Val
     backbone: { id: backbone.manifest.id, dir: await fetchBackbone(backbone, GRAFT_WORK_DIR, c.keeper.signal) },
     backbones: [],
     label_texts: null,
+    advice: null,
     checkpoint: null,
     out_dir: out,
     device,

@@ -59,7 +59,8 @@ async function takeLine(c: Context, line: EngineLine, artifacts: Artifact[]): Pr
   else if (line.type === 'progress') {
     c.keeper.progress = line.progress;
     await c.api.events(c.lease.token, [{ type: 'progress', progress: line.progress }]);
-  } else if (line.type === 'artifact') artifacts.push(line);
+  } else if (line.type === 'choice') await c.api.events(c.lease.token, [line]);
+  else if (line.type === 'artifact') artifacts.push(line);
   else if (line.type === 'checkpoint') {
     const facts = { epoch: line.epoch, sha256: line.sha256, bytes: line.bytes };
     const { upload: target } = await c.api.checkpoint(c.lease.token, { ...facts, stored: false });
@@ -121,6 +122,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     enrolled: enrolled.spec,
     incumbent,
     backbone: { id: work.backbone.manifest.id, dir: backboneDir },
+    advice: work.advice,
     checkpoint,
     out_dir: out,
     device: c.settings.GRAFT_DEVICE,

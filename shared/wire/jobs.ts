@@ -142,7 +142,7 @@ export const JobEvent = z
     /** 1, 2, 3 … within the job: what Last-Event-ID names. */
     id: z.number().int(),
     job: z.string(),
-    type: z.enum(['status', 'phase', 'progress', 'log', 'checkpoint']),
+    type: z.enum(['status', 'phase', 'progress', 'choice', 'log', 'checkpoint']),
     data: z.record(z.string(), z.unknown()),
     created_at: z.string(),
   })

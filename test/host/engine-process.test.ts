@@ -31,6 +31,7 @@ const spec = (): EngineSpec => ({
   enrolled: null,
   incumbent: null,
   backbone: { id: 'none', dir: 'none' },
+  advice: null,
   checkpoint: null,
   out_dir: folder,
   device: 'cpu',

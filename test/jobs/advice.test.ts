@@ -39,12 +39,13 @@ const advice: Advice = {
   what: { backbone: TINY, layers: 'head', because: 'It is the only one.' },
   when: { verdict: 'not_yet', because: 'Four examples a class.', examples_needed: 12 },
   how: { method: 'linear_probe', options: {}, because: 'Closed form.' },
-  expected: { accuracy: 0.8, interval: { low: 0.6, high: 0.9 }, gain_over_frozen: 0, seconds: 3, device: 'cpu' },
+  expected: { accuracy: 0.8, interval: { low: 0.6, high: 0.9 }, gain_over_frozen: 0, seconds: 3, device: 'cpu', basis: 'measured' },
   backbones: [{ backbone: TINY, accuracy: 0.8, interval: { low: 0.6, high: 0.9 }, log_me: 0.4, h_score: 0.7, leep: null, embed_seconds: 2 }],
   learning_curve: [{ examples_per_class: 4, accuracy: 0.8, interval: { low: 0.6, high: 0.9 }, measured: true }],
   distance: null,
   label_noise: 0.02,
   options: [],
+  trials: [],
   notes: [],
 };
 const ask = async (more: Record<string, unknown> = {}) =>
@@ -109,6 +110,47 @@ describe('advice', () => {
     const training = await lease(['train']);
     expect((await problem(await complete(training.token), 'unprocessable')).detail).toContain('training');
     await runner(`leases/${training.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+  });
+
+  it('is what "auto" goes by on the same rows, and on no others', async () => {
+    const mine = await newTenant();
+    const rows = (await readyDataset(mine.key)).id;
+    const asked = await answer(await call('/v1/advice', { key: mine.key, json: { dataset: rows, backbone: TINY } }), 202, AdviceJob);
+    const given = async (by: string, json: Record<string, unknown>) => {
+      const job = await newJob(by, json);
+      const leased = await lease(['train']);
+      expect((leased.work as TrainWork).job).toBe(job.id);
+      return { leased, advice: (leased.work as TrainWork).advice };
+    };
+    const advising = await lease(['train']);
+    expect((advising.work as TrainWork).advice).toBeNull();
+    // Not finished yet: nothing to go by.
+    expect((await given(mine.key, { dataset: rows })).advice).toBeNull();
+    expect((await complete(advising.token)).status).toBe(200);
+    // Another dataset of the same bytes is the same rows.
+    const copy = (await readyDataset(mine.key)).id;
+    const { leased, advice: taken } = await given(mine.key, { dataset: copy });
+    expect(taken).toEqual({ job: asked.id, advice });
+    expect((await given(mine.key, { dataset: rows, method: { type: 'fine_tune' } })).advice).toBeNull();
+    expect((await given(mine.key, { dataset: rows, exclude: ['outlier'] })).advice).toBeNull();
+    expect((await given(mine.key, { dataset: rows, target_dataset: copy })).advice).toBeNull();
+    const stranger = (await newTenant()).key;
+    expect((await given(stranger, { dataset: (await readyDataset(stranger)).id })).advice).toBeNull();
+    // What it chose and why is a line of the job's log.
+    const choice = { type: 'choice', method: 'linear_probe', because: 'Four examples a class.', options: [] };
+    expect((await runner(`leases/${leased.token}/events`, { events: [choice] })).status).toBe(204);
+    const log = await answer(await call(`/v1/training/jobs/${(leased.work as TrainWork).job}/events?limit=100`, { key: mine.key }), 200, JobEvents);
+    expect(log.data.find((event) => event.type === 'choice')?.data).toEqual({
+      method: 'linear_probe',
+      because: 'Four examples a class.',
+      options: [],
+    });
+    // Advice about another backbone says nothing about this one.
+    const again = await answer(await call('/v1/advice', { key: mine.key, json: { dataset: rows, backbone: TINY } }), 202, AdviceJob);
+    const other = await lease(['train']);
+    expect((other.work as TrainWork).job).toBe(again.id);
+    await complete(other.token, { what: { ...advice.what, backbone: 'another' } });
+    expect((await given(mine.key, { dataset: rows })).advice?.job).toBe(asked.id);
   });
 
   it('is refused where nothing could be said', async () => {

@@ -1,4 +1,5 @@
 /** Parts of what a host gets for training: frozen datasets, backbones, and what the labels are called. */
+import { Advice } from '../../../shared/advice.ts';
 import { BackboneManifest, SHIPPED_BACKBONES, type BlobFile } from '../../../shared/catalogue.ts';
 import { DatasetManifest } from '../../../shared/dataset.ts';
 import { GraftError } from '../../../shared/errors.ts';
@@ -8,6 +9,7 @@ import { labelText } from '../../domain/label-text.ts';
 import type { Deps } from '../../deps.ts';
 import { readIndex } from '../../inference/catalogue.ts';
 import { getDataset } from '../../stores/datasets.ts';
+import { findAdvice, type JobRow } from '../../stores/jobs.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
 
@@ -81,6 +83,27 @@ export async function labelTexts(
   const descriptions = new Map(described?.labels.map((label) => [label.name, label.description]));
   const texts = dataset.manifest.labels.map((label) => labelText(label, descriptions.get(label) ?? null));
   return { backbone: await workBackbone(deps, manifest), texts };
+}
+
+/** How many of the latest advice jobs are looked at. */
+const ADVICE_LOOKED_AT = 5;
+
+/**
+ * For `auto`: the latest finished advice about the same rows, source and target, that speaks of the job's backbone. None for a job that leaves rows out,
+ * because advice knew nothing of that.
+ */
+export async function reusableAdvice(
+  deps: Needs,
+  job: Pick<JobRow, 'tenantId' | 'kind' | 'backbone'>,
+  of: { method: { readonly type: string }; dataset: TrainWork['dataset']; target: TrainWork['dataset'] | null; exclude: readonly unknown[] },
+): Promise<TrainWork['advice']> {
+  if (job.kind !== 'training' || of.method.type !== 'auto' || of.exclude.length > 0) return null;
+  const digests = { dataset: of.dataset.manifest.digest, target: of.target?.manifest.digest ?? null };
+  for (const found of await findAdvice(deps.db, job.tenantId, digests, ADVICE_LOOKED_AT)) {
+    const advice = Advice.parse(found.result);
+    if (advice.what.backbone === job.backbone) return { job: found.id, advice };
+  }
+  return null;
 }
 
 async function record<T extends { name: string }>(files: readonly T[], make: (file: T) => Promise<Download>): Promise<Record<string, Download>> {

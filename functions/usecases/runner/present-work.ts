@@ -16,7 +16,17 @@ import { getJob, getTrainable, listCheckpoints } from '../../stores/jobs.ts';
 import { getModel } from '../../stores/models.ts';
 import type { WorkRow } from '../../stores/work.ts';
 import type { LeasedInputs } from './leased-inputs.ts';
-import { advisedBackbones, blob, download, inspectionBackbone, labelTexts, needBackbone, workBackbone, workDataset } from './present-inputs.ts';
+import {
+  advisedBackbones,
+  blob,
+  download,
+  inspectionBackbone,
+  labelTexts,
+  needBackbone,
+  reusableAdvice,
+  workBackbone,
+  workDataset,
+} from './present-inputs.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
 
@@ -87,14 +97,17 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
   const method = MethodOptions.parse(job.method);
   const classifier = job.classifierId === null ? null : await exported(deps, work, job.classifierId);
   const [checkpoint] = await listCheckpoints(deps.db, job.id);
+  const target = await side(job.targetDatasetId, 'target dataset');
+  const exclude = Excluded.parse(job.exclude) ?? [];
   return {
     inputs: classifier?.inputs ?? { version: null, labels: null, network: null },
     work: {
       kind: 'train',
       action: job.kind === 'advice' ? 'advise' : 'train',
       validation: await side(job.validationDatasetId, 'validation dataset'),
-      target: await side(job.targetDatasetId, 'target dataset'),
-      exclude: Excluded.parse(job.exclude) ?? [],
+      target,
+      exclude,
+      advice: await reusableAdvice(deps, job, { method, dataset, target, exclude }),
       backbones: job.kind === 'advice' ? await advisedBackbones(deps, job.backbone, dataset.manifest.modality) : [],
       label_texts: await labelTexts(deps, { classifierId: job.classifierId, method }, dataset),
       job: job.id,

@@ -90,10 +90,13 @@ def test_inspection_of_pictures_names_blank_ones_and_mirrored_copies(pictures: D
 
 
 def test_advice_on_few_pictures_is_not_yet(pictures: Data, tmp_path: Path) -> None:
-    """Eight a class: the head at once, tuning from ten."""
+    """24 rows, of which a trial would need 40: the head at once."""
     advice = checked(run_engine(spec_of("image", *pictures, tmp_path, action="advise")), "advice")
-    assert advice["when"] == {**advice["when"], "verdict": "not_yet", "examples_needed": 6}
+    assert advice["when"] == {**advice["when"], "verdict": "not_yet", "examples_needed": 16}
     assert advice["how"]["method"] == "linear_probe"
+    assert advice["trials"] == []
+    assert {(o["method"], o["basis"]) for o in advice["options"]} == {("linear_probe", "measured"), ("fine_tune", "prior")}
+    assert advice["expected"]["basis"] == "measured"
     assert advice["what"] == {**advice["what"], "backbone": "efficientnet-lite0", "layers": "head"}
     [one] = advice["backbones"]
     assert one["accuracy"] > 0.6
@@ -125,6 +128,10 @@ def test_advice_for_a_shifted_target_is_to_adapt(mails: Data, many_mails: Data, 
     assert same["distance"]["kind"] == "near"
     assert same["distance"]["mmd_p_value"] > 0.5
     assert same["how"]["method"] != "domain_adaptation"
+    [trial] = [t for t in same["trials"] if t["what"] == "tuning"]
+    assert trial["rows"] == 85 and trial["interval"]["low"] <= trial["difference"] <= trial["interval"]["high"]
+    tail = next(o for o in same["options"] if o["options"].get("depth") == "last_blocks")
+    assert tail["basis"] == "measured" and "85 rows" in tail["because"]
     assert [p["measured"] for p in same["learning_curve"]].count(True) >= 5
 
 

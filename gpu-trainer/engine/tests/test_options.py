@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from engine import step, tune
-from engine.recipe import choose, recipe_of
+from engine.recipe import recipe_of
 from engine.schedule import class_weight, rate, set_aside
 from engine.wire import EngineError
 
@@ -199,16 +199,3 @@ def test_a_method_that_is_not_there() -> None:
 def test_more_last_blocks_than_the_tail_has_train_the_whole_network() -> None:
     assert recipe_of("fine_tune", {"last_blocks": 2}, "image").depth == "tail"
     assert recipe_of("fine_tune", {"last_blocks": 3}, "image").depth == "whole"
-
-
-def test_auto_waits_for_enough_rows() -> None:
-    assert choose(31, "text", {})[0] == "linear_probe"
-    method, why = choose(32, "text", {})
-    assert method == "fine_tune" and why["rows_needed"] == 32
-    assert [choose(n, "image", {})[0] for n in (3, 4)] == ["linear_probe", "fine_tune"]
-
-
-def test_auto_obeys_a_depth_and_the_weights_there_are() -> None:
-    method, why = choose(2, "text", {"last_blocks": 1})
-    assert method == "fine_tune" and "last_blocks 1" in why["why"]
-    assert choose(100, "image", {}, trainable=False)[0] == "linear_probe"

@@ -158,12 +158,3 @@ def test_a_target_is_judged_by_its_own_held_out_rows(mails: Data, tmp_path: Path
     assert job.held_name == "test" and len(job.held) == 14
     assert len(job.train) == 48 and len(job.target) == 34
     assert (job.target.labels[:3] == -1).all()
-
-
-def test_auto_says_what_it_chose_and_why(mails: Data, tmp_path: Path) -> None:
-    job = Job(spec_of("text", *mails, tmp_path, method={"type": "auto"}), [])
-    assert job.recipe.method == "linear_probe" and not job.tunes
-    counts = np.bincount(job.train.labels)
-    assert job.evidence["auto"]["rows_per_class"] == np.median(counts)
-    job = Job(spec_of("text", *mails, tmp_path, method={"type": "auto", "depth": "last_blocks"}), [])
-    assert job.recipe.method == "fine_tune"

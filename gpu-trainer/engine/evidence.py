@@ -1,0 +1,120 @@
+"""The figures that advice and `auto` rest on: what the frozen head reaches, how far the target lies, and what trials on these rows brought."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import transferability as measure
+from .data import Rows
+from .distances import Distance, between
+from .heads import Ints, Matrix, fit_temperature, softmax
+from .kernel import fit_frozen
+from .label_noise import find_label_issues
+from .probe import PROBE_ROWS_MIN, ROWS_PER_CLASS, Trial, aligned, measurable, tuned_tail
+from .recommend import Evidence
+from .survey import Survey
+
+TARGET_LABELLED_MIN = 20
+
+
+@dataclass(frozen=True)
+class Found:
+    evidence: Evidence
+    trials: list[dict[str, Any]]
+    notes: list[str]
+
+
+def gather(
+    seen: Survey,
+    kept: Ints,
+    counts: Ints,
+    rows: int,
+    there: Survey | None,
+    place: Ints,
+    *,
+    seed: int,
+    device: torch.device,
+    stopping: list[bool],
+) -> Found:
+    """`seen`: looked-at labelled rows, `kept` of them with activations; `counts`, `rows`: of all labelled rows. `there`: the target, whose label `i`
+    is `place[i]` here."""
+    y, classes = seen.rows.labels, len(counts)
+    scores, fair = measure.out_of_fold_scores(seen.x, y, classes)
+    right = int((scores.argmax(1) == y)[fair].sum())
+    at_home = (right / len(fair), measure.wilson(right, len(fair))) if len(fair) else (0.0, {"low": 0.0, "high": 1.0})
+    temperature = fit_temperature(scores[fair], y[fair])
+    started = time.perf_counter()
+    head = fit_frozen(seen.x, y, classes)
+    head_seconds = time.perf_counter() - started
+    accuracy, interval = at_home
+    notes: list[str] = []
+    trials: list[dict[str, Any]] = []
+    distance: Distance | None = None
+    aligning: Trial | None = None
+    if there is not None and len(there.rows) >= 10:
+        distance = between(seen.x, there.x, seed)
+        truth = place[there.rows.labels]
+        accuracy, interval, note = on_target(head.scores(there.x), truth, temperature)
+        notes.append(note)
+        aligning = aligned(seen.x, y, there.x, truth, classes, seed)
+        trials += [aligning.told("aligning")] if aligning else []
+    elif there is not None:
+        notes.append("The target has fewer than 10 rows: too few to say how far it lies.")
+    tunable = not seen.backbone.added
+    kept_features = [seen.features[i] for i in kept.tolist()]
+    tuning = tuned_tail(seen.backbone, kept_features, seen.raw[kept], y[kept], seed, device, stopping) if tunable and len(kept) else None
+    trials += [tuning.told("tuning")] if tuning else []
+    present = counts[counts > 0]
+    evidence = Evidence(
+        modality="image" if seen.backbone.image else "text",
+        rows=rows,
+        classes=len(present),
+        typical=int(np.median(present)),
+        missing=max(int(np.maximum(ROWS_PER_CLASS - present, 0).sum()), PROBE_ROWS_MIN - int(present[present >= ROWS_PER_CLASS].sum()), 0),
+        accuracy=accuracy,
+        interval=interval,
+        at_home=at_home,
+        chance=float(present.max() / present.sum()),
+        trunk_seconds=seen.trunk_seconds,
+        tail_seconds=seen.tail_seconds,
+        head_seconds=head_seconds,
+        distance=distance,
+        label_noise=find_label_issues(softmax(scores[fair], temperature), y[fair]).share if len(fair) else None,
+        target_rows=len(there.rows) if there else 0,
+        tuning=tuning,
+        aligning=aligning,
+        tunable=tunable,
+    )
+    return Found(evidence, trials, notes)
+
+
+def places(names: list[str], labels: list[str]) -> Ints:
+    """Where each of `names` stands in `labels`, −1 where it does not; the last entry is that of a row without a label."""
+    return np.array([labels.index(n) if n in labels else -1 for n in names] + [-1], dtype=np.int64)
+
+
+def on_target(said: Matrix, truth: Ints, temperature: float) -> tuple[float, dict[str, float], str]:
+    """Accuracy of the source's head on the target: measured where the target has labels, else by its mean calibrated confidence
+    (Guillory et al. 2021), which is too high under shift, so the interval reaches down by as much as it lies above chance."""
+    known = np.flatnonzero(truth >= 0)
+    if len(known) >= TARGET_LABELLED_MIN:
+        right = int((said.argmax(1) == truth)[known].sum())
+        return (
+            right / len(known),
+            measure.wilson(right, len(known)),
+            f"On {len(known)} labelled target rows the source's head is right {right} times.",
+        )
+    sure = float(softmax(said, temperature).max(axis=1).mean())
+    floor = 1 / said.shape[1]
+    text = f"The target has no labels to measure by; the accuracy there is guessed from the head's mean confidence of {sure:.0%}."
+    return sure, {"low": max(floor, 2 * sure - 1), "high": min(1.0, sure + (1 - sure) / 2)}, text
+
+
+def kept_rows(rows: Rows, tunable: bool) -> Ints:
+    """Rows whose activations a trial of tuning needs."""
+    return measurable(rows.labels) if tunable else np.zeros(0, dtype=np.int64)

@@ -1,0 +1,208 @@
+"""What `auto` and advice go by: trials that no row's own label takes part in, weighed with earlier measurements, and rules that follow them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import engine.auto
+import engine.evidence
+import engine.probe
+import engine.run
+from engine.data import embed
+from engine.distances import Distance
+from engine.gain import Gain, expected
+from engine.job import Job
+from engine.probe import Trial, aligned, measurable, tuned_tail
+from engine.recommend import Evidence, decide, options_of
+from engine.survey import open_backbone
+
+from .conftest import BACKBONES, run_engine, spec_of
+from .small import cached
+
+Data = tuple[Path, list[str]]
+CPU = torch.device("cpu")
+
+
+def trial_of(difference: float, rows: int = 400, without: float = 0.8, half: float = 0.02) -> Trial:
+    return Trial(rows, without, without + difference, difference - half, difference + half, 4.0, rows * 8)
+
+
+EVIDENCE = Evidence(
+    modality="image",
+    rows=400,
+    classes=4,
+    typical=3,
+    missing=0,
+    accuracy=0.8,
+    interval={"low": 0.75, "high": 0.85},
+    at_home=(0.8, {"low": 0.75, "high": 0.85}),
+    chance=0.25,
+    trunk_seconds=0.04,
+    tail_seconds=0.01,
+    head_seconds=0.1,
+    distance=None,
+    label_noise=None,
+    target_rows=0,
+    tuning=None,
+    aligning=None,
+    tunable=True,
+)
+
+
+def taken(**more: Any) -> tuple[str, dict[str, Any]]:
+    e = replace(EVIDENCE, **more)
+    chosen, when = decide(e, options_of(e))
+    return chosen["method"], when
+
+
+def test_a_large_trial_outweighs_what_was_measured_before_and_a_small_one_does_not() -> None:
+    prior = (0.06, 0.05)
+    assert expected(prior, None) == Gain(0.06 - 1.96 * 0.05, 0.06, 0.06 + 1.96 * 0.05, "prior")
+    # 20 % of the rows are errors; 0.04 ± 0.02 of all rows is a share of 0.2 of them with a deviation of 0.02 / 1.96 / 0.2 = 0.051.
+    one = expected(prior, trial_of(0.04))
+    deviation = 0.02 / 1.96 / 0.2
+    trust = 0.05**2 / (0.05**2 + deviation**2)
+    assert one.basis == "measured"
+    assert one.usual == pytest.approx(0.06 + trust * 0.14)
+    assert one.high - one.usual == pytest.approx(1.96 / (1 / 0.05**2 + 1 / deviation**2) ** 0.5)
+    few = expected(prior, trial_of(0.04, rows=40, half=0.1))
+    assert abs(few.usual - 0.06) < abs(one.usual - 0.06) / 3
+    # A trial in which no answer changed has the spread of one row, not of none.
+    still = expected(prior, trial_of(0.0, rows=50, half=0.0))
+    assert 0.01 < still.usual < 0.06
+    assert expected(prior, trial_of(0.0, without=1.0)) == Gain(0.0, 0.0, 0.0, "measured")
+
+
+def test_the_trial_decides_not_the_number_of_rows() -> None:
+    assert taken(tuning=trial_of(0.04))[0] == "fine_tune"
+    assert taken(tuning=trial_of(0.04), typical=1_000, rows=4_000)[0] == "fine_tune"
+    for typical in (3, 1_000):
+        method, when = taken(tuning=trial_of(-0.04), typical=typical)
+        assert (method, when["verdict"]) == ("linear_probe", "now")
+        assert "-4.0 points" in when["because"]
+    method, when = taken(missing=16, rows=24)
+    assert (method, when["verdict"], when["examples_needed"]) == ("linear_probe", "not_yet", 16)
+    assert taken(tuning=trial_of(0.04), interval={"low": 0.98, "high": 1.0}, accuracy=0.99)[0] == "linear_probe"
+    assert taken(tuning=trial_of(0.04), interval={"low": 0.2, "high": 0.24})[1]["verdict"] == "do_not"
+    assert taken(tunable=False)[0] == "linear_probe"
+
+
+def test_a_target_apart_is_adapted_to_unless_the_trial_speaks_against_it() -> None:
+    far = Distance(1.9, 0.5, 0.005, 0.1)
+    assert taken(distance=far, tuning=trial_of(0.0))[0] == "domain_adaptation"
+    assert taken(distance=far, tuning=trial_of(0.0), aligning=trial_of(0.05))[0] == "domain_adaptation"
+    assert taken(distance=far, tuning=trial_of(-0.04), aligning=trial_of(-0.08))[0] == "linear_probe"
+    near = Distance(0.1, 0.01, 0.4, 0.1)
+    assert taken(distance=near, tuning=trial_of(0.04))[0] == "fine_tune"
+    basis = {o["method"]: o["basis"] for o in options_of(replace(EVIDENCE, distance=far, tuning=trial_of(0.04)))}
+    assert basis == {"linear_probe": "measured", "fine_tune": "prior", "domain_adaptation": "prior"}  # the last fine_tune is that of all layers
+
+
+def test_costs_follow_the_steps_of_the_trial() -> None:
+    slow = replace(EVIDENCE, tuning=replace(trial_of(0.04), seconds=32.0))
+    fast = replace(EVIDENCE, tuning=replace(trial_of(0.04), seconds=8.0))
+    cost = [next(o["seconds"] for o in options_of(e) if o["options"].get("depth") == "last_blocks") for e in (slow, fast)]
+    # 20 epochs of 400 rows twice, at 10 and at 2.5 ms a row, and 4 views through the trunk once.
+    assert cost == pytest.approx([16_000 * 0.01 + 64, 16_000 * 0.0025 + 64])
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_tuning_shows_where_there_is_something_to_learn_and_not_on_shuffled_labels(image: bool) -> None:
+    backbone = open_backbone(BACKBONES / ("efficientnet-lite0" if image else "all-minilm-l6-v2"), "image" if image else "text", 1)
+    source, y = cached(image, rows=60, noise=12.0 if image else 3.0)
+    features = [v[0] for v in source.views]
+    raw = embed(backbone.tail, features)
+    told = tuned_tail(backbone, features, raw, y, 3, CPU, [])
+    again = tuned_tail(backbone, features, raw, y, 3, CPU, [])
+    assert (told.rows, told.without, told.with_, told.low, told.high) == (60, again.without, again.with_, again.low, again.high)
+    assert told.low <= told.difference <= told.high
+    shuffled = np.random.default_rng(1).permutation(y)
+    noise = tuned_tail(backbone, features, raw, shuffled, 3, CPU, [])
+    # Were a row's label in its own answer, both would be near 1 here: a third is chance.
+    assert noise.without < 0.6 and noise.with_ < 0.6 and noise.low <= 0.05
+    assert told.with_ > noise.with_
+
+
+def test_rows_for_a_trial_have_four_of_their_class() -> None:
+    y = np.array([0] * 30 + [1] * 30 + [2] * 3)
+    assert set(y[measurable(y)].tolist()) == {0, 1} and len(measurable(y)) == 60
+    assert len(measurable(y[:39])) == 0
+    assert len(measurable(np.zeros(100, dtype=np.int64))) == 0
+    many = measurable(np.arange(5_000) % 7)
+    assert len(many) == 400 and np.ptp(np.bincount(many % 7)) <= 1
+
+
+def test_aligning_helps_where_the_domains_are_moved_apart() -> None:
+    random = np.random.default_rng(2)
+    y = np.arange(200) % 2
+    x = random.normal(size=(200, 8)) + np.where(y, 1.0, -1.0)[:, None]
+    moved = random.normal(size=(200, 8)) + np.where(y, 1.0, -1.0)[:, None] + 2.0
+    told = aligned(x, y, moved, y, 2, 1)
+    assert told is not None and told.without < 0.7 < 0.9 < told.with_ and told.low > 0
+    assert aligned(x, y, moved, np.where(np.arange(200) < 19, y, -1), 2, 1) is None
+
+
+def test_auto_tells_its_table_in_result_manifest_card_and_event(mails: Data, tmp_path: Path) -> None:
+    ended = run_engine(spec_of("text", *mails, tmp_path, method={"type": "auto"}))
+    table = ended.result["evidence"]["auto"]
+    assert (table["chose"], table["source"], table["verdict"]) == ("linear_probe", "measured", "not_yet")
+    assert [(o["method"], o["basis"]) for o in table["options"]] == [("linear_probe", "measured"), ("fine_tune", "prior"), ("fine_tune", "prior")]
+    assert ended.of("choice") == [{"type": "choice", "method": "linear_probe", "because": table["because"], "options": table["options"]}]
+    assert json.loads((tmp_path / "manifest.json").read_text())["lineage"]["choice"] == table
+    card = (tmp_path / "model-card.md").read_text()
+    assert f"`auto` took linear_probe. {table['because']}" in card
+    assert "| fine_tune last_blocks |" in card and "earlier measurements" in card
+
+
+def test_auto_tunes_on_the_activations_that_it_looked_at(mails: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.probe, "PROBE_ROWS_MIN", 10)
+    monkeypatch.setattr(engine.evidence, "tuned_tail", lambda *_: trial_of(0.05))
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(engine.auto, "send", lambda **line: sent.append(line))
+    job = Job({"exclude_rows": [], **spec_of("text", *mails, tmp_path, method={"type": "auto", "epochs": 3})}, [])
+    assert job.recipe.method == "fine_tune" and job.recipe.epochs == 3
+    assert [line["method"] for line in sent] == ["fine_tune"]
+    ran: list[int] = []
+    real = job.backbone.features_of
+    monkeypatch.setattr(job.backbone, "features_of", lambda value: (ran.append(1), real(value))[1])
+    job.embed_all()
+    # Held-out rows and the background, but no training row again.
+    background = len(job.base_background)
+    assert len(ran) == len(job.held) + background and not job.looked
+    np.testing.assert_array_equal(job.views[3][0], real(job.backbone.served(job.train.inputs[3])))
+
+
+def test_auto_goes_by_finished_advice_and_by_what_was_begun(mails: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("looked at rows although there was advice")
+
+    monkeypatch.setattr(engine.auto, "look", never)
+    option = {"method": "fine_tune", "options": {}, "expected_accuracy": 0.9, "interval": {"low": 0.8, "high": 1.0}, "seconds": 1.0, "because": "x"}
+    advice = {
+        "when": {"verdict": "now", "because": "It paid on 80 rows."},
+        "how": {"method": "fine_tune"},
+        "backbones": [{"backbone": "all-minilm-l6-v2", "accuracy": 0.8, "interval": None, "log_me": 0.1}],
+        "distance": None,
+        "label_noise": 0.0,
+        "options": [option],
+    }
+    spec = spec_of("text", *mails, tmp_path, method={"type": "auto"}, advice={"job": "job_9", "advice": advice})
+    job = Job(spec, [])
+    table = job.evidence["auto"]
+    assert job.recipe.method == "fine_tune"
+    assert (table["chose"], table["source"], table["advice_job"], table["because"]) == ("fine_tune", "advice", "job_9", "It paid on 80 rows.")
+    assert table["frozen"] == {"accuracy": 0.8, "interval": None, "log_me": 0.1}
+    # A checkpoint says that tuning had begun: the same job goes on with it.
+    spec["advice"]["advice"]["how"]["method"] = "linear_probe"
+    assert Job(spec, []).recipe.method == "linear_probe"
+    assert Job({**spec, "checkpoint": "there"}, []).recipe.method == "fine_tune"
+    # Adapting needs a target; a depth that the caller names is no question.
+    spec["advice"]["advice"]["how"]["method"] = "domain_adaptation"
+    assert Job(spec, []).recipe.method == "fine_tune"
+    asked = Job({**spec, "method": {"type": "auto", "last_blocks": 1}}, [])
+    assert asked.recipe.last_blocks == 1 and asked.evidence["auto"]["source"] == "asked"
