@@ -95,13 +95,9 @@ def adapt(job: Job) -> Model:
     if run is not job:
         trained = brought(job, trained)
         job.notes += run.notes
-    say("the same without adaptation")
-    plain = aside(job, "source-only", job.spec["seed"])
-    plain.recipe = replace(job.recipe, objective=source_only, adapts_statistics=False)
-    without = train_once(plain)
-    unadapted = fit(plain, without.mix, without.oof, without.tuned)
+    without, plain = unadapted(job)
     ours = fitted.candidate.argmax(1) == job.held.labels
-    theirs = unadapted.candidate.argmax(1) == job.held.labels
+    theirs = plain.candidate.argmax(1) == job.held.labels
     low, high = interval(ours, theirs, job.spec["seed"])
     job.evidence["adaptation"] = {
         "method": job.options.get("alignment", "coral") if job.recipe.method == "domain_adaptation" else "dann",
@@ -115,8 +111,17 @@ def adapt(job: Job) -> Model:
         job.evidence["seeds"] = [{"seed": s, "accuracy": a, "served": i == chosen} for i, (s, a) in enumerate(zip(seeds, reached, strict=True))]
     if high < 0:
         job.notes.append("Negative transfer: adapting made the held-out rows worse than the same method without it, beyond doubt.")
-    job.evidence |= unlabelled_evidence(job, trained, fitted, without, unadapted)
-    return Model(trained, fitted, {"source_only": unadapted.answers()})
+    job.evidence |= unlabelled_evidence(job, trained, fitted, without, plain)
+    return Model(trained, fitted, {"source_only": plain.answers()})
+
+
+def unadapted(job: Job) -> tuple[Trained, Fitted]:
+    """The same method without its adaptation, on the same rows and from the same seed."""
+    say("the same without adaptation")
+    plain = aside(job, "source-only", job.spec["seed"])
+    plain.recipe = replace(job.recipe, objective=source_only, adapts_statistics=False)
+    trained = train_once(plain)
+    return trained, fit(plain, trained.mix, trained.oof, trained.tuned)
 
 
 def brought(job: Job, trained: Trained) -> Trained:
@@ -129,7 +134,7 @@ def brought(job: Job, trained: Trained) -> Trained:
     return replace(trained, tuned=replace(trained.tuned, files=files))
 
 
-def unlabelled_evidence(job: Job, ours: Trained, fitted: Fitted, theirs: Trained, unadapted: Fitted) -> dict[str, Any]:
+def unlabelled_evidence(job: Job, ours: Trained, fitted: Fitted, theirs: Trained, plain: Fitted) -> dict[str, Any]:
     """Label-free validators on the target's training rows, and how far apart the domains' embeddings are, adapted and not."""
     assert job.target is not None
     kind = job.backbone.kind
@@ -147,7 +152,7 @@ def unlabelled_evidence(job: Job, ours: Trained, fitted: Fitted, theirs: Trained
         return {"coral": float(coral_loss(x, z)), "mmd": float(mmd_loss(x[:512], z[:512]))}
 
     validators, distances = {}, {"frozen": distance(job.base_train[own], base)}
-    for name, run, head in (("adapted", ours, fitted), ("source_only", theirs, unadapted)):
+    for name, run, head in (("adapted", ours, fitted), ("source_only", theirs, plain)):
         embedding = through(run)
         p = heads.softmax(scores_of(head, kind, base, embedding), head.temperature)
         validators[name] = {"information_maximisation": information_maximisation(p), "soft_neighbourhood_density": soft_neighbourhood_density(p)}

@@ -7,7 +7,7 @@ import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import { TEXT_MAX_TOKENS } from '../../../shared/limits.ts';
 import { makeDecoder } from '../../../shared/preprocess/decoder.ts';
 import { makeTokenizer } from '../../../shared/preprocess/wordpiece.ts';
-import { decodeSafetensors, encodeSafetensors, takeTensor, tensor } from '../../../shared/safetensors.ts';
+import { decodeSafetensors, encodeSafetensors, takeTensor, tensor, type Tensor } from '../../../shared/safetensors.ts';
 import { BACKBONES, CACHE, PYTHON, ROOT } from '../../paths.ts';
 import { progressBar } from '../../progress.ts';
 import type { LabelledSet } from './sets.ts';
@@ -41,7 +41,7 @@ export function backboneFolder(modality: 'image' | 'text'): string {
 export const backgroundOf = (modality: 'image' | 'text'): Float32Array[] => rowsOf(join(backboneFolder(modality), 'background.safetensors'));
 
 /** Runs the engine's embedder over arrays and caches the result by their digest. */
-function embedArrays(title: string, modality: 'image' | 'text', arrays: Uint8Array): Float32Array[] {
+export function embedArrays(title: string, modality: 'image' | 'text', arrays: Uint8Array): Float32Array[] {
   const folder = backboneFolder(modality);
   const hash = createHash('sha256')
     .update(arrays)
@@ -68,38 +68,40 @@ function embedArrays(title: string, modality: 'image' | 'text', arrays: Uint8Arr
 }
 
 /** Token rows as the engine's arrays. */
-function textArrays(texts: readonly string[]): Uint8Array {
+export function textTensors(texts: readonly string[]): Record<string, Tensor> {
   const tokenize = makeTokenizer(readFileSync(join(backboneFolder('text'), 'vocab.txt'), 'utf8'));
   const tokens = texts.map((text) => tokenize(text, TEXT_MAX_TOKENS));
   const ids = new Int32Array(tokens.length * TEXT_MAX_TOKENS);
   for (const [i, row] of tokens.entries()) ids.set(row, i * TEXT_MAX_TOKENS);
-  return encodeSafetensors({
+  return {
     input_ids: tensor('I32', [tokens.length, TEXT_MAX_TOKENS], ids),
     lengths: tensor(
       'I32',
       [tokens.length],
       Int32Array.from(tokens, (row) => row.length),
     ),
-  });
+  };
 }
 
-function pictureArrays(pictures: readonly Uint8Array[]): Uint8Array {
+/** Decoded squares as the engine's arrays. */
+export function pictureTensors(pictures: readonly Uint8Array[]): Record<string, Tensor> {
   const wasm = new Uint8Array(readFileSync(join(ROOT, 'shared/preprocess/imgdec.wasm')));
   const decoder = makeDecoder(new WebAssembly.Module(wasm));
   const pixels = new Uint8Array(pictures.length * SQUARE);
   for (const [i, bytes] of pictures.entries()) pixels.set(decoder.decodeSquare(bytes).pixels, i * SQUARE);
-  return encodeSafetensors({ pixels: tensor('U8', [pictures.length, 256, 256, 3], pixels) });
+  return { pixels: tensor('U8', [pictures.length, 256, 256, 3], pixels) };
 }
 
-export const embedTexts = (title: string, texts: readonly string[]): Float32Array[] => embedArrays(title, 'text', textArrays(texts));
+export const embedTexts = (title: string, texts: readonly string[]): Float32Array[] =>
+  embedArrays(title, 'text', encodeSafetensors(textTensors(texts)));
 
 export function embedSet(set: LabelledSet): EmbeddedSet {
   const labels = [...new Set(set.items.map((item) => item.label))].toSorted((a, b) => (a < b ? -1 : 1));
   const arrays =
     set.modality === 'text'
-      ? textArrays(set.items.map((item) => item.text ?? ''))
-      : pictureArrays(set.items.map((item) => item.picture ?? new Uint8Array()));
-  const rows = embedArrays(set.name, set.modality, arrays);
+      ? textTensors(set.items.map((item) => item.text ?? ''))
+      : pictureTensors(set.items.map((item) => item.picture ?? new Uint8Array()));
+  const rows = embedArrays(set.name, set.modality, encodeSafetensors(arrays));
   const names = labels.map((label) => set.names[label] ?? label);
   return {
     name: set.name,
@@ -125,14 +127,19 @@ save_file({"pixels": np.ascontiguousarray(np.repeat(big[:900, :, :, None], 3, ax
 print(",".join(map(str, d.target[:900])))
 `;
 
-export function embedDigits(): EmbeddedSet {
+/** The digits as the engine's arrays, with their labels. */
+export function digitArrays(): { readonly arrays: Uint8Array; readonly y: readonly number[] } {
   mkdirSync(join(CACHE, 'embeddings'), { recursive: true });
-  const file = join(CACHE, 'embeddings', 'digits.arrays');
+  const file = join(CACHE, 'embeddings', `digits-${process.pid}.arrays`);
   const { status, stdout, stderr } = spawnSync(PYTHON, ['-c', DIGITS, file], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`making the digits: ${stderr}`);
-  const rows = embedArrays('digits', 'image', new Uint8Array(readFileSync(file)));
+  const arrays = new Uint8Array(readFileSync(file));
   rmSync(file);
+  return { arrays, y: stdout.trim().split(',').map(Number) };
+}
+
+export function embedDigits({ arrays, y } = digitArrays(), name = 'digits'): EmbeddedSet {
+  const rows = embedArrays(name, 'image', arrays);
   const names = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
-  const y = stdout.trim().split(',').map(Number);
-  return { name: 'digits', modality: 'image', labels: names, names, ids: y.map((_, i) => String(i)), y, rows, nameRows: null };
+  return { name, modality: 'image', labels: names, names, ids: y.map((_, i) => String(i)), y, rows, nameRows: null };
 }

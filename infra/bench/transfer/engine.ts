@@ -1,0 +1,65 @@
+/** The engine in a process that stays: specs in, its own lines out. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { EngineLine, type EngineResult, type EngineSpec } from '../../../shared/engine.ts';
+import type { Advice } from '../../../shared/advice.ts';
+import { CACHE, PYTHON, ROOT } from '../../paths.ts';
+
+/** What `auto` would do, without doing it. */
+const Choice = z.object({ type: z.literal('choice'), method: z.string() });
+const Line = z.union([EngineLine, Choice]);
+type Last = { readonly result?: EngineResult; readonly advice?: Advice; readonly choice?: string };
+
+export class Engine {
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterator<string>;
+  private stderr = '';
+
+  constructor() {
+    this.child = spawn(PYTHON, [join(import.meta.dirname, 'worker.py'), join(CACHE, 'trunk')], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, PYTHONPATH: join(ROOT, 'gpu-trainer'), OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
+    });
+    this.child.stderr!.setEncoding('utf8').on('data', (part: string) => (this.stderr = `${this.stderr}${part}`.slice(-4_000)));
+    this.lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  async run(spec: EngineSpec, sets: readonly string[]): Promise<EngineResult> {
+    const { result } = await this.ask({ do: 'run', spec, sets });
+    return result!;
+  }
+
+  async advise(spec: EngineSpec, sets: readonly string[]): Promise<Advice> {
+    const { advice } = await this.ask({ do: 'run', spec, sets });
+    return advice!;
+  }
+
+  async choose(spec: EngineSpec): Promise<string> {
+    const { choice } = await this.ask({ do: 'choose', spec, sets: [] });
+    return choice!;
+  }
+
+  /** What was computed for the rows of an episode alone is of no use to the next one. */
+  forget(): void {
+    this.child.stdin!.write(`${JSON.stringify({ do: 'forget' })}\n`);
+  }
+
+  end(): void {
+    this.child.stdin!.end();
+  }
+
+  private async ask(request: { do: 'run' | 'choose'; spec: EngineSpec; sets: readonly string[] }): Promise<Last> {
+    this.child.stdin!.write(`${JSON.stringify(request)}\n`);
+    for (;;) {
+      const next = await this.lines.next();
+      if (next.done === true) throw new Error(`the engine ended during ${request.spec.job}: ${this.stderr}`);
+      const line = Line.parse(JSON.parse(next.value));
+      if (line.type === 'error') throw new Error(`${request.spec.job}: ${line.code}: ${line.detail}`);
+      if (line.type === 'result') return { result: line.result };
+      if (line.type === 'advice') return { advice: line.advice };
+      if (line.type === 'choice') return { choice: line.method };
+    }
+  }
+}

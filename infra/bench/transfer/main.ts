@@ -1,0 +1,112 @@
+/**
+ * `npm run bench:transfer [-- --pairs apple>google,emoji,mails --sizes 8,24 --seeds 3 --methods coral,fine_tune --epochs 20 --quick --workers 2 --out FILE]`: the engine itself
+ * on pairs of domains. Which method is how accurate, whether adapting beats the same method without it, whether the gate was right about rows that it
+ * did not see, and what the choices of `auto` and of the advice cost. Figures also go to a JSON file, after every episode, so a long run can be cut.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { ModelManifest } from '../../../shared/model-manifest.ts';
+import { STATE } from '../../paths.ts';
+import { progressBar } from '../../progress.ts';
+import { ensureSetup } from '../../setup/main.ts';
+import { describeMachine } from '../machine.ts';
+import { accuracyOf } from '../shift/ours.ts';
+import { STYLES } from '../accuracy/sets.ts';
+import { writeCell } from './cell.ts';
+import { domainOpener } from './domains.ts';
+import { solveEdge } from './edge.ts';
+import { Engine } from './engine.ts';
+import { drawEpisode } from './episode.ts';
+import { judge } from './judge.ts';
+import { methodOf, parseOptions, type Asked, type MethodName, type Pair } from './options.ts';
+import { printAll, type Cell, type Measured } from './questions.ts';
+
+type Task = { readonly pair: Pair; readonly size: number; readonly seed: number };
+
+const isEmoji = (name: string): boolean => (STYLES as readonly string[]).includes(name);
+const kindOf = (pair: Pair): string => (isEmoji(pair.source) ? (pair.target === null ? 'emoji, one style' : 'emoji pairs') : pair.name);
+
+/** The method of the run that an advice amounts to; `full` networks are not among them. */
+function methodNamed(method: string, options: Readonly<Record<string, unknown>>): MethodName | null {
+  if (method === 'domain_adaptation') return (options['alignment'] as MethodName | undefined) ?? 'coral';
+  if (method === 'domain_confusion') return 'dann';
+  if (method === 'fine_tune' && options['depth'] === 'full') return null;
+  return method as MethodName;
+}
+
+async function runCell(engine: Engine, open: ReturnType<typeof domainOpener>, { pair, size, seed }: Task, asked: Asked): Promise<Cell> {
+  const source = open(pair.source);
+  const target = pair.target === null ? null : open(pair.target);
+  const episode = drawEpisode(source.set, target?.set ?? null, size, seed);
+  const edge = solveEdge(source, target, episode);
+  const folder = mkdtempSync(join(tmpdir(), 'graft-transfer-'));
+  try {
+    const files = writeCell(folder, source, target, episode, edge.head, seed);
+    const sets = [pair.source, ...(pair.target === null ? [] : [pair.target])];
+    const measured: Partial<Record<MethodName, Measured>> = {};
+    for (const name of asked.methods) {
+      const method = methodOf(name, source.set.modality, pair, asked.epochs);
+      if (!method) continue;
+      const spec = files.train(name, method);
+      const result = await engine.run(spec, sets);
+      const manifest = ModelManifest.parse(JSON.parse(readFileSync(join(spec.out_dir, 'manifest.json'), 'utf8')));
+      measured[name] = { ...judge(result, manifest, episode.gate.rows.length, seed), seconds: result.seconds, mix: result.tuned_mix };
+    }
+    const auto = await engine.choose(files.train('auto', { type: 'auto' }));
+    const advice = await engine.advise(files.advise(), sets);
+    engine.forget();
+    const rows = episode.test.rows.map((row) => (target ?? source).set.rows[row]!);
+    return {
+      pair: pair.name,
+      kind: kindOf(pair),
+      size,
+      seed,
+      rows: {
+        train: episode.train.rows.length,
+        unlabelled: episode.unlabelled.length,
+        gate: episode.gate.rows.length,
+        test: episode.test.rows.length,
+      },
+      methods: measured,
+      edge: { enrolled: accuracyOf(edge.head, rows, episode.test.y), adapted: edge.adapted && accuracyOf(edge.adapted, rows, episode.test.y) },
+      auto: methodNamed(auto, {}),
+      advice: { method: methodNamed(advice.how.method, advice.how.options), verdict: advice.when.verdict },
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  const asked = parseOptions(process.argv.slice(2));
+  await ensureSetup();
+  const machine = describeMachine();
+  const out = asked.out ?? join(STATE, 'bench', 'transfer.json');
+  mkdirSync(dirname(out), { recursive: true });
+  // Seeds outermost: a run that is cut has seen every pair.
+  const tasks = asked.seeds.flatMap((seed) => asked.sizes.flatMap((size) => asked.pairs.map((pair): Task => ({ pair, size, seed }))));
+  const open = domainOpener();
+  const bar = progressBar('Transfer');
+  bar.tick(0);
+  const cells: Cell[] = [];
+  const waiting = [...tasks];
+  const work = async (): Promise<void> => {
+    const engine = new Engine();
+    try {
+      for (let task = waiting.shift(); task; task = waiting.shift()) {
+        cells.push(await runCell(engine, open, task, asked));
+        bar.tick(cells.length / tasks.length, `${task.pair.name}, ${task.size} a class, seed ${task.seed}`);
+        writeFileSync(out, `${JSON.stringify({ machine, options: asked, cells }, null, 1)}\n`);
+      }
+    } finally {
+      engine.end();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(asked.workers, tasks.length) }, work));
+  bar.end(`${cells.length} episodes`);
+  process.stdout.write(`${machine.cpu}, ${machine.cores} cores\n${printAll(cells)}\nAll figures: ${out}\n`);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
