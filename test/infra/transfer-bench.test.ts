@@ -34,7 +34,7 @@ test('an episode keeps what is learnt from, what the gate sees and what is true 
   expect(new Set(far).size).toBe(far.length);
   expect(far).toHaveLength(3 * 52);
   const things = new Set(episode.train.rows.map((row) => source.ids[row]));
-  expect(far.filter((row) => things.has(target.ids[row]!))).toEqual([]);
+  expect(far.filter((row) => things.has(target.ids[row]))).toEqual([]);
   for (const { rows, y } of [episode.gate, episode.test])
     for (const [i, row] of rows.entries()) expect(episode.labels[y[i]!]).toBe(target.labels[target.y[row]!]);
   expect(episode.test.rows.length).toBeGreaterThan(episode.gate.rows.length);

@@ -1,9 +1,9 @@
 /**
  * `npm run bench:transfer [-- --pairs apple>google,emoji,mails --sizes 8,24 --seeds 3 --methods coral,fine_tune --epochs 20 --quick --workers 2 --out FILE]`: the engine itself
  * on pairs of domains. Which method is how accurate, whether adapting beats the same method without it, whether the gate was right about rows that it
- * did not see, and what the choices of `auto` and of the advice cost. Figures also go to a JSON file, after every episode, so a long run can be cut.
+ * did not see, and what the choices of `auto` and of the advice cost. Figures also go to a JSON file after every episode; `--resume` goes on from it.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ModelManifest } from '../../../shared/model-manifest.ts';
@@ -78,6 +78,15 @@ async function runCell(engine: Engine, open: ReturnType<typeof domainOpener>, { 
   }
 }
 
+/** @throws Error when they were measured otherwise, so that no table mixes two questions */
+function cellsBefore(file: string, asked: Asked): Cell[] {
+  if (!existsSync(file)) return [];
+  const { options, cells } = JSON.parse(readFileSync(file, 'utf8')) as { options: Asked; cells: Cell[] };
+  if (options.epochs !== asked.epochs || options.methods.join() !== asked.methods.join())
+    throw new Error(`--resume: ${file} was measured with --methods ${options.methods.join()} --epochs ${String(options.epochs)}`);
+  return cells;
+}
+
 try {
   const asked = parseOptions(process.argv.slice(2));
   await ensureSetup();
@@ -85,18 +94,20 @@ try {
   const out = asked.out ?? join(STATE, 'bench', 'transfer.json');
   mkdirSync(dirname(out), { recursive: true });
   // Seeds outermost: a run that is cut has seen every pair.
-  const tasks = asked.seeds.flatMap((seed) => asked.sizes.flatMap((size) => asked.pairs.map((pair): Task => ({ pair, size, seed }))));
+  const all = asked.seeds.flatMap((seed) => asked.sizes.flatMap((size) => asked.pairs.map((pair): Task => ({ pair, size, seed }))));
+  const cells = asked.resume ? cellsBefore(out, asked) : [];
+  const done = new Set(cells.map((c) => `${c.pair}/${c.size}/${c.seed}`));
+  const tasks = all.filter(({ pair, size, seed }) => !done.has(`${pair.name}/${size}/${seed}`));
   const open = domainOpener();
   const bar = progressBar('Transfer');
   bar.tick(0);
-  const cells: Cell[] = [];
   const waiting = [...tasks];
   const work = async (): Promise<void> => {
     const engine = new Engine();
     try {
       for (let task = waiting.shift(); task; task = waiting.shift()) {
         cells.push(await runCell(engine, open, task, asked));
-        bar.tick(cells.length / tasks.length, `${task.pair.name}, ${task.size} a class, seed ${task.seed}`);
+        bar.tick(cells.length / all.length, `${task.pair.name}, ${task.size} a class, seed ${task.seed}`);
         writeFileSync(out, `${JSON.stringify({ machine, options: asked, cells }, null, 1)}\n`);
       }
     } finally {

@@ -17,6 +17,8 @@ export type Asked = {
   readonly epochs: number | null;
   readonly workers: number;
   readonly out: string | null;
+  /** Episodes that `out` has already are not run again. */
+  readonly resume: boolean;
 };
 
 /** As a caller would write them into a job; everything left out is the engine's default. */
@@ -73,6 +75,7 @@ export function parseOptions(args: readonly string[]): Asked {
       workers: { type: 'string' },
       out: { type: 'string' },
       quick: { type: 'boolean' },
+      resume: { type: 'boolean' },
     },
   });
   const quick = values.quick === true;
@@ -91,5 +94,6 @@ export function parseOptions(args: readonly string[]): Asked {
     epochs: values.epochs === undefined ? (quick ? QUICK.epochs : null) : Count.parse(values.epochs),
     workers: values.workers === undefined ? Math.min(2, availableParallelism()) : Count.parse(values.workers),
     out: values.out ?? null,
+    resume: values.resume === true,
   };
 }
