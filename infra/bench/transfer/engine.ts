@@ -2,14 +2,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { z } from 'zod';
 import { EngineLine, type EngineResult, type EngineSpec } from '../../../shared/engine.ts';
 import type { Advice } from '../../../shared/advice.ts';
 import { CACHE, PYTHON, ROOT } from '../../paths.ts';
 
-/** What `auto` would do, without doing it. */
-const Choice = z.object({ type: z.literal('choice'), method: z.string() });
-const Line = z.union([EngineLine, Choice]);
 type Last = { readonly result?: EngineResult; readonly advice?: Advice; readonly choice?: string };
 
 export class Engine {
@@ -36,6 +32,7 @@ export class Engine {
     return advice!;
   }
 
+  /** What `auto` would do, without doing it. */
   async choose(spec: EngineSpec): Promise<string> {
     const { choice } = await this.ask({ do: 'choose', spec, sets: [] });
     return choice!;
@@ -55,11 +52,11 @@ export class Engine {
     for (;;) {
       const next = await this.lines.next();
       if (next.done === true) throw new Error(`the engine ended during ${request.spec.job}: ${this.stderr}`);
-      const line = Line.parse(JSON.parse(next.value));
+      const line = EngineLine.parse(JSON.parse(next.value));
       if (line.type === 'error') throw new Error(`${request.spec.job}: ${line.code}: ${line.detail}`);
       if (line.type === 'result') return { result: line.result };
       if (line.type === 'advice') return { advice: line.advice };
-      if (line.type === 'choice') return { choice: line.method };
+      if (line.type === 'choice' && request.do === 'choose') return { choice: line.method };
     }
   }
 }

@@ -23,7 +23,7 @@ from engine.__main__ import fail
 from engine.data import Backbone, load_rows
 from engine.job import Job
 from engine.run import run
-from engine.wire import EngineError, send
+from engine.wire import EngineError
 
 Compute = Callable[..., Any]
 
@@ -101,7 +101,8 @@ def main(cache: Path) -> None:
         spec = request["spec"]
         try:
             if request["do"] == "choose":
-                send(type="choice", method=Job(spec, []).recipe.method)
+                # Says so itself, in a line of its own.
+                Job(spec, [])
                 continue
             folder = Path(spec["backbone"]["dir"])
             backbone = Backbone(folder, json.loads((folder / "manifest.json").read_text()), spec["limits"]["threads"])
