@@ -84,6 +84,14 @@ export const EngineSpec = z
     target: EngineDataset.nullable().default(null),
     /** Examples enrolled in the classifier, decoded by the host like a dataset (same tensors without `split`), never held out. `labels` index into `dataset.labels` after those not in it were appended to `labels`. */
     enrolled: z.object({ arrays: z.string(), ids: z.array(z.string()), labels: z.array(z.string()) }).nullable(),
+    /**
+     * Examples of the classifier that is transferred from, in the same form: training rows beside the dataset's. For a method that adapts and has no
+     * `target` they are the labelled source, and the dataset is the target.
+     */
+    source: z
+      .object({ arrays: z.string(), ids: z.array(z.string()), labels: z.array(z.string()) })
+      .nullable()
+      .default(null),
     /** The head being served now (safetensors, head-file.ts) and, when it is a trained one, its tail graph; `trunk` when it is a whole network of its own. */
     incumbent: z.object({ head: z.string(), tail: z.string().nullable(), trunk: z.string().nullable().default(null) }).nullable(),
     /** Folder with manifest.json and the files that it names. */

@@ -43,6 +43,9 @@ export type ValidateWork = z.infer<typeof ValidateWork>;
 
 const WorkDataset = z.object({ id: z.string(), manifest: DatasetManifest, files: z.record(z.string(), Download) });
 
+const WorkExample = z.object({ id: z.string(), label: z.string(), content_type: z.string(), sha256: z.string(), download: Download });
+export type WorkExample = z.infer<typeof WorkExample>;
+
 export const TrainWork = z.object({
   kind: z.literal('train'),
   /** `advise` ends with `CompleteRequest` of kind `advice` and has no artifacts. */
@@ -64,7 +67,12 @@ export const TrainWork = z.object({
     .nullable()
     .default(null),
   /** Examples of the classifier with a stored original; rows with the sha256 of a held-out row are left out by the host. */
-  enrolled: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), sha256: z.string(), download: Download })),
+  enrolled: z.array(WorkExample),
+  /** Of the classifier that is transferred from; `incumbent` is its version when the job's own classifier serves none. */
+  source: z
+    .object({ classifier: z.string(), examples: z.array(WorkExample) })
+    .nullable()
+    .default(null),
   incumbent: z
     .object({
       version: z.number().int(),

@@ -18,6 +18,11 @@ const NEEDS_TARGET: ReadonlySet<MethodType> = new Set(['domain_adaptation', 'dom
 /** A mapping into a space of label texts cannot be learnt from one label. */
 const SEEN_LABELS_MIN = 2;
 
+/** Whether a method needs rows of the domain that the model will meet. */
+export function adaptsToTarget(type: MethodType): boolean {
+  return NEEDS_TARGET.has(type);
+}
+
 /** The first thing that is wrong, or null. `param` is the path in the request. */
 export function methodFault(method: MethodOptions, facts: Facts): MethodFault | null {
   const { type } = method;

@@ -33,7 +33,7 @@ def needs(spec: dict[str, Any]) -> None:
     method = spec["method"]
     if method.get("type") not in METHODS:
         return
-    if not spec.get("target"):
+    if not spec.get("target") and not spec.get("source"):
         raise EngineError(
             "target_missing", f"method.type: {method['type']} needs a target_dataset: inputs of the domain that it is for, with or without labels."
         )

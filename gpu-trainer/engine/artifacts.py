@@ -12,15 +12,16 @@ from safetensors.numpy import save_file as save_arrays
 
 from . import heads
 from .deploy import Tuned
-from .job import Job
+from .job import FROM_SOURCE, Job
 from .wire import file_facts, send, sha256_of
 
 STORED_ROWS_MAX = 1_000
 
 
 def store_embeddings(job: Job, tuned: Tuned | None) -> Path:
-    """Raw embeddings of the training rows (at most STORED_ROWS_MAX, classes in turn) and of the enrolled examples."""
-    from_dataset = np.flatnonzero(job.train.row >= 0)
+    """Raw embeddings of the training rows (at most STORED_ROWS_MAX, classes in turn), those of a source classifier among them, and of the enrolled
+    examples."""
+    from_dataset = np.flatnonzero((job.train.row >= 0) | (job.train.row <= FROM_SOURCE))
     keep = from_dataset[heads.by_turns(job.train.labels[from_dataset], STORED_ROWS_MAX)]
     enrolled = np.flatnonzero(job.train.row == -1)
     arrays: dict[str, Any] = {
@@ -59,6 +60,7 @@ def lineage_of(job: Job, result: dict[str, Any]) -> dict[str, Any]:
         "validation_sha256": sha256_of(Path(spec["validation"]["arrays"])) if spec.get("validation") else None,
         "excluded_rows": len(spec.get("exclude_rows") or []),
         "enrolled_examples": job.enrolled_count,
+        "source_examples": job.source_count,
         "method": result["method"]["used"],
         "seed": spec["seed"],
         "engine_sha256": code_version(),

@@ -24,7 +24,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 @dataclass(frozen=True)
 class Rows:
     """`inputs`: U8 squares [n, 256, 256, 3], or a list of int64 token rows.
-    `row`: number in the frozen dataset, −1 for enrolled examples, −2 for labelled rows of a target."""
+    `row`: number in the frozen dataset, −1 for enrolled examples, −2 for labelled rows of a target, from −3 down for examples of a source."""
 
     inputs: Any
     labels: Ints

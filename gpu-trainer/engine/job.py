@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from .task_models import Tasks
 
 CACHE_BYTES = 1 << 30
+ADAPTING = ("domain_adaptation", "domain_confusion")
+# Rows of the classifier that is transferred from have this number or a lower one.
+FROM_SOURCE = -3
 
 
 class Job:
@@ -68,16 +72,21 @@ class Job:
         spec = self.spec
         self.labels: list[str] = list(spec["dataset"]["labels"])
         data = self.included(self.read(spec["dataset"]))
-        labelled = data.labels >= 0
+        source = self.beside("source")
         self.target: Rows | None = None
         outside: tuple[Rows, str] | None = None
-        if spec.get("target"):
-            self.target = moved(self.read(spec["target"]), spec["target"]["labels"], self.labels)
+        if spec.get("target") or (source is not None and self.asked in ADAPTING):
+            # With a labelled source of its own and no other target, the dataset is the target.
+            if spec.get("target"):
+                self.target = moved(self.read(spec["target"]), spec["target"]["labels"], self.labels)
+            else:
+                self.target, data = data, data.take(np.zeros(0, dtype=np.int64))
             judged, name = held_out(self.target)
             if len(judged):
                 outside = self.target.take(judged), name
                 self.judged_by_target = not spec.get("validation")
                 self.target = self.target.take(np.setdiff1d(np.arange(len(self.target)), judged))
+        labelled = data.labels >= 0
         if spec.get("validation"):
             outside = self.from_elsewhere(spec["validation"]), "validation"
         if outside:
@@ -90,13 +99,10 @@ class Job:
             train = data.take(np.flatnonzero(labelled & (data.split != held) & ((data.split == TRAIN) | (held == TEST))))
             if held == TEST and (data.split == VALIDATION).any():
                 self.notes.append("The validation split was used for training; everything is measured on the test split.")
-        self.enrolled_count = 0
-        if spec["enrolled"] is not None:
-            names: list[str] = spec["enrolled"]["labels"]
-            extra = load_rows(Path(spec["enrolled"]["arrays"]), spec["modality"], len(names), enrolled=True)
-            self.labels += [n for n in names if n not in self.labels]
-            train = join(train, moved(extra, names, self.labels))
-            self.enrolled_count = len(extra)
+        enrolled = self.beside("enrolled")
+        for extra in (source, enrolled):
+            train = train if extra is None else join(train, extra)
+        self.enrolled_count, self.source_count = (0 if r is None else len(r) for r in (enrolled, source))
         self.train = train
         counts = np.bincount(train.labels, minlength=len(self.labels))
         if (counts > 0).sum() < 2:
@@ -106,6 +112,21 @@ class Job:
         thin = [name for name, c in zip(self.labels, counts, strict=True) if 0 < c < 4]
         if thin:
             self.notes.append(f"Few training examples (under 4): {', '.join(thin[:10])}.")
+
+    def beside(self, which: str) -> Rows | None:
+        """Examples of a classifier as labelled rows; labels that the dataset lacks are appended. Of the one transferred from each row's number is its
+        id's, so that the same example is the same row in another job."""
+        given = self.spec.get(which)
+        if given is None:
+            return None
+        names: list[str] = given["labels"]
+        rows = load_rows(Path(given["arrays"]), self.spec["modality"], len(names), enrolled=True)
+        self.labels += [n for n in names if n not in self.labels]
+        rows = moved(rows, names, self.labels)
+        if which == "enrolled":
+            return rows
+        numbers = np.array([FROM_SOURCE - (zlib.crc32(i.encode()) & 0x3FFFFFFF) for i in given["ids"]], dtype=np.int64)
+        return Rows(rows.inputs, rows.labels, rows.split, numbers)
 
     def included(self, data: Rows) -> Rows:
         left_out = np.array(self.spec.get("exclude_rows") or [], dtype=np.int64)

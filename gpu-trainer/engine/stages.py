@@ -13,14 +13,13 @@ from . import heads, ranks, tune
 from .checkpoint import load_state, restore, save_state
 from .export import Floats
 from .heads import Matrix
-from .job import Job
+from .job import ADAPTING, Job
 from .kernel import fit_frozen
 from .network import load_network
 from .wire import Meter, Stopped, file_facts, phase, send
 
 MIXES = tuple(i / 10 for i in range(11))
 FOLDS = 2
-ADAPTING = ("domain_adaptation", "domain_confusion")
 # As few labelled rows of the target as this say more about it than all of the source's.
 WITNESSES_MIN = 20
 CHECKPOINT_EVERY_SECONDS = 10.0

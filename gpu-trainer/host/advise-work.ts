@@ -47,6 +47,7 @@ async function prepare(c: Context, work: TrainWork): Promise<EngineSpec> {
     validation: null,
     target,
     enrolled: null,
+    source: null,
     incumbent: null,
     backbone: backbones.find((b) => b.id === work.backbone.manifest.id) ?? backbones[0]!,
     backbones,

@@ -9,7 +9,11 @@ import { ModelManifest, type ArtifactName } from '../../shared/model-manifest.ts
 
 export type Artifact = { readonly name: ArtifactName; readonly file: string; readonly sha256: string; readonly bytes: number };
 /** What only the host knows of the job. */
-export type Known = { readonly datasetDigest: string; readonly backbone: Pick<BackboneManifest, 'id' | 'sha256' | 'preprocessing'> };
+export type Known = {
+  readonly datasetDigest: string;
+  readonly sourceClassifier: string | null;
+  readonly backbone: Pick<BackboneManifest, 'id' | 'sha256' | 'preprocessing'>;
+};
 
 const WEIGHTS = 'head.tfjs.bin';
 
@@ -38,7 +42,8 @@ export async function finishArtifacts(made: readonly Artifact[], out: string, kn
     await write(out, WEIGHTS, model.weights),
   ];
   const files = [...manifest.files, ...added.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }))];
-  const completed: ModelManifest = { ...manifest, dataset_digest: known.datasetDigest, files };
+  const lineage = { ...manifest.lineage, ...(known.sourceClassifier === null ? {} : { source_classifier: known.sourceClassifier }) };
+  const completed: ModelManifest = { ...manifest, dataset_digest: known.datasetDigest, lineage, files };
   const last = await write(out, 'manifest.json', new TextEncoder().encode(`${JSON.stringify(completed, null, 2)}\n`));
   return [...made.filter(({ name }) => name !== 'manifest.json'), ...added, last];
 }

@@ -62,6 +62,7 @@ async function inspect(c: Context, work: ValidateWork, backbone: NonNullable<Val
     validation: null,
     target: null,
     enrolled: null,
+    source: null,
     incumbent: null,
     backbone: { id: backbone.manifest.id, dir: await fetchBackbone(backbone, GRAFT_WORK_DIR, c.keeper.signal) },
     backbones: [],

@@ -17,7 +17,7 @@ export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> 
   /** SHA-256 of everything that a model is judged by. */
   readonly held: ReadonlySet<string>;
 };
-type Work = Pick<TrainWork, 'dataset' | 'validation' | 'target' | 'exclude'>;
+type Work = Pick<TrainWork, 'dataset' | 'validation' | 'target' | 'exclude'> & { readonly source?: TrainWork['source'] };
 type Fetched = { readonly spec: EngineSpec['dataset']; readonly rows: FrozenRow[]; readonly folder: string };
 
 /** Downloads them and compares their rows: what is held out in one must not be trained on in another, or the proof would be worth nothing. */
@@ -28,21 +28,25 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
 
   const judging = [...(validation?.rows ?? []), ...(target?.rows.filter((row) => row.split !== 'train') ?? [])].filter(isLabelled);
   const elsewhere = new Set(judging.map((row) => row.sha256));
+  // What the source classifier was enrolled with, it has seen: such a row judges nothing, and is learnt from as its example.
+  const enrolled = new Set(work.source?.examples.map((example) => example.sha256));
   // When a model is judged by another dataset's rows, every split of this one is for training.
-  const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train').map((row) => row.sha256) : [];
+  const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train' && !enrolled.has(row.sha256)).map((row) => row.sha256) : [];
+  const known = dataset.rows.filter((row) => enrolled.has(row.sha256)).map((row) => row.row);
   const leaked = dataset.rows.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
   const found = work.exclude.length === 0 ? new Map<number, QualityCode>() : await rowsWithIssues(work, dataset, signal);
 
   const notes: string[] = [];
   if (leaked.length > 0)
     notes.push(`${leaked.length} rows of the dataset are also held out in the validation or target dataset; they are not trained on.`);
+  if (known.length > 0) notes.push(`${known.length} rows of the dataset are examples of the source classifier; as rows they are left out.`);
   const byCode = Map.groupBy(found.values(), (code) => code);
   if (found.size > 0) notes.push(`Left out by their quality: ${[...byCode].map(([code, rows]) => `${rows.length} ${code}`).join(', ')}.`);
   return {
     dataset: dataset.spec,
     validation: validation?.spec ?? null,
     target: target?.spec ?? null,
-    excludeRows: [...new Set([...leaked, ...found.keys()])].toSorted((a, b) => a - b),
+    excludeRows: [...new Set([...leaked, ...known, ...found.keys()])].toSorted((a, b) => a - b),
     notes,
     held: new Set([...own, ...elsewhere]),
   };

@@ -1,18 +1,18 @@
 /** A leased training job: inputs from object storage, the engine as a child, artifacts back, and a completion that may be sent twice. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ENGINE_PROTOCOL, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
 import type { Download, Lease, TrainWork } from '../../shared/runner.ts';
-import { ArrayWriter } from './array-writer.ts';
+import { encodeExamples, withoutHeld } from './encode-examples.ts';
 import { runEngine } from './engine-process.ts';
 import { finishArtifacts, type Artifact } from './finish-artifacts.ts';
-import { loadDecoder, loadTokenizer } from './inputs.ts';
+import { loadTokenizer } from './inputs.ts';
 import { encodeTokens, fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { HostSettings } from './settings.ts';
-import { download, TransferRefused, upload } from './transfer.ts';
+import { download, upload } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
 export type Context = {
@@ -34,7 +34,11 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
     const { GRAFT_PYTHON: python, GRAFT_THREADS: threads } = c.settings;
     const end = await runEngine(attempt, { python, threads, signal: c.keeper.signal, onLine: (line) => takeLine(c, line, artifacts) });
     if (end.kind === 'result') {
-      const known = { datasetDigest: work.dataset.manifest.digest, backbone: work.backbone.manifest };
+      const known = {
+        datasetDigest: work.dataset.manifest.digest,
+        sourceClassifier: work.source?.classifier ?? null,
+        backbone: work.backbone.manifest,
+      };
       const finished = await finishArtifacts(artifacts, spec.out_dir, known);
       await uploadArtifacts(c, finished);
       const named = finished.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
@@ -94,12 +98,14 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
   };
   const backboneDir = await fetchBackbone(work.backbone, c.settings.GRAFT_WORK_DIR, keeper.signal);
   const { notes, held, excludeRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
+  const inputs = { folder, signal: keeper.signal, backbone: work.backbone.manifest, backboneDir };
   if (notes.length > 0)
     await c.api.events(
       c.lease.token,
       notes.map((message) => ({ type: 'log', level: 'info', message }) as const),
     );
-  const enrolled = await encodeEnrolled(c, work, held, backboneDir);
+  const enrolled = await encodeExamples(inputs, 'enrolled', withoutHeld(work.enrolled, held));
+  const source = await encodeExamples(inputs, 'source', withoutHeld(work.source?.examples ?? [], held));
   const incumbent = work.incumbent && {
     head: await fetchTo(work.incumbent.head, 'incumbent-head.safetensors'),
     tail: work.incumbent.tail && (await fetchGraph(c, 'tail.onnx', work.incumbent.tail, work.incumbent.tail_data)),
@@ -119,7 +125,8 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     exclude_rows: excludeRows,
     backbones: [],
     label_texts: await writeLabelTexts(c, work),
-    enrolled: enrolled.spec,
+    enrolled,
+    source,
     incumbent,
     backbone: { id: work.backbone.manifest.id, dir: backboneDir },
     advice: work.advice,
@@ -129,7 +136,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     limits: { threads: c.settings.GRAFT_THREADS, max_seconds: null, processes: c.settings.GRAFT_PROCESSES },
     false_reject_rate: work.false_reject_rate,
   };
-  return { spec, enrolledIds: enrolled.ids };
+  return { spec, enrolledIds: enrolled?.ids ?? [] };
 }
 
 async function writeLabelTexts(c: Context, work: TrainWork): Promise<EngineSpec['label_texts']> {
@@ -149,40 +156,4 @@ async function fetchGraph(c: Context, name: 'tail.onnx' | 'trunk.onnx', graph: D
   await download(graph, file, c.keeper.signal);
   if (data) await download(data, path.join(dir, `${name}.data`), c.keeper.signal);
   return file;
-}
-
-/** Enrolled examples as extra training rows; what is held out in the dataset is left out here, or the proof would be worth nothing. */
-async function encodeEnrolled(
-  c: Context,
-  work: TrainWork,
-  held: ReadonlySet<string>,
-  backboneDir: string,
-): Promise<{ spec: EngineSpec['enrolled']; ids: string[] }> {
-  const usable = work.enrolled.filter((e) => !held.has(e.sha256));
-  if (usable.length === 0) return { spec: null, ids: [] };
-  const image = work.dataset.manifest.modality === 'image';
-  const decoder = image ? await loadDecoder() : null;
-  const tokenizer = image ? null : await loadTokenizer(path.join(backboneDir, work.backbone.manifest.vocabulary?.name ?? 'vocab.txt'));
-  const writer = await ArrayWriter.create(image ? 'image' : 'text', path.join(c.folder, 'enrolled.scratch'));
-  const labels = [...new Set(usable.map((e) => e.label))].toSorted();
-  const ids: string[] = [];
-  const labelOf: number[] = [];
-  const file = path.join(c.folder, 'original');
-  for (const e of usable) {
-    try {
-      await download(e.download, file, c.keeper.signal);
-    } catch (error) {
-      if (error instanceof TransferRefused) continue; // deleted since the lease was made
-      throw error;
-    }
-    const bytes = new Uint8Array(await readFile(file));
-    if (decoder) await writer.add({ kind: 'image', pixels: decoder.decodeSquare(bytes).pixels });
-    else if (tokenizer) await writer.add({ kind: 'text', ids: tokenizer(new TextDecoder().decode(bytes)) });
-    ids.push(e.id);
-    labelOf.push(labels.indexOf(e.label));
-  }
-  if (ids.length === 0) return { spec: null, ids: [] };
-  const arrays = path.join(c.folder, 'enrolled.safetensors');
-  await writer.finish(arrays, 'enrolled.safetensors', Int32Array.from(labelOf), null);
-  return { spec: { arrays, ids, labels }, ids };
 }

@@ -17,6 +17,11 @@ export const CreateJobRequest = z
     classifier: z.string().regex(idPattern('classifier')).nullable().optional(),
     validation_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
     target_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
+    /**
+     * A classifier of single labels over the same backbone to transfer from: its enrolled examples are learnt from beside the dataset's rows, and its
+     * served version is what the model is compared with unless `classifier` serves one. With a method that adapts and no target_dataset its examples are
+     * the labelled source and the dataset is the target.
+     */
     source_classifier: z.string().regex(idPattern('classifier')).nullable().optional(),
     backbone: z.string().min(1).max(100).nullable().optional(),
     /** Rows of the dataset with one of these findings in its quality report are left out. */
@@ -93,6 +98,7 @@ export const Job = z
     classifier: z.string().nullable(),
     validation_dataset: z.string().nullable(),
     target_dataset: z.string().nullable(),
+    source_classifier: z.string().nullable(),
     exclude: z.array(QualityCode).nullable(),
     backbone: z.string(),
     method: MethodOptions,

@@ -150,8 +150,25 @@ test(
     expect(now.status).toBe('succeeded');
     expect(now.attempts).toBeGreaterThanOrEqual(2);
     expect(now.result!.reasons.length).toBeGreaterThan(0);
-    for (let i = 0; i < 120 && hook.verified.length < 2; i++) await sleep(500);
-    expect(hook.verified.map((v) => v.type)).toEqual(['training.job.succeeded', 'training.job.succeeded']);
+    const files = now.result!.artifacts.map((artifact) => artifact.name);
+    expect(files).toEqual(expect.arrayContaining(['head.tfjs.json', 'head.tfjs.bin', 'model-card.md', 'manifest.json']));
+    expect(now.result!.evidence['auto']).toMatchObject({ chose: expect.any(String) as unknown, advice_job: asked.id });
+
+    // The same rows learnt beside the classifier's own examples, which are files of the dataset too: those rows judge nothing.
+    const from = { dataset, source_classifier: classifier, method: { type: 'linear_probe' }, seed: 3 };
+    const { id: next } = await mine.send(Job, 'POST', '/v1/training/jobs', from);
+    let transferred = await mine.send(Job, 'GET', `/v1/training/jobs/${next}`);
+    for (let i = 0; i < 240 && transferred.finished_at === null; i++) {
+      await sleep(500);
+      transferred = await mine.send(Job, 'GET', `/v1/training/jobs/${next}`);
+    }
+    expect(transferred).toMatchObject({ status: 'succeeded', error: null, source_classifier: classifier });
+    const { metrics, train_rows: rows, held_out: judged } = transferred.result!;
+    expect(metrics.incumbent).not.toBeNull();
+    // Every picture once: as a row to learn from, as an example, or to judge by.
+    expect(rows + judged.rows).toBe(LABELS.length * PER_CLASS);
+    for (let i = 0; i < 120 && hook.verified.length < 3; i++) await sleep(500);
+    expect(hook.verified.map((v) => v.type)).toEqual(Array.from({ length: 3 }, () => 'training.job.succeeded'));
     expect(hook.refused).toEqual([]);
   },
   TEST_MS,

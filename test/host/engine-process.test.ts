@@ -29,6 +29,7 @@ const spec = (): EngineSpec => ({
   backbones: [],
   label_texts: null,
   enrolled: null,
+  source: null,
   incumbent: null,
   backbone: { id: 'none', dir: 'none' },
   advice: null,

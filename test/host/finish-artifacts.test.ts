@@ -63,7 +63,11 @@ beforeAll(async () => {
   };
   files.push(put('manifest.json', new TextEncoder().encode(JSON.stringify(manifest))));
   const preprocessing = { kind: 'image', square_px: 256, input_px: 224, mean: 127, scale: 128 } as const;
-  finished = await finishArtifacts(files, folder, { datasetDigest: 'd'.repeat(64), backbone: { id: 'b', sha256: '0', preprocessing } });
+  finished = await finishArtifacts(files, folder, {
+    datasetDigest: 'd'.repeat(64),
+    sourceClassifier: 'cls_1',
+    backbone: { id: 'b', sha256: '0', preprocessing },
+  });
 });
 
 const bytesOf = (name: string): Buffer => readFileSync(finished.find((artifact) => artifact.name === name)!.file);
@@ -76,7 +80,7 @@ test('the manifest is last, names every other file by its digest, and knows the 
   expect(manifest.files).toEqual(finished.slice(0, -1).map(({ name, sha256: digest, bytes }) => ({ name, sha256: digest, bytes })));
   expect(manifest.dataset_digest).toBe('d'.repeat(64));
   expect(manifest.parity).toMatchObject({ precision: 'float32', holds: true });
-  expect(manifest.lineage).toEqual({ seed: 1 });
+  expect(manifest.lineage).toEqual({ seed: 1, source_classifier: 'cls_1' });
 });
 
 test('TensorFlow.js loads the head from its two files and gives the same scores and the same unknown', async () => {

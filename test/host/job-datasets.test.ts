@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { withoutHeld } from '../../gpu-trainer/host/encode-examples.ts';
 import { encodeTokens } from '../../gpu-trainer/host/job-backbone.ts';
 import { fetchDatasets } from '../../gpu-trainer/host/job-datasets.ts';
 import { TEXT_MAX_TOKENS } from '../../shared/limits.ts';
@@ -130,6 +131,21 @@ describe('datasets of a job', () => {
     const got = await fetchDatasets({ dataset: dataset('one', source), validation, target: null, exclude: [] }, folder, signal);
     expect(got.excludeRows).toEqual([4]);
     expect(held(got)).toEqual(['t']);
+  });
+
+  it('judge nothing by what a source classifier was enrolled with', async () => {
+    const example = (sha256: string) => ({ id: sha256, label: 'a', content_type: 'image/png', sha256, download: { url, bytes: null, sha256: null } });
+    const from = { classifier: 'cls_1', examples: [example('p'), example('s'), example('elsewhere')] };
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation: null, target: null, exclude: [], source: from }, folder, signal);
+    // "p" would be learnt from twice, "s" would be judged by although its version has seen it.
+    expect(got.excludeRows).toEqual([0, 3]);
+    expect(held(got)).toEqual(['r']);
+    expect(withoutHeld(from.examples, got.held).map(({ id }) => id)).toEqual(['p', 's', 'elsewhere']);
+    expect(got.notes).toEqual(['2 rows of the dataset are examples of the source classifier; as rows they are left out.']);
+    // What another dataset holds out is not learnt from as an example either.
+    const validation = dataset('check', [['s', 'test']]);
+    const judged = await fetchDatasets({ dataset: dataset('one', source), validation, target: null, exclude: [], source: from }, folder, signal);
+    expect(withoutHeld(from.examples, judged.held).map(({ id }) => id)).toEqual(['p', 'elsewhere']);
   });
 
   it('leave out the rows whose findings were named, each once', async () => {

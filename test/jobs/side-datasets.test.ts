@@ -74,7 +74,6 @@ describe('a job', () => {
       expect((await problem(await create(json), 'unprocessable')).param).toBe(param);
     await refused({ validation_dataset: target }, 'validation_dataset');
     await refused({ validation_dataset: other, target_dataset: other }, 'validation_dataset');
-    await refused({ source_classifier: deps.newId('classifier') }, 'source_classifier');
     await refused({ method: { type: 'domain_confusion' } }, 'target_dataset');
     await refused({ method: { type: 'multi_task' } }, 'dataset');
     await refused({ method: { type: 'linear_probe', depth: 'full' } }, 'method.depth');

@@ -27,6 +27,7 @@ export async function createAdvice(deps: Needs, input: { tenant: string; request
     datasetId: dataset.id,
     validationDatasetId: null,
     targetDatasetId: target,
+    sourceClassifierId: null,
     exclude: null,
     classifierId: null,
     backbone,

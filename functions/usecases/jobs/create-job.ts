@@ -5,7 +5,7 @@ import { MethodOptions } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { CreateJobRequest, Job } from '../../../shared/wire/jobs.ts';
-import { methodFault } from '../../domain/method-needs.ts';
+import { adaptsToTarget, methodFault } from '../../domain/method-needs.ts';
 import type { Deps } from '../../deps.ts';
 import { getTrainable } from '../../stores/jobs.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
@@ -13,30 +13,33 @@ import { needDataset } from '../datasets/get-dataset.ts';
 import { presentJob } from './present-job.ts';
 import { queueJob } from './queue-job.ts';
 import { checkSideDatasets, needReady } from './side-datasets.ts';
+import { checkSource } from './source-classifier.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
 
-export async function createJob(deps: Needs, input: { tenant: string; request: CreateJobRequest }): Promise<Job> {
+export async function createJob(deps: Needs & Pick<Deps, 'classifier'>, input: { tenant: string; request: CreateJobRequest }): Promise<Job> {
   const { tenant, request } = input;
-  if (request.source_classifier) {
-    // Refused by name rather than ignored.
-    const detail = 'Make a dataset of that classifier (POST /v1/datasets with from_classifier) and train on it.';
-    throw new GraftError('unprocessable', detail, { param: 'source_classifier' });
-  }
   const dataset = await needDataset(deps, tenant, request.dataset, 'dataset');
   const manifest = needReady(dataset, 'dataset');
-  needTrainable(manifest);
   const method = request.method ?? MethodOptions.parse({});
-  const fault = methodFault(method, { manifest, hasTarget: Boolean(request.target_dataset) });
+  // With a source to learn from and no other target, the dataset is what is adapted to; then it needs no labels.
+  const adapting = adaptsToTarget(method.type) && Boolean(request.source_classifier) && !request.target_dataset;
+  if (!adapting) needTrainable(manifest);
+  const fault = methodFault(method, { manifest, hasTarget: adapting || Boolean(request.target_dataset) });
   if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
   const side = await checkSideDatasets(deps, tenant, request, dataset);
-  const backbone = await chooseBackbone(deps, tenant, request, dataset, method);
+  const source = await checkSource(deps, tenant, request, { dataset, manifest, adapting });
+  const wanted = request.classifier ? request : { ...request, backbone: request.backbone ?? source?.backbone ?? null };
+  const backbone = await chooseBackbone(deps, tenant, wanted, dataset, method);
+  if (source && source.backbone !== backbone)
+    throw new GraftError('unprocessable', `It runs on "${source.backbone}", the job on "${backbone}".`, { param: 'source_classifier' });
   const row = await queueJob(deps, {
     tenantId: tenant,
     kind: 'training',
     datasetId: dataset.id,
     validationDatasetId: side.validation,
     targetDatasetId: side.target,
+    sourceClassifierId: source?.id ?? null,
     exclude: request.exclude ?? null,
     classifierId: request.classifier ?? null,
     backbone,

@@ -47,6 +47,7 @@ async function common(deps: Needs, row: JobRow): Promise<Omit<Job, 'kind' | 'res
     classifier: row.classifierId,
     validation_dataset: row.validationDatasetId,
     target_dataset: row.targetDatasetId,
+    source_classifier: row.sourceClassifierId,
     exclude: Exclude.parse(row.exclude),
     backbone: row.backbone,
     method,

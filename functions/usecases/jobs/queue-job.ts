@@ -13,6 +13,7 @@ type Asked = Pick<
   | 'datasetId'
   | 'validationDatasetId'
   | 'targetDatasetId'
+  | 'sourceClassifierId'
   | 'exclude'
   | 'classifierId'
   | 'backbone'
@@ -26,7 +27,6 @@ export async function queueJob(deps: Pick<Deps, 'db' | 'deliveries' | 'newId' | 
   const row: JobRow = {
     ...asked,
     id: deps.newId('job'),
-    sourceClassifierId: null,
     // Drawn here and recorded, never left to the engine: every job can be repeated.
     seed: asked.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) % SEED_MAX,
     status: 'queued',

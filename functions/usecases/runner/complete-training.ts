@@ -83,7 +83,8 @@ function judge(
     heldOut: held_out,
     promote: job.promote,
     classifier: job.classifierId,
-    incumbentLabels: inputs.labels,
+    // Labels of another classifier that are not asked for here are not forgotten.
+    incumbentLabels: inputs.fromSource ? (inputs.labels?.filter((label) => rest.labels.includes(label)) ?? null) : inputs.labels,
     candidateLabels: rest.labels,
     networks: { candidate: network, incumbent: inputs.network },
     fitsEdge: fitsEdge(manifest),

@@ -8,5 +8,7 @@ export const LeasedInputs = z.object({
   labels: z.array(z.string()).nullable(),
   /** What that head needs beside the shared backbone; null when none was served. */
   network: z.enum(['base', 'tail', 'whole']).nullable().default(null),
+  /** That head is of the classifier that is transferred from: the job's own serves none. */
+  fromSource: z.boolean().default(false),
 });
 export type LeasedInputs = z.infer<typeof LeasedInputs>;

@@ -89,15 +89,15 @@ export async function labelTexts(
 const ADVICE_LOOKED_AT = 5;
 
 /**
- * For `auto`: the latest finished advice about the same rows, source and target, that speaks of the job's backbone. None for a job that leaves rows out,
- * because advice knew nothing of that.
+ * For `auto`: the latest finished advice about the same rows, source and target, that speaks of the job's backbone. None for a job that leaves rows out
+ * or learns from another classifier's too, because advice knew nothing of that.
  */
 export async function reusableAdvice(
   deps: Needs,
-  job: Pick<JobRow, 'tenantId' | 'kind' | 'backbone'>,
+  job: Pick<JobRow, 'tenantId' | 'kind' | 'backbone' | 'sourceClassifierId'>,
   of: { method: { readonly type: string }; dataset: TrainWork['dataset']; target: TrainWork['dataset'] | null; exclude: readonly unknown[] },
 ): Promise<TrainWork['advice']> {
-  if (job.kind !== 'training' || of.method.type !== 'auto' || of.exclude.length > 0) return null;
+  if (job.kind !== 'training' || of.method.type !== 'auto' || of.exclude.length > 0 || job.sourceClassifierId !== null) return null;
   const digests = { dataset: of.dataset.manifest.digest, target: of.target?.manifest.digest ?? null };
   for (const found of await findAdvice(deps.db, job.tenantId, digests, ADVICE_LOOKED_AT)) {
     const advice = Advice.parse(found.result);

@@ -96,11 +96,18 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
   const side = async (id: string | null, role: string) => (id === null ? null : await workDataset(deps, work.tenantId, id, role));
   const method = MethodOptions.parse(job.method);
   const classifier = job.classifierId === null ? null : await exported(deps, work, job.classifierId);
+  const source = job.sourceClassifierId === null ? null : await exported(deps, work, job.sourceClassifierId);
+  const judge = classifier?.incumbent ? classifier : (source ?? classifier);
   const [checkpoint] = await listCheckpoints(deps.db, job.id);
   const target = await side(job.targetDatasetId, 'target dataset');
   const exclude = Excluded.parse(job.exclude) ?? [];
   return {
-    inputs: classifier?.inputs ?? { version: null, labels: null, network: null },
+    inputs: {
+      version: classifier?.inputs.version ?? null,
+      labels: judge?.inputs.labels ?? null,
+      network: judge?.inputs.network ?? null,
+      fromSource: judge !== null && judge === source,
+    },
     work: {
       kind: 'train',
       action: job.kind === 'advice' ? 'advise' : 'train',
@@ -116,7 +123,8 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
       dataset,
       backbone: await workBackbone(deps, await needBackbone(deps, job.backbone)),
       enrolled: classifier?.enrolled ?? [],
-      incumbent: classifier?.incumbent ?? null,
+      source: source && { classifier: job.sourceClassifierId ?? '', examples: source.enrolled },
+      incumbent: judge?.incumbent ?? null,
       checkpoint: checkpoint ? { ...(await download(deps, checkpoint.objectKey, checkpoint)), epoch: checkpoint.epoch } : null,
       false_reject_rate: classifier?.falseRejectRate ?? null,
     },
@@ -129,14 +137,14 @@ async function exported(deps: Needs, work: WorkRow, id: string) {
   const now = await deps.classifier(id).exportForTraining();
   const enrolled = await originals(deps, now.examples);
   const model = now.model === null ? null : await getModel(deps.db, work.tenantId, now.model);
-  const inputs: LeasedInputs = {
+  const inputs: Omit<LeasedInputs, 'fromSource'> = {
     version: now.version,
     labels: now.head === null ? null : [...decodeHead(now.head).labels],
     network: now.head === null ? null : model ? networkOf(ModelManifest.parse(model.manifest)) : 'base',
   };
   let incumbent: TrainWork['incumbent'] = null;
   if (now.head !== null) {
-    const key = objectKeys.incumbent(work.tenantId, work.id, work.fence, 'head.safetensors');
+    const key = objectKeys.incumbent(work.tenantId, work.id, work.fence, `${id}-head.safetensors`);
     await deps.objects.put(key, now.head);
     const head = await download(deps, key, { bytes: now.head.length, sha256: await sha256Hex(now.head) });
     const part = async (name: string): Promise<Download | null> => {

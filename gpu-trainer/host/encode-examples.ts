@@ -1,0 +1,49 @@
+/** Examples of a classifier as training rows: originals from object storage through the decoder and tokeniser that the edge has. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { BackboneManifest } from '../../shared/catalogue.ts';
+import type { EngineSpec } from '../../shared/engine.ts';
+import type { WorkExample } from '../../shared/runner.ts';
+import { ArrayWriter } from './array-writer.ts';
+import { loadDecoder, loadTokenizer } from './inputs.ts';
+import { download, TransferRefused } from './transfer.ts';
+
+type Inputs = { readonly folder: string; readonly signal: AbortSignal; readonly backbone: BackboneManifest; readonly backboneDir: string };
+
+/** What is held out in a dataset is not learnt from, or the proof would be worth nothing. */
+export function withoutHeld(examples: readonly WorkExample[], held: ReadonlySet<string>): WorkExample[] {
+  return examples.filter((example) => !held.has(example.sha256));
+}
+
+/** `<name>.safetensors` with the examples that are still there; null when none is. */
+export async function encodeExamples(c: Inputs, name: 'enrolled' | 'source', examples: readonly WorkExample[]): Promise<EngineSpec['enrolled']> {
+  if (examples.length === 0) return null;
+  const image = c.backbone.modality === 'image';
+  const decoder = image ? await loadDecoder() : null;
+  const tokenizer = image ? null : await loadTokenizer(path.join(c.backboneDir, c.backbone.vocabulary?.name ?? 'vocab.txt'));
+  const writer = await ArrayWriter.create(c.backbone.modality, path.join(c.folder, `${name}.scratch`));
+  const labels = [...new Set(examples.map((example) => example.label))].toSorted();
+  const ids: string[] = [];
+  const labelOf: number[] = [];
+  const file = path.join(c.folder, 'original');
+  for (const example of examples) {
+    try {
+      await download(example.download, file, c.signal);
+    } catch (error) {
+      if (error instanceof TransferRefused) continue; // deleted since the lease was made
+      throw error;
+    }
+    const bytes = new Uint8Array(await readFile(file));
+    if (decoder) await writer.add({ kind: 'image', pixels: decoder.decodeSquare(bytes).pixels });
+    else if (tokenizer) await writer.add({ kind: 'text', ids: tokenizer(new TextDecoder().decode(bytes)) });
+    ids.push(example.id);
+    labelOf.push(labels.indexOf(example.label));
+  }
+  if (ids.length === 0) {
+    await writer.discard();
+    return null;
+  }
+  const arrays = path.join(c.folder, `${name}.safetensors`);
+  await writer.finish(arrays, `${name}.safetensors`, Int32Array.from(labelOf), null);
+  return { arrays, ids, labels };
+}
