@@ -70,14 +70,25 @@ export function encodeSafetensors(tensors: Readonly<Record<string, Tensor>>, met
   return out;
 }
 
-/** Parses a file. Tensors are copies, so the input may be freed. Throws `RangeError`/`ZodError` naming the tensor that is wrong. */
-export function decodeSafetensors(bytes: Uint8Array): TensorFile {
+export type TensorEntry = {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly bytes: number;
+};
+export type TensorHeader = { readonly entries: readonly TensorEntry[]; readonly metadata: Readonly<Record<string, string>> };
+
+/**
+ * Where the tensors lie in a file of which the beginning is given; `start` counts from the beginning of the file.
+ * @throws RangeError when the header is longer than what is given, or offsets do not fit the shape
+ */
+export function decodeHeader(bytes: Uint8Array): TensorHeader {
   if (bytes.length < 8) throw new RangeError('a safetensors file has at least 8 bytes');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const length = Number(view.getBigUint64(0, true));
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true));
   if (length > HEADER_MAX_BYTES || 8 + length > bytes.length) throw new RangeError(`the safetensors header of ${length} bytes does not fit the file`);
   const header = Header.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + length))));
-  const tensors: Record<string, Tensor> = {};
+  const entries: TensorEntry[] = [];
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') {
@@ -86,12 +97,22 @@ export function decodeSafetensors(bytes: Uint8Array): TensorFile {
     }
     const { dtype, shape, data_offsets } = Entry.parse(value);
     const [start, end] = data_offsets;
-    const type = DTYPES[dtype];
-    if (end < start || 8 + length + end > bytes.length || end - start !== elements(shape) * type.BYTES_PER_ELEMENT)
+    if (end < start || end - start !== elements(shape) * DTYPES[dtype].BYTES_PER_ELEMENT)
       throw new RangeError(`the offsets of tensor "${name}" do not fit its shape or the file`);
+    entries.push({ name, dtype, shape, start: 8 + length + start, bytes: end - start });
+  }
+  return { entries, metadata };
+}
+
+/** Parses a file. Tensors are copies, so the input may be freed. Throws `RangeError`/`ZodError` naming the tensor that is wrong. */
+export function decodeSafetensors(bytes: Uint8Array): TensorFile {
+  const { entries, metadata } = decodeHeader(bytes);
+  const tensors: Record<string, Tensor> = {};
+  for (const { name, dtype, shape, start, bytes: size } of entries) {
+    if (start + size > bytes.length) throw new RangeError(`the offsets of tensor "${name}" do not fit its shape or the file`);
     // Not bytes.slice: a Node Buffer's slice is a view on its pool.
-    const copy = new Uint8Array(bytes.subarray(8 + length + start, 8 + length + end));
-    tensors[name] = { dtype, shape, data: new type(copy.buffer) };
+    const copy = new Uint8Array(bytes.subarray(start, start + size));
+    tensors[name] = { dtype, shape, data: new DTYPES[dtype](copy.buffer) };
   }
   return { tensors, metadata };
 }

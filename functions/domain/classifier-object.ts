@@ -89,6 +89,8 @@ export type EnrolledFromReview = { readonly version: number; readonly exampleId:
 
 /** Some predictions as one isolate saw them, joined: features are those of the head (see learning/features.ts). */
 export type Observed = {
+  /** The latest version that answered; all of them centred features alike. */
+  readonly version: number;
   readonly moments: Moments;
   /** By the likeliest label, unknown ones too. */
   readonly labels: Readonly<Record<string, number>>;
@@ -110,7 +112,17 @@ export type DriftState = {
 export type DriftAlarm = { readonly event: string; readonly causes: readonly DriftCause[]; readonly window: JudgedWindow };
 
 /** An input of the domain to adapt to; its label where somebody said it. */
-export type TargetInput = { readonly base: Float32Array; readonly label: string | null };
+export type TargetInput = { readonly base: Float32Array; readonly tuned: Float32Array | null; readonly label: string | null };
+/** Which rows of a dataset the target inputs are; in the names of the evidence, where it is published. */
+export type TargetSource = {
+  readonly dataset: string;
+  readonly rows: number;
+  /** Neither test rows nor of labels that the classifier does not have. */
+  readonly eligible: number;
+  readonly other_labels: number;
+  readonly read: number;
+  readonly seed: number;
+};
 
 export type Verified = {
   readonly version: number;
@@ -164,7 +176,7 @@ export interface ClassifierObject {
   /** Is this of that label? Compared with the label's examples and with what impostors (background, other labels) reach; see learning/verification.ts. */
   verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }): Promise<Outcome<Verified>>;
   /** A new active version for the domain of these inputs, or `negative_transfer` with the evidence; see learning/adaptation. */
-  adapt(targets: readonly TargetInput[]): Promise<Outcome<VersionInfo>>;
+  adapt(targets: readonly TargetInput[], from: { model: string | null; source: TargetSource | null }): Promise<Outcome<VersionInfo>>;
   listVersions(): Promise<VersionInfo[]>;
   activateVersion(n: number): Promise<Outcome<VersionInfo>>;
   /** Idempotent by job: the second call with the same job answers what the first one did. */

@@ -1,6 +1,6 @@
 /** A version adapted to a target domain, or the refusal with its evidence, inside the caller's transaction. */
 import { encodeHead } from '../../shared/head-file.ts';
-import type { Failure, Outcome, TargetInput, VersionInfo } from '../domain/classifier-object.ts';
+import type { Failure, Outcome, TargetInput, TargetSource, VersionInfo } from '../domain/classifier-object.ts';
 import { decideAdaptation } from '../learning/adaptation/decide.ts';
 import { solveInput } from './learn.ts';
 import type { Ledger } from './ledger.ts';
@@ -9,39 +9,46 @@ import { keepTarget } from './target-inputs.ts';
 
 const failure = (code: Failure['code'], detail: string, evidence?: unknown): Failure => ({ ok: false, code, detail, evidence });
 
-/** @param ledger with its background loaded */
-export function adaptVersion(ledger: Ledger, targets: readonly TargetInput[]): Outcome<VersionInfo> {
+/** @param ledger with its background loaded; `from.model`: whose tuned embeddings the targets carry */
+export function adaptVersion(
+  ledger: Ledger,
+  targets: readonly TargetInput[],
+  from: { model: string | null; source: TargetSource | null },
+): Outcome<VersionInfo> {
   const { sql } = ledger;
   const config = ledger.config();
-  const recipe = ledger.activeRecipe();
+  const active = ledger.activeRecipe();
+  if (active.model !== from.model) return failure('conflict', 'Another version was activated while the target inputs were embedded. Ask again.');
+  // From the examples, whatever the active version was adapted to; a temperature that a trainer measured belongs to its tail.
+  const { model, tunedMix, temperature } = active;
+  const recipe: records.Recipe = model === null ? records.PLAIN : { model, tunedMix, temperature, pending: null };
   const labels = records.selectLabels(sql).map((l) => l.name);
   const wrong = targets.findIndex((t) => t.base.length !== config.dimension);
   if (wrong >= 0) return failure('unprocessable', `Input ${wrong} has ${targets[wrong]!.base.length} values, expected ${config.dimension}.`);
   const stranger = targets.find((t) => t.label !== null && !labels.includes(t.label));
   if (stranger) return failure('unknown_label', `This classifier has no label "${stranger.label}". It has: ${labels.join(', ') || 'none'}.`);
-  if (config.task === 'multi_label') return failure('unprocessable', 'Adaptation reads one label an example; this classifier has several.');
-  if (recipe.model !== null)
+  if (config.task === 'multi_label')
     return failure(
       'unprocessable',
-      `The active version runs on the fine-tuned model ${recipe.model}; adaptation in closed form reads the plain backbone. Train with domain_adaptation, or activate a version without a model first.`,
+      'Adaptation aligns inputs by the one label that each is taken for; the inputs of this classifier have several. Enroll examples of the other domain instead.',
     );
-  const input = solveInput(sql, config, labels, records.PLAIN, ledger.background(records.PLAIN), null);
+  const input = solveInput(sql, config, labels, recipe, ledger.background(recipe), null);
   if (input.examples.length === 0) return failure('nothing_to_predict', 'There is no example to adapt yet. Enroll some of the source domain first.');
-  const rows = targets.map((t) => t.base);
   const decision = decideAdaptation(
     input,
-    rows,
+    targets,
     targets.map((t) => (t.label === null ? null : labels.indexOf(t.label))),
   );
+  const source = from.source ? { source: from.source } : {};
   if (!decision) return failure('unprocessable', 'Some labels have no example yet, and only their names speak for them. Enroll one of each first.');
-  if (!decision.adapt) return failure('negative_transfer', decision.detail, { reason: decision.reason, ...decision.evidence });
+  if (!decision.adapt) return failure('negative_transfer', decision.detail, { reason: decision.reason, ...source, ...decision.evidence });
   const n = records.latestVersion(sql) + 1;
-  const target = keepTarget(sql, n, rows, config.dimension);
+  const target = keepTarget(sql, n, targets, config.dimension);
   ledger.append({
     kind: 'adapted',
     labels,
-    recipe: { ...records.PLAIN, adaptation: { target, mix: decision.mix } },
-    evidence: { ...decision.solved.evidence, adaptation: decision.evidence },
+    recipe: { ...recipe, adaptation: { target, mix: decision.mix } },
+    evidence: { ...decision.solved.evidence, adaptation: { ...source, ...decision.evidence } },
     head: encodeHead(decision.solved.head),
     parent: records.activeVersion(sql) || null,
   });

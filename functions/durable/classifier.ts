@@ -15,6 +15,7 @@ import type {
   ServedHead,
   StartingModel,
   TargetInput,
+  TargetSource,
   TrainedVersion,
   VersionInfo,
 } from '../domain/classifier-object.ts';
@@ -148,11 +149,11 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return this.#verifier.verify(this.#ledger, asked);
   }
 
-  async adapt(targets: readonly TargetInput[]) {
+  async adapt(targets: readonly TargetInput[], from: { model: string | null; source: TargetSource | null }) {
     // As for verify.
     if (!records.readConfig(this.#sql)) return failure('not_found', 'There is no such classifier.');
     await this.#ready();
-    return this.#ledger.write(() => adaptVersion(this.#ledger, targets));
+    return this.#ledger.write(() => adaptVersion(this.#ledger, targets, from));
   }
 
   async listVersions() {

@@ -9,14 +9,10 @@ import { judgeWindow, type Baseline, type DriftCause } from '../domain/drift.ts'
 import { driftReference, type DriftReference } from '../domain/drift-reference.ts';
 import { joinMoments } from '../domain/moments.ts';
 import { seededRandom } from '../domain/statistics.ts';
-import { backgroundCenter, transformFeature } from '../learning/features.ts';
 import type { Ledger } from './ledger.ts';
-import { activeVersion, PLAIN, selectVersion } from './records.ts';
-import { servedMembers, thin } from './served-members.ts';
+import { driftRows } from './drift-rows.ts';
+import { activeVersion, selectVersion } from './records.ts';
 import { deleteBlob, readBlob, readMeta, toBuffer, writeBlob, writeMeta } from './tables.ts';
-
-/** Examples that the reference is made of: more would not make it surer by much. */
-const EXAMPLES_MAX = 2_000;
 
 type Open = {
   readonly n: number;
@@ -29,6 +25,8 @@ type Measured = { readonly version: number; readonly reference: DriftReference |
 type Kept = {
   /** The labels and the unknown rule that counts are about; with others, counting starts again. */
   readonly about: string;
+  /** What the version was adapted to; absent in states from before there was any. */
+  readonly target?: string | null;
   readonly open: Open | null;
   readonly baseline: Baseline | null;
   readonly causes: readonly DriftCause[];
@@ -48,9 +46,11 @@ export class DriftMonitor {
     const version = activeVersion(sql);
     const labels = selectVersion(sql, version, null)?.labels ?? [];
     const { falseRejectRate, task, dimension } = ledger.config();
-    const kept = readKept(sql, fingerprint(JSON.stringify([labels, falseRejectRate])));
+    const target = targetOf(sql, version);
+    const kept = readKept(sql, fingerprint(JSON.stringify([labels, falseRejectRate])), target);
     // Predicted before a label was renamed or deleted, or with other features: of no use to compare with what is enrolled now.
-    const stale = Object.keys(observed.labels).some((label) => !labels.includes(label)) || observed.moments.mean.length !== dimension;
+    const elsewhere = observed.version !== version && targetOf(sql, observed.version) !== target;
+    const stale = elsewhere || Object.keys(observed.labels).some((label) => !labels.includes(label)) || observed.moments.mean.length !== dimension;
     if (stale || observed.moments.n === 0) return kept.alarms;
     const open = joinOpen(sql, kept.open, observed, now);
     if (open.n < DRIFT_WINDOW_MIN) {
@@ -68,26 +68,30 @@ export class DriftMonitor {
     const raised = causes.some((cause) => !kept.causes.includes(cause));
     const alarms = raised ? [...kept.alarms, { event: newId('event'), causes, window: last }] : kept.alarms;
     deleteBlob(sql, MEAN);
-    writeKept(sql, { about: kept.about, open: null, baseline, causes, since: causes.length === 0 ? null : (kept.since ?? now), last, alarms });
+    writeKept(sql, {
+      about: kept.about,
+      target,
+      open: null,
+      baseline,
+      causes,
+      since: causes.length === 0 ? null : (kept.since ?? now),
+      last,
+      alarms,
+    });
     return alarms;
   }
 
-  /** What the examples of the served version say; the same until another version is served. */
+  /** What the served version says of its traffic (drift-rows.ts); the same until another version is served. */
   #referenceOf(ledger: Ledger, version: number): Measured {
     if (this.#measured?.version === version) return this.#measured;
-    const { transform, dimension, task } = ledger.config();
-    const center = backgroundCenter(ledger.background(PLAIN).base, transform, dimension);
-    const { members } = servedMembers(ledger.sql);
-    const enrolled: Record<string, number> = {};
-    for (const member of members) for (const label of member.labels) enrolled[label] = (enrolled[label] ?? 0) + 1;
-    const rows = thin(members, EXAMPLES_MAX).map((m) => ({
-      group: task === 'multi_label' ? '' : m.labels[0]!,
-      x: transformFeature(m.base, transform, center),
-    }));
-    this.#measured = { version, reference: driftReference(rows, seededRandom(version)), enrolled };
+    const { rows, counts } = driftRows(ledger);
+    this.#measured = { version, reference: driftReference(rows, seededRandom(version)), enrolled: counts };
     return this.#measured;
   }
 }
+
+/** The target inputs that a version is adapted to: it centres features by them. */
+const targetOf = (sql: SqlStorage, version: number): string | null => selectVersion(sql, version, null)?.recipe.adaptation?.target ?? null;
 
 /** The alarm was told. */
 export function settleDrift(sql: SqlStorage, event: string): void {
@@ -124,12 +128,13 @@ function keptOrNull(sql: SqlStorage): Kept | null {
   return text === null ? null : (JSON.parse(text) as Kept);
 }
 
-function readKept(sql: SqlStorage, about: string): Kept {
-  const kept = keptOrNull(sql) ?? { about, open: null, baseline: null, causes: [], since: null, last: null, alarms: [] };
-  if (kept.about === about) return kept;
-  // Alarms about labels and unknowns were relative to counts that no longer mean the same.
-  const causes = kept.causes.filter((cause) => cause === 'features');
-  return { ...kept, about, open: null, baseline: null, causes, since: causes.length === 0 ? null : kept.since };
+function readKept(sql: SqlStorage, about: string, target: string | null): Kept {
+  const kept = keptOrNull(sql) ?? { about, target, open: null, baseline: null, causes: [], since: null, last: null, alarms: [] };
+  const sameTarget = (kept.target ?? null) === target;
+  if (kept.about === about && sameTarget) return { ...kept, target };
+  // Alarms about labels and unknowns were relative to counts that no longer mean the same, those about features to another domain.
+  const causes = kept.causes.filter((cause) => cause === 'features' && sameTarget);
+  return { ...kept, about, target, open: null, baseline: null, causes, since: causes.length === 0 ? null : kept.since };
 }
 
 /** 32-bit FNV-1a: enough to see that something changed, and short beside a thousand labels. */

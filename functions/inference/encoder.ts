@@ -17,7 +17,13 @@ import { RunQueue } from './run-queue.ts';
 import { tryOut, type Candidate, type Trial } from './trial.ts';
 import { TunedNetworks, type FindNetwork, type NetworkSource, type TunedNetwork } from './tuned-networks.ts';
 
-export type EncoderInput = { readonly kind: 'image'; readonly bytes: Uint8Array } | { readonly kind: 'text'; readonly text: string };
+export type EncoderInput =
+  | { readonly kind: 'image'; readonly bytes: Uint8Array }
+  | { readonly kind: 'text'; readonly text: string }
+  /** A picture as datasets are frozen: 256² RGB bytes. */
+  | { readonly kind: 'square'; readonly pixels: Uint8Array }
+  /** A text as datasets are frozen: ids with [CLS] and [SEP]; all text backbones share one vocabulary. */
+  | { readonly kind: 'tokens'; readonly ids: readonly number[] };
 export type EncodeOn = {
   /** Id in the catalogue. */
   readonly backbone: string;
@@ -93,12 +99,12 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
   /** `[input of the trunk, milliseconds of decoding]`. */
   function prepare(input: EncoderInput, manifest: BackboneManifest, tokenize: Tokenizer | null): ort.Tensor {
     const { preprocessing } = manifest;
-    if (input.kind === 'image' && preprocessing.kind === 'image') {
-      const pixels = toNetworkInput(decoder.decodeSquare(input.bytes).pixels, preprocessing);
-      return new ort.Tensor('float32', pixels, networkInputDims(preprocessing));
+    if ((input.kind === 'image' || input.kind === 'square') && preprocessing.kind === 'image') {
+      const square = input.kind === 'square' ? input.pixels : decoder.decodeSquare(input.bytes).pixels;
+      return new ort.Tensor('float32', toNetworkInput(square, preprocessing), networkInputDims(preprocessing));
     }
-    if (input.kind === 'text' && preprocessing.kind === 'text' && tokenize) {
-      const ids = tokenize(input.text, preprocessing.max_tokens);
+    if ((input.kind === 'text' || input.kind === 'tokens') && preprocessing.kind === 'text' && tokenize) {
+      const ids = input.kind === 'tokens' ? cut(input.ids, preprocessing.max_tokens) : tokenize(input.text, preprocessing.max_tokens);
       return new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length]);
     }
     throw new GraftError('unprocessable', `The backbone "${manifest.id}" reads ${preprocessing.kind}, not ${input.kind}.`);
@@ -165,6 +171,11 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
 
 function unknown(id: string): GraftError {
   return new GraftError('unknown_backbone', `There is no backbone "${id.slice(0, 100)}".`, { param: 'backbone' });
+}
+
+/** As the tokeniser cuts a long text: the last token stays. */
+function cut(ids: readonly number[], max: number): readonly number[] {
+  return ids.length <= max ? ids : [...ids.slice(0, max - 1), ids.at(-1)!];
 }
 
 function toVector(tensor: ort.Tensor, dimension: number): Float32Array {

@@ -23,6 +23,8 @@ export type CompletedMultipart =
 /** What use cases may do with object storage. Every method throws GraftError `unavailable` when the store cannot be reached. */
 export interface Objects {
   get(key: string): Promise<Uint8Array | null>;
+  /** `bytes` from `start` on, fewer where the object ends before. */
+  getRange(key: string, start: number, bytes: number): Promise<Uint8Array | null>;
   /** For answers that pass an object through without holding it. */
   getStream(key: string): Promise<{ body: ReadableStream<Uint8Array>; bytes: number; contentType: string | null } | null>;
   /** False when `ifNoneMatch` was asked and the key exists already, or `ifMatch` and it has another ETag; its old bytes stay. */
@@ -54,6 +56,17 @@ export function makeObjects(s3: Settings['s3']): Objects {
     async get(key) {
       const response = await client.send({ method: 'GET', key, allow: [404] });
       if (response.status === 404) return await discard(response);
+      return new Uint8Array(await response.arrayBuffer());
+    },
+
+    async getRange(key, start, bytes) {
+      const headers = { range: `bytes=${start}-${start + bytes - 1}` };
+      const response = await client.send({ method: 'GET', key, headers, allow: [404] });
+      if (response.status === 404) return await discard(response);
+      if (response.status !== 206) {
+        await discard(response);
+        throw new GraftError('unavailable', 'The object storage does not answer with a part of an object.');
+      }
       return new Uint8Array(await response.arrayBuffer());
     },
 

@@ -17,7 +17,12 @@ export const AdaptRequest = z
     inputs: z.array(TargetInput).min(1).max(BATCH_MAX_INPUTS).optional().meta({
       description: 'Of the classifier’s own labels, in about the proportions in which they will be met. Two for each label are needed, at least 12.',
     }),
-    dataset: z.string().optional().meta({ description: 'A ready dataset of the target domain, where its embeddings are frozen.' }),
+    dataset: z
+      .string()
+      .optional()
+      .meta({
+        description: `A ready dataset of the target domain. A seeded sample of at most ${BATCH_MAX_INPUTS} of its rows is read; test rows and rows of labels that the classifier does not have are left out, and labels of the others judge the adaptation.`,
+      }),
   })
   .refine((request) => (request.inputs === undefined) !== (request.dataset === undefined), 'Give exactly one of "inputs" and "dataset".')
   .meta({ id: 'AdaptRequest' });

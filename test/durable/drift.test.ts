@@ -3,7 +3,7 @@ import { evictDurableObject } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
 import { normal, seededRandom, type Random } from '../../functions/domain/statistics.ts';
 import { addToMoments, noMoments, type Moments } from '../../functions/domain/moments.ts';
-import { Classifier } from '../../shared/wire/classifiers.ts';
+import { Classifier, Version } from '../../shared/wire/classifiers.ts';
 import type { Drift } from '../../shared/wire/drift.ts';
 import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { listOf } from '../../shared/wire/page.ts';
@@ -116,6 +116,41 @@ describe('the drift monitor', () => {
     expect(renamed).toMatchObject({ status: 'normal', last: { labels: { reference: 'enrolled' } } });
   });
 
+  it('is about the target domain once the classifier is adapted to it', async () => {
+    const random = seededRandom(7);
+    const { key } = await newTenant();
+    const id = await taught(key, random, { unknown: null });
+    // All lie towards red: the classifier takes most of them for it.
+    const reddish = (i: number) => draw(i % 3, random).map((v, j) => v + (j === 0 ? 1.5 : 0));
+    const traffic = async (vector: (i: number) => number[]): Promise<Drift> => {
+      for (const collected of [50, 0]) {
+        const inputs = Array.from({ length: 50 }, (_, i) => ({ vector: vector(i) }));
+        await answer(await call(`/v1/classifiers/${id}/predict`, { key, json: { inputs } }), 200, PredictionList);
+        await vi.waitFor(async () => expect((await driftOf(key, id)).collected).toBe(collected), soon);
+      }
+      return await driftOf(key, id);
+    };
+    const before = await traffic(reddish);
+    expect(before).toMatchObject({ status: 'drifting', causes: ['features'] });
+    const inputs = Array.from({ length: 60 }, (_, i) => ({ vector: reddish(i), label: LABELS[i % 3]! }));
+    const adapted = await answer(await call(`/v1/classifiers/${id}/adapt`, { key, json: { inputs } }), 200, Version);
+
+    const after = await traffic(reddish);
+    expect(after).toMatchObject({ status: 'normal', causes: [], since: null, last: { version: adapted.n, labels: { reference: 'enrolled' } } });
+    expect(after.last!.features!.distance).toBeLessThan(before.last!.features!.distance / 3);
+    // Handed in late by an isolate that still served the version before: about another centre, so it counts for nothing.
+    const late = { version: adapted.parent!, moments: addToMoments(noMoments(D), new Float64Array(D).fill(0.5)), labels: { red: 1 }, unknown: 0 };
+    await deps.classifier(id).observe(late);
+    expect((await driftOf(key, id)).collected).toBe(0);
+    const source = await traffic((i) => draw(i % 3, random));
+    expect(source).toMatchObject({ status: 'drifting' });
+    expect(source.causes).toContain('features');
+
+    // Back to the version before, and to what it was taught.
+    await call(`/v1/classifiers/${id}/versions/${adapted.parent}/activate`, { key, method: 'POST' });
+    expect(await traffic((i) => draw(i % 3, random))).toMatchObject({ status: 'normal', causes: [], last: { version: adapted.parent } });
+  });
+
   it('keeps an alarm until it was told, however often it is asked', async () => {
     const random = seededRandom(4);
     const { key } = await newTenant();
@@ -131,7 +166,7 @@ describe('the drift monitor', () => {
           x.map((v) => v / norm),
         );
       }
-      return { moments, labels, unknown: 0 };
+      return { version: 1, moments, labels, unknown: 0 };
     };
     expect(await object.observe(observed(1))).toEqual([]);
     const [alarm] = await object.observe(observed(1));

@@ -117,8 +117,11 @@ export async function sendFiles(token: string, files: readonly NamedBytes[]): Pr
   }
 }
 
-/** `change` goes over the manifest: the files stay those of two labels. */
-export async function frozenFiles(change: Partial<DatasetManifest> = {}): Promise<{ files: NamedBytes[]; manifest: DatasetManifest }> {
+/** `change` goes over the manifest: the files stay those of two labels, unless `contents` has others by name. */
+export async function frozenFiles(
+  change: Partial<DatasetManifest> = {},
+  contents: Readonly<Record<string, Uint8Array>> = {},
+): Promise<{ files: NamedBytes[]; manifest: DatasetManifest }> {
   const n = 12;
   const arrays = encodeSafetensors({
     pixels: tensor('U8', [n, 2, 2, 3], new Uint8Array(n * 12)),
@@ -139,7 +142,7 @@ export async function frozenFiles(change: Partial<DatasetManifest> = {}): Promis
   const files = [
     { name: 'dataset.safetensors', bytes: arrays },
     { name: 'rows.jsonl', bytes: utf8.encode(`${rows.join('\n')}\n`) },
-  ];
+  ].map(({ name, bytes }) => ({ name, bytes: contents[name] ?? bytes }));
   const listed = await Promise.all(files.map(named));
   const manifest: DatasetManifest = {
     format: 'graft-dataset-1',
@@ -184,11 +187,15 @@ export async function sendParts(upload: Upload, bytes: Uint8Array): Promise<{ nu
   return etags;
 }
 
-export async function readyDataset(key: string, change: Partial<DatasetManifest> = {}): Promise<Dataset> {
+export async function readyDataset(
+  key: string,
+  change: Partial<DatasetManifest> = {},
+  contents: Readonly<Record<string, Uint8Array>> = {},
+): Promise<Dataset> {
   const { id } = await uploadedDataset(key);
   const leased = await lease(['validate']);
   expect(leased.work).toMatchObject({ kind: 'validate', dataset: id });
-  const { files, manifest } = await frozenFiles(change);
+  const { files, manifest } = await frozenFiles(change, contents);
   await sendFiles(leased.token, files);
   const done = await runner(`leases/${leased.token}/complete`, { kind: 'validate', ready: true, manifest, errors: manifest.errors, error_count: 1 });
   expect(done.status, await done.text()).toBe(200);

@@ -2,9 +2,12 @@
  * Whether to adapt, and how: every method is solved, judged on the target inputs without their labels (and with those that are given), blended, and
  * the blend is refused when there is nothing to adapt to or the evidence says that the answers would get worse.
  */
+import type { Embeddings } from '../score-head.ts';
 import type { SolveInput } from '../solve-head.ts';
 import { argmax } from '../features.ts';
 import { centred } from './align.ts';
+import { belongingOf, type Belonging } from './belonging.ts';
+import { refusalOf, signTest, type AdaptationEvidence, type Judged, type RefusalReason } from './refusal.ts';
 import {
   assemble,
   fitMethods,
@@ -16,48 +19,16 @@ import {
   type Prepared,
   type SolvedHead,
 } from './solve-adapted.ts';
+import { featuresOf } from './views.ts';
 import { entropy, information, neighbourhoodDensity, probabilities, tellDomains } from './validators.ts';
 
 /** Fewer inputs than this say nothing of a domain, whatever the classes. */
 const INPUTS_MIN = 12;
-/** A shift that chance brings more often is none. */
-const CHANCE_MAX = 0.01;
-/** Below this part of the labels the mean of the target says more about which labels it shows than about how they look there. */
-const LABELS_SHARE_MIN = 0.5;
-/** More target inputs than this that are unlike everything enrolled, even when aligned, are not of the classifier's classes. */
-const STRANGERS_MAX = 0.3;
-
 /** Blended evenly: no validator here ranks the methods of one adaptation better than chance does (docs/decisions/0005). */
 const MIX: AdaptMix = { centre: 1 / 3, coral: 1 / 3, self_training: 1 / 3 };
 /** What has not been taught the target inputs themselves, so that it can be asked whether it knows them. */
 const UNTAUGHT: AdaptMix = { centre: 1 / 2, coral: 1 / 2, self_training: 0 };
 
-export type Judged = {
-  readonly information: number;
-  readonly neighbourhood_density: number;
-  /** Left-out accuracy on the examples, each counted as often as the target has its like; null without left-out rows. */
-  readonly weighted_left_out_accuracy: number | null;
-  /** Share of the target inputs that get the answer of the version before. */
-  readonly agreement: number;
-  /** On the target inputs that came with a label; null without any. */
-  readonly labelled_accuracy: number | null;
-};
-export type AdaptationEvidence = {
-  readonly inputs: number;
-  readonly inputs_needed: number;
-  readonly labelled: number;
-  readonly shift: { readonly distance: number; readonly chance: number };
-  /** How many labels the answers of the version before spread over: exp H of their shares. A target of few labels has a mean of its own. */
-  readonly labels_answered: number;
-  /** Proxy A-distance between examples and target inputs: 0 alike, 2 always told apart. */
-  readonly domain_distance: { readonly before: number; readonly after: number };
-  /** Share of the target inputs unlike everything enrolled, by the threshold of the version before. */
-  readonly strangers: { readonly before: number; readonly after: number } | null;
-  readonly before: Judged;
-  readonly candidates: readonly (Judged & { readonly method: AdaptMethod; readonly weight: number })[];
-  readonly after: Judged;
-};
-export type RefusalReason = 'too_few_inputs' | 'too_few_labels' | 'no_shift' | 'not_its_classes' | 'worse_on_labels' | 'worse_without_labels';
 export type Decision =
   | { readonly adapt: true; readonly mix: AdaptMix; readonly solved: SolvedHead; readonly evidence: AdaptationEvidence }
   | { readonly adapt: false; readonly reason: RefusalReason; readonly detail: string; readonly evidence: AdaptationEvidence | null };
@@ -69,7 +40,7 @@ export const inputsNeeded = (classes: number): number => Math.min(64, Math.max(I
  * @param labels of the target inputs, as indices; null where unknown
  * @returns null when this classifier cannot be adapted (see `canAdapt`)
  */
-export function decideAdaptation(input: SolveInput, target: readonly Float32Array[], labels: readonly (number | null)[]): Decision | null {
+export function decideAdaptation(input: SolveInput, target: readonly Embeddings[], labels: readonly (number | null)[]): Decision | null {
   const classes = new Set(input.examples.flatMap((e) => e.labelsOf)).size;
   const needed = inputsNeeded(classes);
   if (target.length < needed) {
@@ -87,67 +58,39 @@ export function decideAdaptation(input: SolveInput, target: readonly Float32Arra
     inputs: target.length,
     inputs_needed: needed,
     labelled: labels.filter((c) => c !== null).length,
+    labels: comparison(prepared, solved, labels),
     shift: { distance: prepared.shift.distance, chance: prepared.shift.chance },
     labels_answered: labelsAnswered(prepared),
     domain_distance: domainDistance(prepared),
     strangers: strangers(prepared, assemble(prepared, fitted, UNTAUGHT, true)),
+    belonging: belonging(prepared),
     before: judge(prepared.plain),
     candidates: alone.map((one) => ({ ...one, weight: mix[one.method] })),
     after: judge(solved),
   };
-  const refusal = refuse(evidence, classes);
+  const refusal = refusalOf(evidence, classes);
   return refusal ? { adapt: false, ...refusal, evidence } : { adapt: true, mix, solved, evidence };
 }
-
-function refuse(e: AdaptationEvidence, classes: number): { reason: RefusalReason; detail: string } | null {
-  const [before, after] = [e.before, e.after];
-  if (e.shift.chance > CHANCE_MAX)
-    return { reason: 'no_shift', detail: `The target inputs lie where examples of the labels they are taken for lie: there is nothing to adapt to.` };
-  if (e.labels_answered < LABELS_SHARE_MIN * classes)
-    return {
-      reason: 'too_few_labels',
-      detail: `The target inputs are answered with about ${Math.round(e.labels_answered)} of ${classes} labels. Send inputs in the mix of labels in which they will be met.`,
-    };
-  if (e.strangers && e.strangers.after > STRANGERS_MAX)
-    return {
-      reason: 'not_its_classes',
-      detail: `${Math.round(100 * e.strangers.after)} % of the target inputs are unlike everything enrolled, even after alignment.`,
-    };
-  if (before.labelled_accuracy !== null && after.labelled_accuracy !== null && after.labelled_accuracy < before.labelled_accuracy)
-    return {
-      reason: 'worse_on_labels',
-      detail: `Of the labelled target inputs ${percent(before.labelled_accuracy)} were right before and ${percent(after.labelled_accuracy)} would be.`,
-    };
-  if (after.information < before.information && after.neighbourhood_density < before.neighbourhood_density)
-    return {
-      reason: 'worse_without_labels',
-      detail: 'The answers to the target inputs would be less sure, less different and less dense than before.',
-    };
-  return null;
-}
-
-const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 function only(method: AdaptMethod): AdaptMix {
   return { centre: 0, coral: 0, self_training: 0, [method]: 1 };
 }
 
-function judgeOf({ input, plain, source, target, targetRaw, labelOf }: Prepared, labels: readonly (number | null)[]): (solved: SolvedHead) => Judged {
+function judgeOf({ input, plain, main, targets }: Prepared, labels: readonly (number | null)[]): (solved: SolvedHead) => Judged {
   const k = input.labels.length;
-  const { ratio } = tellDomains(source, target);
-  const place = new Map(input.examples.map((e, i) => [e.id, i]));
-  const answers = (scores: Float64Array): number[] => targetRaw.map((_, i) => argmax(scores.subarray(i * k, (i + 1) * k)));
-  const said = answers(scoresOf(plain.head, targetRaw));
+  const { ratio } = tellDomains(main.source, main.target);
+  const place = new Map(main.rows.map((i, row) => [input.examples[i]!.id, row]));
+  const answers = (scores: Float64Array): number[] => targets.map((_, i) => argmax(scores.subarray(i * k, (i + 1) * k)));
+  const said = answers(scoresOf(plain.head, targets));
   return ({ head, leftOut }) => {
-    const scores = scoresOf(head, targetRaw);
+    const scores = scoresOf(head, targets);
     const p = probabilities(scores, k, head.temperature);
     const now = answers(scores);
     let [total, right] = [0, 0];
     for (const [i, id] of leftOut.ids.entries()) {
-      const at = place.get(id)!;
-      const weight = ratio.get(at) ?? 0;
+      const weight = ratio.get(place.get(id) ?? -1) ?? 0;
       total += weight;
-      if (argmax(leftOut.scores.subarray(i * k, (i + 1) * k)) === labelOf[at]) right += weight;
+      if (argmax(leftOut.scores.subarray(i * k, (i + 1) * k)) === leftOut.truth[i]) right += weight;
     }
     const told = labels.flatMap((c, i) => (c === null ? [] : [now[i] === c]));
     return {
@@ -160,30 +103,54 @@ function judgeOf({ input, plain, source, target, targetRaw, labelOf }: Prepared,
   };
 }
 
+/** What the given labels say of the version before and the adapted one, input by input. */
+function comparison({ input, plain, targets }: Prepared, solved: SolvedHead, labels: readonly (number | null)[]): AdaptationEvidence['labels'] {
+  if (labels.every((c) => c === null)) return null;
+  const k = input.labels.length;
+  const [before, after] = [plain.head, solved.head].map((head) => scoresOf(head, targets)) as [Float64Array, Float64Array];
+  let [won, lost] = [0, 0];
+  for (const [i, c] of labels.entries()) {
+    if (c === null) continue;
+    const [was, is] = [before, after].map((scores) => argmax(scores.subarray(i * k, (i + 1) * k)) === c);
+    if (is && !was) won++;
+    if (was && !is) lost++;
+  }
+  return { won, lost, chance: signTest(won, lost) };
+}
+
 /**
  * exp H of the shares of the answers, as they are and with the shift δ taken off, whichever is more: far away everything is answered with the few labels
  * that lie in that direction, and without δ it is not; a target of one label is answered with that one either way.
  */
-function labelsAnswered({ input, plain, shift, targetRaw }: Prepared): number {
+function labelsAnswered({ input, plain, main, shift, targets }: Prepared): number {
   const k = input.labels.length;
-  const components = plain.head.components.map((c) => ({ ...c, center: c.center.map((v, j) => v + shift.delta[j]!) }));
-  const spreads = [plain.head, { ...plain.head, components }].map((head) => {
-    const scores = scoresOf(head, targetRaw);
+  const components = plain.head.components.map((c) =>
+    c.embedding === main.embedding && c.transform === input.transform ? { ...c, center: c.center.map((v, j) => v + shift.delta[j]!) } : c,
+  );
+  const { support } = plain.head;
+  const without = support && main.embedding === 'base' ? { ...support, center: support.center.map((v, j) => v + shift.delta[j]!) } : support;
+  const spreads = [plain.head, { ...plain.head, components, support: without }].map((head) => {
+    const scores = scoresOf(head, targets);
     const shares = new Float64Array(k);
-    for (let i = 0; i < targetRaw.length; i++) shares[argmax(scores.subarray(i * k, (i + 1) * k))]! += 1 / targetRaw.length;
+    for (let i = 0; i < targets.length; i++) shares[argmax(scores.subarray(i * k, (i + 1) * k))]! += 1 / targets.length;
     return Math.exp(entropy(shares));
   });
   return Math.max(...spreads);
 }
 
-function domainDistance({ source, target, middle, offset }: Prepared): { before: number; after: number } {
+function domainDistance({ main: { source, target, middle, offset } }: Prepared): { before: number; after: number } {
   return { before: tellDomains(source, target).distance, after: tellDomains(centred(source, middle), centred(target, offset)).distance };
 }
 
+function belonging({ input, main }: Prepared): Belonging {
+  const [source, target] = [centred(main.source, main.middle), centred(main.target, main.offset)];
+  return belongingOf(source, main.labelOf, target, featuresOf(input.background[main.embedding], input, main.center), input.labels.length);
+}
+
 /** Under the rule of the version before: the new one's own threshold has seen the target. */
-function strangers({ plain, targetRaw }: Prepared, solved: SolvedHead): { before: number; after: number } | null {
+function strangers({ plain, targets }: Prepared, solved: SolvedHead): { before: number; after: number } | null {
   const rule = plain.head.openSet;
   if (!rule) return null;
-  const share = (head: SolvedHead['head']): number => knownnessOf(head, rule, targetRaw).filter((u) => u < rule.threshold).length / targetRaw.length;
+  const share = (head: SolvedHead['head']): number => knownnessOf(head, rule, targets).filter((u) => u < rule.threshold).length / targets.length;
   return { before: share(plain.head), after: share(solved.head) };
 }

@@ -8,15 +8,16 @@
  */
 import type { Head, HeadComponent, OpenSetRule } from '../../../shared/head.ts';
 import { fitTemperature } from '../calibration.ts';
-import { argmax, backgroundCenter, transformFeature } from '../features.ts';
+import { argmax } from '../features.ts';
 import { labelPrior } from '../label-prior.ts';
 import { fitOpenSet, quantile } from '../open-set.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
-import { knownness, rawScores } from '../score-head.ts';
+import { knownness, rawScores, type Embeddings } from '../score-head.ts';
 import { isLearnt, leftOutKnownness, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
-import { centred, coral, meanOf, type Rows } from './align.ts';
+import { centred, coral, type Rows } from './align.ts';
 import { measureShift, type Shift } from './shift.ts';
 import { probabilities } from './validators.ts';
+import { movedCenter, viewsOf, type View } from './views.ts';
 
 export const ADAPT_METHODS = ['centre', 'coral', 'self_training'] as const;
 export type AdaptMethod = (typeof ADAPT_METHODS)[number];
@@ -27,127 +28,143 @@ export type SolvedHead = { readonly head: Head; readonly evidence: Evidence; rea
 export type Prepared = {
   readonly input: SolveInput;
   readonly plain: SolvedHead;
-  readonly labelOf: readonly number[];
-  readonly center: Float32Array;
-  /** Features less the background's centre. */
-  readonly source: Rows;
-  readonly target: Rows;
-  readonly targetRaw: readonly Float32Array[];
+  readonly views: readonly [View, ...View[]];
+  /** The view that most of the head reads: what is said of the domains is said of it. */
+  readonly main: View;
+  readonly targets: readonly Embeddings[];
   readonly shift: Shift;
-  /** The means of both. */
-  readonly middle: Float64Array;
-  readonly offset: Float64Array;
 };
 
-export type FittedMethod = { readonly method: AdaptMethod; readonly fit: RidgeFit };
+/** A method's heads, one for each view that has a say, in the order of the views. */
+export type FittedMethod = { readonly method: AdaptMethod; readonly fits: readonly RidgeFit[] };
+
+/** Name of the components that read the target's own features. */
+const ADAPTED = 'adapted_ridge';
 
 /** What can be adapted at all. Labels that nothing but their names speak for have no examples to align. */
-export function canAdapt({ task, tunedMix, examples, labels, names }: SolveInput): boolean {
+export function canAdapt({ task, examples, labels, names }: SolveInput): boolean {
   const shown = new Set(examples.flatMap((e) => e.labelsOf));
   const onlyNamed = shown.size < labels.length && names.some((name) => name !== null);
-  return task === 'single_label' && tunedMix === 0 && examples.length > 0 && !onlyNamed;
+  return task === 'single_label' && examples.length > 0 && !onlyNamed;
 }
 
 /** @throws RangeError when a target row is not finite or of the wrong length */
-export function prepareAdaptation(input: SolveInput, targetRaw: readonly Float32Array[]): Prepared | null {
+export function prepareAdaptation(input: SolveInput, targets: readonly Embeddings[]): Prepared | null {
   const plain = canAdapt(input) ? solveHead(input) : null;
-  if (!plain || targetRaw.length === 0) return null;
+  if (!plain || targets.length === 0) return null;
   const k = input.labels.length;
-  const center = backgroundCenter(input.background.base, input.transform, input.dimension);
-  const source = features(
-    input.examples.map((e) => e.base),
-    input,
-    center,
-  );
-  const target = features(targetRaw, input, center);
-  const labelOf = input.examples.map((e) => e.labelsOf[0]!);
-  const said = probabilities(scoresOf(plain.head, targetRaw), k, plain.head.temperature);
-  const shift = measureShift(source, labelOf, target, said, k, seeded());
-  return { input, plain, labelOf, center, source, target, targetRaw, shift, middle: meanOf(source), offset: meanOf(target) };
+  const views = viewsOf(input, plain.head, targets);
+  const main = views.reduce((a, b) => (b.weight > a.weight ? b : a));
+  const said = probabilities(scoresOf(plain.head, targets), k, plain.head.temperature);
+  const shift = measureShift(main.source, main.labelOf, main.target, said, k, seeded());
+  return { input, plain, views, main, targets, shift };
 }
 
-export function fitMethods({ input, labelOf, source, target, middle, offset }: Prepared): FittedMethod[] {
+const heard = (views: readonly View[]): View[] => views.filter((view) => view.weight > 0);
+
+export function fitMethods({ input, views }: Prepared): FittedMethod[] {
   const k = input.labels.length;
-  const { n, d } = source;
-  const [from, to] = [centred(source, middle), centred(target, offset)];
-  const mapped = coral(from, to);
-  const labelsOf = labelOf.map((c) => [c]);
-  const plain = fitRidgeLeaveOneOut({ x: from.x, n, d, labels: k, labelsOf });
-  const aligned = fitRidgeLeaveOneOut({ x: mapped, n, d, labels: k, labelsOf });
-  const both = new Float64Array((n + to.n) * d);
-  both.set(mapped);
-  both.set(to.x, n * d);
-  // The penalty of the aligned examples: left out, a row whose label was made up agrees with itself too well.
-  const taught = { x: both, n: n + to.n, d, labels: k, labelsOf: [...labelsOf, ...pseudoLabels(to, [plain, aligned], k).map((c) => [c])] };
-  const trained = fitRidgeLeaveOneOut(taught, [aligned.lambda]);
+  const parts = heard(views).map((view) => {
+    const [from, to] = [centred(view.source, view.middle), centred(view.target, view.offset)];
+    const mapped = coral(from, to);
+    const { n, d } = from;
+    const labelsOf = view.labelOf.map((c) => [c]);
+    const plain = fitRidgeLeaveOneOut({ x: from.x, n, d, labels: k, labelsOf });
+    const aligned = fitRidgeLeaveOneOut({ x: mapped, n, d, labels: k, labelsOf });
+    return { view, to, mapped, labelsOf, plain, aligned };
+  });
+  const guessed = pseudoLabels(parts, k);
+  const trained = parts.map(({ to, mapped, labelsOf, aligned }) => {
+    const { n, d } = to;
+    const both = new Float64Array(mapped.length + to.x.length);
+    both.set(mapped);
+    both.set(to.x, mapped.length);
+    // The penalty of the aligned examples: left out, a row whose label was made up agrees with itself too well.
+    const taught = { x: both, n: labelsOf.length + n, d, labels: k, labelsOf: [...labelsOf, ...guessed.map((c) => [c])] };
+    return fitRidgeLeaveOneOut(taught, [aligned.lambda]);
+  });
   return [
-    { method: 'centre', fit: plain },
-    { method: 'coral', fit: aligned },
-    { method: 'self_training', fit: trained },
+    { method: 'centre', fits: parts.map((p) => p.plain) },
+    { method: 'coral', fits: parts.map((p) => p.aligned) },
+    { method: 'self_training', fits: trained },
   ];
 }
 
-function pseudoLabels({ x, n, d }: Rows, fits: readonly RidgeFit[], k: number): number[] {
-  return Array.from({ length: n }, (_, i) => {
+type Part = { readonly view: View; readonly to: Rows; readonly plain: RidgeFit; readonly aligned: RidgeFit };
+
+function pseudoLabels(parts: readonly Part[], k: number): number[] {
+  return Array.from({ length: parts[0]?.to.n ?? 0 }, (_, i) => {
     const scores = new Float64Array(k);
-    for (const { weight, bias } of fits)
-      for (let c = 0; c < k; c++) {
-        let sum = bias[c]!;
-        for (let j = 0; j < d; j++) sum += weight[c * d + j]! * x[i * d + j]!;
-        scores[c]! += sum;
-      }
+    for (const { view, to, plain, aligned } of parts)
+      for (const { weight, bias } of [plain, aligned])
+        for (let c = 0; c < k; c++) {
+          let sum = bias[c]!;
+          for (let j = 0; j < to.d; j++) sum += weight[c * to.d + j]! * to.x[i * to.d + j]!;
+          scores[c]! += view.weight * sum;
+        }
     return argmax(scores);
   });
 }
 
-/** The head of a mix of methods. `judgeOnly`: without the rule for unknown, which costs a look at the whole background. */
-export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mix: AdaptMix, judgeOnly = false): SolvedHead {
-  const { input, plain, center, middle, offset } = prepared;
-  const k = input.labels.length;
-  const d = input.dimension;
+/** Weights, bias and left-out scores (of the view's own rows) of a mix of methods. */
+function mixed(fitted: readonly FittedMethod[], mix: AdaptMix, v: number, { rows, source: { d } }: View, k: number) {
   const weight = new Float64Array(k * d);
   const bias = new Float64Array(k);
-  const all = new Float64Array(input.examples.length * k);
-  for (const { method, fit } of fitted) {
-    const w = mix[method];
+  const leftOut = new Float64Array(rows.length * k);
+  for (const { method, fits } of fitted) {
+    const [w, fit] = [mix[method], fits[v]!];
     if (w === 0) continue;
     for (let i = 0; i < weight.length; i++) weight[i]! += w * fit.weight[i]!;
     for (let c = 0; c < k; c++) bias[c]! += w * fit.bias[c]!;
-    for (let i = 0; i < all.length; i++) all[i]! += w * fit.leftOut[i]!;
+    for (let i = 0; i < leftOut.length; i++) leftOut[i]! += w * fit.leftOut[i]!;
   }
-  const moved = (from: Float32Array): Float32Array => from.map((v, j) => v + offset[j]! - middle[j]!);
-  const base: HeadComponent = {
-    embedding: 'base',
-    name: 'adapted_ridge',
-    transform: input.transform,
-    dimension: d,
-    kernel: null,
-    center: Float32Array.from(center, (v, j) => v + offset[j]!),
-    weight: Float32Array.from(weight),
-    bias: Float32Array.from(bias),
-    mix: plain.head.components.find(isLearnt)?.mix ?? 1,
-  };
+  return { weight: Float32Array.from(weight), bias: Float32Array.from(bias), leftOut };
+}
+
+/** The head of a mix of methods. `judgeOnly`: without the rule for unknown, which costs a look at the whole background. */
+export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mix: AdaptMix, judgeOnly = false): SolvedHead {
+  const { input, plain, views, targets } = prepared;
+  const k = input.labels.length;
+  const d = input.dimension;
+  const all = new Float64Array(input.examples.length * k);
+  // What the plain head leaves to its learnt components beside the names of labels.
+  const learnt = plain.head.components.find(isLearnt);
+  const share = learnt ? learnt.mix / views.find((view) => view.embedding === learnt.embedding)!.weight : 1;
+  const adapted = heard(views).map((view, v): HeadComponent => {
+    const { weight, bias, leftOut } = mixed(fitted, mix, v, view, k);
+    for (const [r, i] of view.rows.entries()) for (let c = 0; c < k; c++) all[i * k + c]! += view.weight * leftOut[r * k + c]!;
+    const center = Float32Array.from(view.center, (x, j) => x + view.offset[j]!);
+    return {
+      embedding: view.embedding,
+      name: ADAPTED,
+      transform: input.transform,
+      dimension: d,
+      kernel: null,
+      center,
+      weight,
+      bias,
+      mix: share * view.weight,
+    };
+  });
   // The label prior reads a target input as the source input that it is taken for.
-  const prior = plain.head.components
-    .filter((c) => !isLearnt(c))
-    .map((c) => (c.transform === input.transform ? { ...c, center: moved(c.center) } : c));
+  const prior = plain.head.components.filter((c) => !isLearnt(c)).map((c) => ({ ...c, center: movedCenter(c, input, targets) }));
   if (prior.length > 0) {
-    const said = labelPrior(input, center).scores;
-    for (let i = 0; i < all.length; i++) all[i] = base.mix * all[i]! + plain.evidence.names_mix * said[i]!;
+    const said = labelPrior(input, views[0].center).scores;
+    for (let i = 0; i < all.length; i++) all[i] = share * all[i]! + plain.evidence.names_mix * said[i]!;
   }
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const scores = new Float64Array(plain.leftOut.scores.length);
   for (const [to, id] of plain.leftOut.ids.entries()) scores.set(all.subarray(place.get(id)! * k, (place.get(id)! + 1) * k), to * k);
   const leftOut: LeftOut = { ...plain.leftOut, scores };
-  const { temperature } = fitTemperature(scores, leftOut.truth, k);
-  const support = plain.head.support && { ...plain.head.support, center: moved(plain.head.support.center) };
-  const bare: Head = { ...plain.head, components: [base, ...prior], temperature, support, openSet: null };
+  const temperature = input.trainedTemperature ?? fitTemperature(scores, leftOut.truth, k).temperature;
+  const support = plain.head.support && { ...plain.head.support, center: movedCenter(plain.head.support, input, targets) };
+  const bare: Head = { ...plain.head, components: [...adapted, ...prior], temperature, support, openSet: null };
   const head = { ...bare, openSet: judgeOnly || !plain.head.openSet ? null : openSetOf(bare, plain.head.openSet, prepared, leftOut) };
   const right = leftOut.truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     ...plain.evidence,
     method: head.components.map((c) => c.name).join(' + '),
-    lambda: fitted[0]?.fit.lambda ?? null,
+    lambda: fitted[0]?.fits[0]?.lambda ?? null,
     blend: [],
     temperature,
     left_out_accuracy: leftOut.truth.length > 0 ? right / leftOut.truth.length : null,
@@ -157,40 +174,40 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
 }
 
 /** The head of an adapted version over the examples as they are; the plain one when there is nothing left to adapt. */
-export function solveAdapted(input: SolveInput, targetRaw: readonly Float32Array[], mix: AdaptMix): SolvedHead | null {
-  const prepared = prepareAdaptation(input, targetRaw);
+export function solveAdapted(input: SolveInput, targets: readonly Embeddings[], mix: AdaptMix): SolvedHead | null {
+  const prepared = prepareAdaptation(input, targets);
   return prepared ? assemble(prepared, fitMethods(prepared), mix) : solveHead(input);
 }
 
-/** Raw scores of base embeddings, [rows × labels]. */
-export function scoresOf(head: Head, rows: readonly Float32Array[]): Float64Array {
+/** Raw scores, [rows × labels]. */
+export function scoresOf(head: Head, rows: readonly Embeddings[]): Float64Array {
   const k = head.labels.length;
   const out = new Float64Array(rows.length * k);
-  for (const [i, base] of rows.entries()) out.set(rawScores(head, { base, tuned: null }), i * k);
+  for (const [i, row] of rows.entries()) out.set(rawScores(head, row), i * k);
   return out;
 }
 
-/** u of the open-set rule (see open-set.ts) for base embeddings. */
-export function knownnessOf(head: Head, rule: OpenSetRule, rows: readonly Float32Array[]): number[] {
-  return rows.map((base) => knownness(head, rule, { base, tuned: null }));
+/** The background as a head with these components reads it. */
+function backgroundRows({ background }: SolveInput, components: readonly HeadComponent[]): Embeddings[] {
+  const tail = components.some((c) => c.embedding === 'tuned');
+  const rows = background.base.map((base, i) => ({ base, tuned: background.tuned[i] ?? null }));
+  return tail ? rows.filter((row) => row.tuned !== null) : rows;
+}
+
+/** u of the open-set rule (see open-set.ts). */
+export function knownnessOf(head: Head, rule: OpenSetRule, rows: readonly Embeddings[]): number[] {
+  return rows.map((row) => knownness(head, rule, row));
 }
 
 /**
  * As for any head, but the target inputs have a say: they are of the classifier's own classes, so no more of them than was asked for may be answered
  * `unknown` because they look different.
  */
-function openSetOf(head: Head, before: OpenSetRule, { input, targetRaw }: Prepared, leftOut: LeftOut): OpenSetRule {
+function openSetOf(head: Head, before: OpenSetRule, { input, targets }: Prepared, leftOut: LeftOut): OpenSetRule {
   const { varianceWeight, falseRejectRate: rate } = before;
   const known = leftOutKnownness(leftOut, input.labels.length, varianceWeight);
-  const rule = fitOpenSet(known, knownnessOf(head, before, input.background.base), rate, varianceWeight);
-  return { ...rule, threshold: Math.min(rule.threshold, quantile(knownnessOf(head, rule, targetRaw), rate)) };
-}
-
-function features(raw: readonly Float32Array[], input: SolveInput, center: Float32Array): Rows {
-  const d = input.dimension;
-  const x = new Float64Array(raw.length * d);
-  for (const [i, row] of raw.entries()) transformFeature(row, input.transform, center, x, i * d);
-  return { x, n: raw.length, d };
+  const rule = fitOpenSet(known, knownnessOf(head, before, backgroundRows(input, head.components)), rate, varianceWeight);
+  return { ...rule, threshold: Math.min(rule.threshold, quantile(knownnessOf(head, rule, targets), rate)) };
 }
 
 /** mulberry32: the same draws in every run, so that the same examples give the same version. */

@@ -1,9 +1,24 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { BATCH_MAX_INPUTS } from '../../../shared/limits.ts';
 import { AdaptRequest } from '../../../shared/wire/adaptation.ts';
 import { Version } from '../../../shared/wire/classifiers.ts';
 import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
-import { accepts, creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+import { accepts, creationProblems, jsonAnswer } from '../../http/route-parts.ts';
+
+/** Parsed by read-target.ts. */
+const formSchema = {
+  type: 'object' as const,
+  required: ['file'],
+  properties: {
+    file: {
+      type: 'array' as const,
+      maxItems: BATCH_MAX_INPUTS,
+      items: { type: 'string' as const, contentMediaType: 'application/octet-stream', format: 'binary' },
+    },
+    label: { type: 'string' as const, description: 'Of each file, in order, empty where you do not know it; or not at all.' },
+  },
+};
 
 export const adaptRoute = createRoute({
   method: 'post',
@@ -15,12 +30,18 @@ export const adaptRoute = createRoute({
     'Aligns the examples with the target inputs (mean, spread and covariance) and solves the head again. The new version answers at once, later examples ' +
     'are learnt on top of it, and activating its `parent` undoes it. Refused as `negative_transfer`, with `evidence`, when the inputs are too few, look like ' +
     'the examples already, are not of its labels, or would be answered worse. Adapting again starts from the examples, with the new inputs alone.',
-  middleware: [requireScope('enroll'), accepts('application/json'), idempotent()],
-  request: { params: z.object({ id: z.string() }), body: jsonInput(AdaptRequest) },
+  middleware: [requireScope('enroll'), accepts('application/json', 'multipart/form-data'), idempotent()],
+  request: {
+    params: z.object({ id: z.string() }),
+    // Not `required`: then each media type's own parser runs only for its own bodies.
+    body: { content: { 'application/json': { schema: AdaptRequest }, 'multipart/form-data': { schema: formSchema } } },
+  },
   responses: {
     200: jsonAnswer(Version, 'The adapted version, now active; `evidence.adaptation` says what it rests on.'),
     ...creationProblems(
       'not_found',
+      'conflict',
+      'unavailable',
       'negative_transfer',
       'nothing_to_predict',
       'unknown_label',

@@ -16,7 +16,7 @@ const FLUSH_AFTER_MS = 10_000;
 const CLASSIFIERS_MAX = 500;
 
 type Needs = Pick<Deps, 'db' | 'now' | 'newId' | 'classifier' | 'deliveries'>;
-type Gathered = { moments: Moments; readonly labels: Record<string, number>; unknown: number };
+type Gathered = { version: number; readonly center: Float32Array; moments: Moments; readonly labels: Record<string, number>; unknown: number };
 const gathered = new Map<string, Gathered>();
 
 /**
@@ -48,10 +48,13 @@ function gather(id: string, answered: readonly Answered[]): boolean {
     // Without an example there is nothing to drift from.
     if (!support || label === undefined) continue;
     const x = transformFeature(embedded.base, support.transform, support.center);
+    // Adapted in between: about another centre, means do not add up. What was gathered before is let go.
+    if (mine && !alike(mine.center, support.center)) mine = undefined;
     if (!mine) {
       if (gathered.size >= CLASSIFIERS_MAX) return false;
-      gathered.set(id, (mine = { moments: noMoments(x.length), labels: {}, unknown: 0 }));
+      gathered.set(id, (mine = { version: held.version, center: support.center, moments: noMoments(x.length), labels: {}, unknown: 0 }));
     }
+    mine.version = held.version;
     mine.moments = addToMoments(mine.moments, x);
     mine.labels[label] = (mine.labels[label] ?? 0) + 1;
     if (prediction.unknown) mine.unknown += 1;
@@ -59,12 +62,15 @@ function gather(id: string, answered: readonly Answered[]): boolean {
   return began;
 }
 
+/** A head of another version has another array with mostly the same values. */
+const alike = (a: Float32Array, b: Float32Array): boolean => a === b || (a.length === b.length && a.every((v, i) => v === b[i]));
+
 async function flush(deps: Needs, classifier: StoredClassifier, mine: Gathered): Promise<void> {
   // Somebody else may have handed it in while this request waited.
   if (gathered.get(classifier.id) !== mine) return;
   gathered.delete(classifier.id);
   const object = deps.classifier(classifier.id);
-  const observed: Observed = { moments: mine.moments, labels: mine.labels, unknown: mine.unknown };
+  const observed: Observed = { version: mine.version, moments: mine.moments, labels: mine.labels, unknown: mine.unknown };
   for (const { event, causes, window } of await object.observe(observed)) {
     const data = { classifier: classifier.id, version: window.version, causes, drift: window };
     await recordEvent(deps, { tenant: classifier.tenant, type: 'classifier.drift_detected', data }, event);

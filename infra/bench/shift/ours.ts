@@ -2,6 +2,7 @@
 import { decideAdaptation, type Decision } from '../../../functions/learning/adaptation/decide.ts';
 import { scoresOf } from '../../../functions/learning/adaptation/solve-adapted.ts';
 import { argmax } from '../../../functions/learning/features.ts';
+import type { Embeddings } from '../../../functions/learning/score-head.ts';
 import { solveHead, type SolveInput } from '../../../functions/learning/solve-head.ts';
 import type { Head } from '../../../shared/head.ts';
 import type { EmbeddedSet } from '../accuracy/embeddings.ts';
@@ -35,16 +36,18 @@ export function solveInputOf(set: EmbeddedSet, background: readonly Float32Array
   };
 }
 
+const untuned = (base: Float32Array): Embeddings => ({ base, tuned: null });
+
 export function accuracyOf(head: Head, rows: readonly Float32Array[], truth: readonly number[]): number {
   const k = head.labels.length;
-  const scores = scoresOf(head, rows);
+  const scores = scoresOf(head, rows.map(untuned));
   return (100 * truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length) / truth.length;
 }
 
 export function decideFor(input: SolveInput, target: EmbeddedSet, rows: readonly number[]): Decision {
   const decision = decideAdaptation(
     input,
-    rows.map((row) => target.rows[row]!),
+    rows.map((row) => untuned(target.rows[row]!)),
     rows.map(() => null),
   );
   if (!decision) throw new Error('an episode of pictures can be adapted');

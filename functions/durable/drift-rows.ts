@@ -1,0 +1,51 @@
+/**
+ * What predictions are compared with: the examples of the served version. Of an adapted version it is the target inputs by what the version answers for
+ * them, because that is what its traffic looks like; labels that it gives to none of them are stood for by their examples. Features of predictions
+ * are read about the adapted head's own centre, where both lie in one frame.
+ */
+import { decodeHead } from '../../shared/head-file.ts';
+import { argmax, backgroundCenter, transformFeature } from '../learning/features.ts';
+import { rawScores } from '../learning/score-head.ts';
+import type { Ledger } from './ledger.ts';
+import { activeVersion, PLAIN } from './records.ts';
+import { servedMembers, thin } from './served-members.ts';
+import { readBlob } from './tables.ts';
+import { readTarget } from './target-inputs.ts';
+
+export type DriftRows = {
+  readonly rows: readonly { readonly group: string; readonly x: Float64Array }[];
+  /** How many of each label, as the version saw them. */
+  readonly counts: Readonly<Record<string, number>>;
+};
+
+/** Examples that the reference is made of: more would not make it surer by much. */
+const EXAMPLES_MAX = 2_000;
+
+/** @param ledger with its background loaded */
+export function driftRows(ledger: Ledger): DriftRows {
+  const { transform, dimension, task } = ledger.config();
+  const center = backgroundCenter(ledger.background(PLAIN).base, transform, dimension);
+  const { members } = servedMembers(ledger.sql);
+  const groupOf = (labels: readonly string[]): string => (task === 'multi_label' ? '' : labels[0]!);
+  const target = targetRows(ledger);
+  const answered = new Set(target.map(({ group }) => group));
+  const counts: Record<string, number> = {};
+  for (const { group } of target) counts[group] = (counts[group] ?? 0) + 1;
+  const rest = members.filter((m) => !answered.has(groupOf(m.labels)));
+  for (const member of rest) for (const label of member.labels) counts[label] = (counts[label] ?? 0) + 1;
+  const examples = thin(rest, EXAMPLES_MAX).map((m) => ({ group: groupOf(m.labels), x: transformFeature(m.base, transform, center) }));
+  return { rows: [...target, ...examples], counts };
+}
+
+/** None unless the active version is adapted. */
+function targetRows(ledger: Ledger): { group: string; x: Float64Array }[] {
+  const { adaptation } = ledger.activeRecipe();
+  const file = readBlob(ledger.sql, `head:${activeVersion(ledger.sql)}`);
+  const head = adaptation && file ? decodeHead(file) : null;
+  if (!adaptation || !head?.support) return [];
+  const { transform, center } = head.support;
+  return readTarget(ledger.sql, adaptation.target).map((e) => ({
+    group: head.labels[argmax(rawScores(head, e))]!,
+    x: transformFeature(e.base, transform, center),
+  }));
+}
