@@ -95,7 +95,7 @@ describe('adaptation', () => {
       expect(evidence.domain_distance.after).toBeLessThan(evidence.domain_distance.before);
       expect(evidence.candidates.map((c) => c.method)).toEqual(['centre', 'coral', 'self_training']);
     }
-    expect(refused).toBeLessThanOrEqual(2);
+    expect(refused).toBeLessThanOrEqual(1);
     expect(after).toBeGreaterThan(before + 0.1);
   });
 
@@ -114,11 +114,14 @@ describe('adaptation', () => {
   });
 
   it('refuses a target that shows one label only: its mean is that of the label', () => {
-    for (let seed = 1; seed <= 6; seed++) {
+    let refused = 0;
+    for (let seed = 1; seed <= 12; seed++) {
       const w = world(seed);
       const target = spread(40).map(() => w.draw(3, 'target'));
-      expect(decideAdaptation(inputOf(w), target, unlabelled(target))).toMatchObject({ adapt: false, reason: 'too_few_labels' });
+      const decision = decideAdaptation(inputOf(w), target, unlabelled(target))!;
+      if (!decision.adapt && ['too_few_labels', 'not_its_classes'].includes(decision.reason)) refused++;
     }
+    expect(refused).toBeGreaterThanOrEqual(10);
   });
 
   it('refuses inputs that are of none of its classes', () => {
@@ -147,16 +150,16 @@ describe('adaptation', () => {
   });
 
   it('believes them when they show a gain that could not be seen without them', () => {
-    // Far away all answers fall on a few labels, as those of a target of few labels would.
-    const w = world(5);
+    // Two labels of five: mostly that is harmful, but not here, where the domain is far away.
+    const w = world(9);
     const input = inputOf(w);
-    const labels = spread(40);
+    const labels = spread(40).map((c) => c % 2);
     const target = labels.map((c) => w.draw(c, 'target'));
     expect(decideAdaptation(input, target, unlabelled(target))).toMatchObject({ adapt: false, reason: 'too_few_labels' });
     const told = decideAdaptation(input, target, labels)!;
     expect(told).toMatchObject({ adapt: true, evidence: { labelled: 40 } });
     expect(told.evidence!.labels!.won).toBeGreaterThan(told.evidence!.labels!.lost + 5);
-    // Two labels are too few to overrule anything.
+    // Two labelled inputs are too few to overrule anything.
     const two = labels.map((c, i) => (i < 2 ? c : null));
     expect(decideAdaptation(input, target, two)).toMatchObject({ adapt: false, reason: 'too_few_labels', evidence: { labelled: 2 } });
   });

@@ -1,8 +1,8 @@
 /**
  * Whether target inputs are of the classifier's own classes, told without a label of them. A domain moves and stretches its classes; once that is taken
  * out, inputs of the same classes lie about as near to examples as to one another, and are answered with a margin. Inputs of other classes have
- * groups of their own, which lie between the examples. The margin of the background, which is of no class, says what a margin comes to by itself with so many
- * labels and examples (compare the open-set adaptation of Saito et al. 2018, which learns that boundary with a network).
+ * groups of their own, which lie between the examples. What a margin comes to by itself hangs on the number of labels and of examples of each
+ * (compare the open-set adaptation of Saito et al. 2018, which learns that boundary with a network).
  */
 import { normaliseInPlace } from '../features.ts';
 import { fitRidgeLeaveOneOut, PRIOR_LAMBDA } from '../ridge.ts';
@@ -13,38 +13,40 @@ export type Belonging = {
   readonly reach: number;
   /** Mean of best less second-best score, of a ridge on ±1. */
   readonly margin: number;
-  /** The same for the background; null without one. */
-  readonly background_margin: number | null;
   /** Log odds that they are of its classes. */
   readonly log_odds: number;
 };
 
 /** Similarities are looked up among at most so many rows: n·m·d. */
 const ROWS_MAX = 256;
-/** Logistic regressions on targets of the same and of other classes; on what, and how well they do elsewhere: docs/decisions/0005. */
-const WITH_BACKGROUND = { lift: 4.74, reach: 5.83, margin: 3.65, bias: -4.67 } as const;
-const WITHOUT = { lift: 0, reach: 6.34, margin: 9.12, bias: -7.02 } as const;
+/** Logistic regression on targets of the same and of other classes, 2 to 12 of them at 1 to 10 examples; how well it does elsewhere: docs/decisions/0005. */
+const WEIGHTS = { reach: 4.6, margin: 6.57, labels: 1.95, each: -1.96, bias: 4.45 } as const;
 /** Without groups among the target inputs the reach is a quotient of noise. */
 const REACH_MAX = 1.2;
-const LIFT_MIN = 0.1;
+const MARGIN_MIN = 0.02;
+/** More examples of each make margins larger than was measured, which speaks for the target. */
+const EACH_MAX = 10;
 
 /**
- * @param source examples without their mean, `target` and `background` without theirs
+ * @param source examples without their mean, `target` without its own
  * @param labelOf of the examples, of `k` labels
  */
-export function belongingOf(source: Rows, labelOf: readonly number[], target: Rows, background: Rows, k: number): Belonging {
+export function belongingOf(source: Rows, labelOf: readonly number[], target: Rows, k: number): Belonging {
   const reach = reachOf(source, target);
-  const scores = plainHead(source, labelOf, k);
-  const margin = meanMargin(scores(target), k);
-  const known = background.n > 0 ? meanMargin(scores(background), k) : null;
-  const w = known === null ? WITHOUT : WITH_BACKGROUND;
-  const lift = known === null ? 0 : Math.log(Math.max(LIFT_MIN, margin / known));
-  const log_odds = w.lift * lift + w.reach * reach + w.margin * margin + w.bias;
-  return { reach, margin, background_margin: known, log_odds };
+  const margin = meanMargin(steadyRidge(source, labelOf, k)(target), k);
+  const labels = new Set(labelOf).size;
+  const each = Math.min(EACH_MAX, source.n / labels);
+  const log_odds =
+    WEIGHTS.reach * reach +
+    WEIGHTS.margin * Math.log(Math.max(MARGIN_MIN, margin)) +
+    WEIGHTS.labels * Math.log(labels) +
+    WEIGHTS.each * Math.log(each) +
+    WEIGHTS.bias;
+  return { reach, margin, log_odds };
 }
 
-/** Ridge at one penalty: margins of heads whose penalties were chosen, each by its own rows, are not comparable. */
-function plainHead(all: Rows, labelsOf: readonly number[], k: number): (rows: Rows) => Float64Array {
+/** Scores of a ridge at one penalty: margins of heads whose penalties were chosen, each by its own rows, are not comparable. */
+export function steadyRidge(all: Rows, labelsOf: readonly number[], k: number): (rows: Rows) => Float64Array {
   const used = evenly([...Array(all.n).keys()], ROWS_MAX);
   const { x, n, d } = pickRows(all, used);
   const { weight, bias } = fitRidgeLeaveOneOut({ x, n, d, labels: k, labelsOf: used.map((i) => [labelsOf[i]!]) }, [PRIOR_LAMBDA]);

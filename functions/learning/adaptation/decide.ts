@@ -6,7 +6,7 @@ import type { Embeddings } from '../score-head.ts';
 import type { SolveInput } from '../solve-head.ts';
 import { argmax } from '../features.ts';
 import { centred } from './align.ts';
-import { belongingOf, type Belonging } from './belonging.ts';
+import { belongingOf, steadyRidge, type Belonging } from './belonging.ts';
 import { refusalOf, signTest, type AdaptationEvidence, type Judged, type RefusalReason } from './refusal.ts';
 import {
   assemble,
@@ -19,7 +19,6 @@ import {
   type Prepared,
   type SolvedHead,
 } from './solve-adapted.ts';
-import { featuresOf } from './views.ts';
 import { entropy, information, neighbourhoodDensity, probabilities, tellDomains } from './validators.ts';
 
 /** Fewer inputs than this say nothing of a domain, whatever the classes. */
@@ -119,20 +118,17 @@ function comparison({ input, plain, targets }: Prepared, solved: SolvedHead, lab
 }
 
 /**
- * exp H of the shares of the answers, as they are and with the shift δ taken off, whichever is more: far away everything is answered with the few labels
- * that lie in that direction, and without δ it is not; a target of one label is answered with that one either way.
+ * exp H of the shares of a ridge's answers, as they are and with the shift δ taken off, whichever is more: far away everything is answered with the few
+ * labels that lie in that direction, and without δ it is not; a target of one label is answered with that one either way.
  */
-function labelsAnswered({ input, plain, main, shift, targets }: Prepared): number {
+function labelsAnswered({ input, main, shift }: Prepared): number {
   const k = input.labels.length;
-  const components = plain.head.components.map((c) =>
-    c.embedding === main.embedding && c.transform === input.transform ? { ...c, center: c.center.map((v, j) => v + shift.delta[j]!) } : c,
-  );
-  const { support } = plain.head;
-  const without = support && main.embedding === 'base' ? { ...support, center: support.center.map((v, j) => v + shift.delta[j]!) } : support;
-  const spreads = [plain.head, { ...plain.head, components, support: without }].map((head) => {
-    const scores = scoresOf(head, targets);
+  const head = steadyRidge(main.source, main.labelOf, k);
+  const { n } = main.target;
+  const spreads = [main.target, centred(main.target, shift.delta)].map((rows) => {
+    const scores = head(rows);
     const shares = new Float64Array(k);
-    for (let i = 0; i < targets.length; i++) shares[argmax(scores.subarray(i * k, (i + 1) * k))]! += 1 / targets.length;
+    for (let i = 0; i < n; i++) shares[argmax(scores.subarray(i * k, (i + 1) * k))]! += 1 / n;
     return Math.exp(entropy(shares));
   });
   return Math.max(...spreads);
@@ -143,8 +139,7 @@ function domainDistance({ main: { source, target, middle, offset } }: Prepared):
 }
 
 function belonging({ input, main }: Prepared): Belonging {
-  const [source, target] = [centred(main.source, main.middle), centred(main.target, main.offset)];
-  return belongingOf(source, main.labelOf, target, featuresOf(input.background[main.embedding], input, main.center), input.labels.length);
+  return belongingOf(centred(main.source, main.middle), main.labelOf, centred(main.target, main.offset), input.labels.length);
 }
 
 /** Under the rule of the version before: the new one's own threshold has seen the target. */

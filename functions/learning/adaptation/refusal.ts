@@ -22,7 +22,7 @@ export type AdaptationEvidence = {
   /** Of the labelled inputs: how many become right and how many wrong, and how often chance makes at least as many of these right (sign test). */
   readonly labels: { readonly won: number; readonly lost: number; readonly chance: number } | null;
   readonly shift: { readonly distance: number; readonly chance: number };
-  /** How many labels the answers of the version before spread over: exp H of their shares. A target of few labels has a mean of its own. */
+  /** How many labels a ridge spreads its answers over: exp H of their shares. A target of few labels has a mean of its own. */
   readonly labels_answered: number;
   /** Proxy A-distance between examples and target inputs: 0 alike, 2 always told apart. */
   readonly domain_distance: { readonly before: number; readonly after: number };
@@ -51,8 +51,8 @@ const CHANCE_MAX = 0.01;
 const LABELS_SHARE_MIN = 0.5;
 /** More target inputs than this that are unlike everything enrolled, even when aligned, are not of the classifier's classes. */
 const STRANGERS_MAX = 0.3;
-/** Four of a hundred targets of the classifier's own classes are below (docs/decisions/0005, as the next). */
-const BELONGING_MIN = -1.3;
+/** Who adapts means well: other classes must be twice as likely. */
+const BELONGING_MIN = -Math.LN2;
 /** Where the answers became clearer by less than the first, they were right more often by less than a point; answers that were clear before are let off. */
 const INFORMATION_GAIN_MIN = 0.25;
 const INFORMATION_GAIN_SHARE = 0.6;

@@ -51,7 +51,7 @@ function viewOf(embedding: View['embedding'], weight: number, input: SolveInput,
 }
 
 /** φ(x) − centre of each row. */
-export function featuresOf(raw: readonly Float32Array[], { transform, dimension: d }: SolveInput, center: Float32Array): Rows {
+function featuresOf(raw: readonly Float32Array[], { transform, dimension: d }: SolveInput, center: Float32Array): Rows {
   const x = new Float64Array(raw.length * d);
   for (const [i, row] of raw.entries()) transformFeature(row, transform, center, x, i * d);
   return { x, n: raw.length, d };
