@@ -34,7 +34,7 @@ export function solveEdge(source: Domain, target: Domain | null, episode: Episod
   if (!target) return { head, adapted: null };
   const decision = decideAdaptation(
     input,
-    episode.unlabelled.map((row) => target.set.rows[row]!),
+    episode.unlabelled.map((row) => ({ base: target.set.rows[row]!, tuned: null })),
     episode.unlabelled.map(() => null),
   );
   return { head, adapted: decision?.adapt === true ? decision.solved.head : head };
