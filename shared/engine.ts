@@ -45,6 +45,8 @@ export const MethodOptions = z
     alignment: z.enum(['coral', 'mmd', 'adabn']).optional(),
     /** Weight of the alignment or domain loss at its full strength. */
     alignment_weight: z.number().min(0).max(100).optional(),
+    /** The job ends its training so that the result is there after about this many seconds on a host, with what is best until then. */
+    max_seconds: z.number().int().min(10).max(2_592_000).optional(),
     /** domain_confusion: how many runs, each with its own seed. */
     seeds: z.number().int().min(1).max(10).optional(),
     /** multi_task: the task that a classifier gets; the first one when absent. */
@@ -110,6 +112,8 @@ export const EngineSpec = z
       threads: z.number().int().min(1),
       max_seconds: z.number().positive().nullable(),
       processes: z.number().int().min(1).default(1),
+      /** Trunk activations beyond this many bytes lie in a file in `out_dir` instead of memory; 1 GiB when absent. */
+      cache_bytes: z.number().int().min(0).optional(),
     }),
     /** Requested false-reject rate of the open-set rule; null for none. */
     false_reject_rate: z.number().min(0).max(0.5).nullable(),
@@ -211,7 +215,9 @@ export const EngineLine = z
     z.object({ type: z.literal('progress'), progress: Progress }),
     /** What `auto` took, why, and what it weighed. */
     Choice,
-    /** A complete file in `out_dir`, renamed into place before this line. */
+    /** For the job's event log. */
+    z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string().max(2_000) }),
+    /** A complete file in `out_dir`, renamed into place before this line. `epoch` counts over all stages of all runs of the job. */
     z.object({ type: z.literal('checkpoint'), file: z.string(), epoch: z.number().int(), sha256: z.string(), bytes: z.number().int() }),
     z.object({ type: z.literal('artifact'), name: ArtifactName, file: z.string(), sha256: z.string(), bytes: z.number().int() }),
     z.object({ type: z.literal('result'), result: EngineResult }),

@@ -12,6 +12,7 @@ export const objectKeys = {
   frozen: (tenant: string, dataset: string, fence: number, name: string) => `tenants/${tenant}/datasets/${dataset}/frozen/${fence}/${name}`,
   incumbent: (tenant: string, job: string, fence: number, name: string) => `tenants/${tenant}/jobs/${job}/inputs/${fence}/${name}`,
   artifact: (tenant: string, job: string, fence: number, name: string) => `tenants/${tenant}/jobs/${job}/artifacts/${fence}/${name}`,
-  checkpoint: (tenant: string, job: string, fence: number, number: number) =>
-    `tenants/${tenant}/jobs/${job}/checkpoints/${fence}-${number}.safetensors`,
+  /** The digest keeps a second checkpoint of the same epoch from changing the bytes of the first while a row still names them. */
+  checkpoint: (tenant: string, job: string, fence: number, epoch: number, sha256: string) =>
+    `tenants/${tenant}/jobs/${job}/checkpoints/${fence}-${epoch}-${sha256.slice(0, 16)}.safetensors`,
 } as const;

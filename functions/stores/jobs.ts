@@ -112,8 +112,13 @@ export async function listJobEvents(db: Database, job: string, after: number, li
     .limit(limit + 1);
 }
 
-export function insertCheckpoint(db: Database, row: typeof checkpoints.$inferInsert) {
-  return db.insert(checkpoints).values(row).onConflictDoNothing();
+/** A later checkpoint of the same lease and epoch takes the place of the earlier one. */
+export function saveCheckpoint(db: Database, row: typeof checkpoints.$inferInsert) {
+  const { objectKey, sha256, bytes, createdAt } = row;
+  return db
+    .insert(checkpoints)
+    .values(row)
+    .onConflictDoUpdate({ target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch], set: { objectKey, sha256, bytes, createdAt } });
 }
 
 /** Newest first. */

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import ranks
+from .arrays import read_into
 from .export import Floats
 
 Views = list[Floats]
@@ -68,7 +69,7 @@ class Shelf:
         at = k * (1 + self.axes)
         offset, *shape = self.places[at : at + 1 + self.axes]
         out = np.empty(shape, dtype=np.float32)
-        read_all(self.file.fileno(), out, offset)
+        read_into(self.file.fileno(), out, offset)
         return out
 
     def described(self) -> tuple[str, int, int, bytes]:
@@ -89,16 +90,6 @@ def write_all(file: int, values: Floats) -> int:
     while len(rest):
         rest = rest[os.write(file, rest) :]
     return values.nbytes
-
-
-def read_all(file: int, into: np.ndarray[Any, Any], offset: int) -> None:
-    """pread, not a memory map: what is read does not stay part of the process, and a failing disk is an OSError instead of a SIGBUS."""
-    rest = into.data.cast("B")
-    while len(rest):
-        n = os.preadv(file, [rest], offset)
-        if n == 0:
-            raise EOFError("the file is shorter than it was")
-        rest, offset = rest[n:], offset + n
 
 
 class Activations(Sequence[Views]):

@@ -1,6 +1,6 @@
 """Adaptive batch normalisation (Li et al. 2017): the same weights, with the batch statistics of another domain."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ def batch_norms(module: nn.Module) -> list[nn.BatchNorm2d]:
     return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
-def set_statistics(module: nn.Module, batches: Iterable[Tensor], prior_rows: float = 0.0) -> None:
+def set_statistics(module: nn.Module, batches: Sequence[Tensor], prior_rows: float = 0.0) -> None:
     """Every batch norm's running mean and variance := those of its own input over all n rows of `batches`, the present ones counting as
     `prior_rows` rows: (N m + n m̂) / (N + n), as few rows alone are too rough a measure (Schneider et al. 2020).
 
@@ -18,8 +18,7 @@ def set_statistics(module: nn.Module, batches: Iterable[Tensor], prior_rows: flo
     how the rows are cut into batches, which one pass in training mode would.
     """
     module.eval()
-    held = list(batches)
-    rows = sum(len(b) for b in held)
+    rows = sum(len(b) for b in batches)
     share = rows / (rows + prior_rows)
     order: list[nn.BatchNorm2d] = []
 
@@ -29,7 +28,7 @@ def set_statistics(module: nn.Module, batches: Iterable[Tensor], prior_rows: flo
 
     hooks = [n.register_forward_pre_hook(note) for n in batch_norms(module)]
     with torch.no_grad():
-        module(held[0][:1])
+        module(batches[0][:1])
     for hook in hooks:
         hook.remove()
     for layer in order:
@@ -44,7 +43,7 @@ def set_statistics(module: nn.Module, batches: Iterable[Tensor], prior_rows: flo
 
         hook = layer.register_forward_pre_hook(measure)
         with torch.no_grad():
-            for batch in held:
+            for batch in batches:
                 module(batch)
         hook.remove()
         mean = total / count

@@ -57,12 +57,12 @@ def prepare(job: Job) -> None:
 
 
 def aside(job: Job, name: str, seed: int) -> Job:
-    """The same job for a comparison: its own folder, seed and notes; no checkpoints, as it runs again from its start."""
+    """The same job for a comparison: its own folder, seed and notes, and its own part of the ledger."""
     other = copy.copy(job)
-    other.spec = {**job.spec, "seed": seed, "checkpoint": None}
+    other.spec, other.run, other.runs_after = {**job.spec, "seed": seed}, name, 0
     other.out = job.out / name
     other.out.mkdir(exist_ok=True)
-    other.notes, other.evidence, other.keeps = [], {}, False
+    other.notes, other.evidence = [], {}
     return other
 
 
@@ -85,6 +85,7 @@ def adapt(job: Job) -> Model:
     runs: list[tuple[Job, Trained, Fitted]] = []
     for i, seed in enumerate(seeds):
         run = job if i == 0 else aside(job, f"seed{seed}", seed)
+        run.runs_after = len(seeds) - i
         if len(seeds) > 1:
             say(f"seed {seed}, {i + 1} of {len(seeds)}")
         trained = train_once(run)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from .arrays import ArrayFile, Pictures, TokenRows
 from .efficientnet import normalise
 from .export import Floats, open_session, run_session
 from .heads import Ints
@@ -23,10 +24,10 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Rows:
-    """`inputs`: U8 squares [n, 256, 256, 3], or a list of int64 token rows.
+    """`inputs`: U8 squares or int64 token rows, read from disk when they are asked for.
     `row`: number in the frozen dataset, −1 for enrolled examples, −2 for labelled rows of a target, from −3 down for examples of a source."""
 
-    inputs: Any
+    inputs: Pictures
     labels: Ints
     split: Ints
     row: Ints
@@ -35,34 +36,31 @@ class Rows:
         return len(self.labels)
 
     def take(self, keep: Ints) -> "Rows":
-        inputs = self.inputs[keep] if isinstance(self.inputs, np.ndarray) else [self.inputs[i] for i in keep.tolist()]
-        return Rows(inputs, self.labels[keep], self.split[keep], self.row[keep])
+        return Rows(self.inputs.take(keep), self.labels[keep], self.split[keep], self.row[keep])
 
 
 def load_rows(path: Path, modality: str, labels: int, *, enrolled: bool = False, tensor: str = "labels") -> Rows:
-    arrays = load_file(path)
+    arrays = ArrayFile(path)
     wanted = {"pixels"} if modality == "image" else {"input_ids", "lengths"}
-    missing = (wanted | {tensor}) - arrays.keys()
+    missing = [name for name in sorted({*wanted, tensor}) if name not in arrays]
     if missing:
-        raise EngineError("dataset_invalid", f"{path.name} lacks {', '.join(sorted(missing))}", blame="graft")
-    y = arrays[tensor].astype(np.int64)
+        raise EngineError("dataset_invalid", f"{path.name} lacks {', '.join(missing)}", blame="graft")
+    y = arrays.read(tensor).astype(np.int64)
     if len(y) and (y.max() >= labels or y.min() < -1):
         raise EngineError("dataset_invalid", f"{path.name} has a label outside 0…{labels - 1}", blame="graft")
-    if modality == "image":
-        inputs: Any = arrays["pixels"]
-        if inputs.shape[1:] != (SQUARE, SQUARE, 3):
-            raise EngineError("dataset_invalid", f"{path.name}: pixels are {list(inputs.shape)}, expected [n, 256, 256, 3]", blame="graft")
-    else:
-        inputs = [r[:n].astype(np.int64) for r, n in zip(arrays["input_ids"], arrays["lengths"], strict=True)]
-    split = np.zeros(len(y), dtype=np.int64) if enrolled else arrays["split"].astype(np.int64)
+    if modality == "image" and arrays.shape("pixels")[1:] != [SQUARE, SQUARE, 3]:
+        raise EngineError("dataset_invalid", f"{path.name}: pixels are {arrays.shape('pixels')}, expected [n, 256, 256, 3]", blame="graft")
+    inputs = (Pictures if modality == "image" else TokenRows).all_of(arrays)
+    if len(inputs) != len(y):
+        raise EngineError("dataset_invalid", f"{path.name} has {len(inputs)} rows and {len(y)} labels", blame="graft")
+    split = np.zeros(len(y), dtype=np.int64) if enrolled else arrays.read("split").astype(np.int64)
     row = np.full(len(y), -1, dtype=np.int64) if enrolled else np.arange(len(y), dtype=np.int64)
     return Rows(inputs, y, split, row)
 
 
 def join(a: Rows, b: Rows) -> Rows:
-    inputs = np.concatenate([a.inputs, b.inputs]) if isinstance(a.inputs, np.ndarray) else [*a.inputs, *b.inputs]
     parts = [np.concatenate([getattr(a, k), getattr(b, k)]) for k in ("labels", "split", "row")]
-    return Rows(inputs, *parts)
+    return Rows(a.inputs.joined(b.inputs), *parts)
 
 
 def moved(rows: Rows, names: list[str], labels: list[str]) -> Rows:

@@ -10,22 +10,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from .arrays import ArrayFile, Pictures, TokenRows
 from .data import Backbone, embed
 
 
 def main(folder: Path, arrays: Path, out: Path, threads: int) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     backbone = Backbone(folder, manifest, threads)
-    given = load_file(arrays)
-    if backbone.image:
-        inputs = [backbone.served(row) for row in given["pixels"]]
-    else:
-        inputs = [row[:n].astype(np.int64) for row, n in zip(given["input_ids"], given["lengths"], strict=True)]
+    given = ArrayFile(arrays)
+    inputs = Pictures.all_of(given) if backbone.image else TokenRows.all_of(given)
     embeddings, features = [], []
     for value in inputs:
-        feature = backbone.features_of(value)
+        feature = backbone.features_of(backbone.served(value))
         embeddings.append(embed(backbone.tail, [feature])[0])
         if backbone.image and os.environ.get("GRAFT_KEEP_FEATURES"):
             features.append(feature[0].astype(np.float16))

@@ -38,7 +38,7 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
     if backbone.image:
         issues += picture_issues(rows.inputs, rows.row)
     else:
-        issues += text_issues(rows.inputs, rows.row, backbone.folder / backbone.manifest["vocabulary"]["name"])
+        issues += text_issues(list(rows.inputs), rows.row, backbone.folder / backbone.manifest["vocabulary"]["name"])
     for issue in issues:
         issue.setdefault("suggested", None)
         issue.setdefault("with", None)

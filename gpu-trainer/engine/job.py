@@ -13,9 +13,11 @@ import torch
 
 from . import auto, ranks
 from .activations import Activations, Room, compute
+from .clock import Clock
 from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, held_out, join, load_rows, moved
 from .export import Floats, run_session
 from .heads import Ints
+from .ledger import Ledger
 from .recipe import Recipe, recipe_of
 from .source import Cached, Pixels, Source, Tokens
 from .wire import EngineError, Meter, Stopped, phase
@@ -31,7 +33,8 @@ FROM_SOURCE = -3
 
 class Job:
     """`train`, `held`: labelled rows. `target`: every row of the target domain not held out, its labels −1 where unknown; None without one.
-    `from_target`: training rows that are labelled rows of the target. `keeps`: False for a run beside the job, which writes no checkpoints."""
+    `from_target`: training rows that are labelled rows of the target. `run`: "" or the name of a run beside the job, which has its own part of
+    the ledger; `runs_after`: how many more follow this one."""
 
     def __init__(self, spec: dict[str, Any], stopping: list[bool]) -> None:
         self.spec, self.stopping = spec, stopping
@@ -58,7 +61,9 @@ class Job:
         self.tasks: Tasks | None = None
         # Trunk activations of training rows that were looked at already.
         self.looked: dict[int, Floats] = {}
-        self.keeps = True
+        self.run, self.runs_after = "", 0
+        self.clock = Clock(spec["limits"]["max_seconds"])
+        self.ledger = Ledger(spec, self.clock, self.notes)
         self.judged_by_target = False
         self.load()
         self.from_target = np.zeros(len(self.train), dtype=bool)
@@ -147,9 +152,12 @@ class Job:
         method = self.asked
         if method == "auto":
             method, self.evidence["auto"] = auto.choose(self)
+            # What is half trained is trained to its end, even if these rows were looked at once more with another result.
+            method = self.ledger.method or method
         recipe = recipe_of(method, self.options, self.spec["modality"])
         if self.backbone.added and recipe.depth != "head":
             raise EngineError("method_unavailable", f"method.type: {self.manifest['id']} has no trainable weights; use linear_probe.")
+        self.ledger.method = method
         return recipe
 
     @property
@@ -167,6 +175,7 @@ class Job:
         views = self.recipe.augment_views if self.image and tail else 1
         target = self.target if self.target is not None and tail else None
         meter = Meter(0)
+        started = time.monotonic()
         meter.expect(len(self.train) * views + len(self.held) + (len(target) if target else 0), ranks.count())
         self.views, self.base_train = self.activations("train", self.train, meter, views, keep=tail)
         held, self.base_held = self.activations("held", self.held, meter)
@@ -175,12 +184,16 @@ class Job:
             self.target_views = self.activations("target", target, meter)[0]
             self.target_features = self.target_views.plain()
         self.base_background, self.background_features = self.backbone.background()
+        # What is trained goes through its graphs once more at the end: the whole network, or the tail alone, in two precisions at most.
+        self.clock.reserve = (time.monotonic() - started) * (1.2 if self.recipe.whole else 0.7 / views if tail else 0.0)
 
     def activations(self, name: str, rows: Rows, meter: Meter | None = None, views: int = 1, *, keep: bool = True) -> tuple[Activations, Floats]:
         """Views of each row through the trunk, the plain one first, and the base embeddings."""
 
         def make(i: int) -> tuple[list[Floats], Floats]:
             self.check_stop()
+            if self.clock.over:
+                raise EngineError("out_of_time", f"max_seconds: {self.clock.seconds:g} s went by before the rows were embedded; nothing was trained.")
             value = rows.inputs[i]
             random = np.random.default_rng([self.spec["seed"] & 0x7FFFFFFF, i])
             known = self.looked.pop(i, None) if rows is self.train else None

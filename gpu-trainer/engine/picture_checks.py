@@ -1,5 +1,6 @@
 """Pictures that hold nothing to learn from, judged on the frozen 256-pixel squares. (How large the original was, only the host knows.)"""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from .heads import Ints
 BLANK_DEVIATION = 2.0  # of 255
 
 
-def picture_issues(pixels: NDArray[np.uint8], row: Ints) -> list[dict[str, Any]]:
+def picture_issues(pixels: Iterable[NDArray[np.uint8]], row: Ints) -> list[dict[str, Any]]:
     """`blank_picture`: nearly one colour."""
     found: list[dict[str, Any]] = []
     for square, at in zip(pixels, row.tolist(), strict=True):

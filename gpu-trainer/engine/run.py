@@ -35,6 +35,10 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     if followed:
         return
     phase("evaluating")
+    if limit := job.ledger.time_limit():
+        job.evidence["time_limit"] = limit
+        early = f"{len(limit['stages'])} stages of the training"
+        job.notes.append(f"max_seconds ({limit['max_seconds']:g}) ended {early} early; this is the best until then.")
     result, held = evaluate(job, model.trained, model.fitted, model.others)
     state, tuned = model.trained.state, model.trained.tuned
     result["parity"] = tuned.parity if tuned else None

@@ -2,90 +2,127 @@
 
 from __future__ import annotations
 
+import math
 import time
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from . import heads, ranks, tune
-from .checkpoint import load_state, restore, save_state
+from .checkpoint import restore
 from .export import Floats
 from .heads import Matrix
 from .job import ADAPTING, Job
 from .kernel import fit_frozen
 from .network import load_network
-from .wire import Meter, Stopped, file_facts, phase, send
+from .source import Source
+from .wire import Meter, OutOfTime, Stopped, phase
 
 MIXES = tuple(i / 10 for i in range(11))
 FOLDS = 2
 # As few labelled rows of the target as this say more about it than all of the source's.
 WITNESSES_MIN = 20
 CHECKPOINT_EVERY_SECONDS = 10.0
-# A whole network's state is hundreds of MB, and its epochs are long: seldom, but inside epochs too.
+# A whole network's state is hundreds of MB: seldom. Inside epochs, which may be long, too.
 WHOLE_EVERY_SECONDS = 120.0
+INSIDE_EVERY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`run`, `name`: which it is in the ledger. `place(part)`: how much of the run is done with `part` of the stage. `until`: when it has to end."""
+
+    run: str
+    name: str
+    source: Source
+    y: heads.Ints
+    rows: heads.Ints
+    place: Callable[[float], float]
+    until: float = math.inf
+
+
+def learn(job: Job, stage: Stage, state: tune.State, meter: Meter) -> None:
+    """Trains one stage from where the checkpoint left it to its end or that of its time; writes checkpoints. Raises Stopped after the last one."""
+    recipe, ledger = job.recipe, job.ledger
+    ledger.resume(state, stage.run, stage.name)
+
+    def pause(now: tune.State, every: float) -> None:
+        stop = ranks.any_rank(bool(job.stopping))
+        if ranks.index() == 0 and (stop or time.monotonic() - ledger.saved > every):
+            ledger.save(now, stage.run, stage.name)
+        if stop:
+            raise Stopped
+
+    def after_step(now: tune.State, step: int, steps: int, examples: int, loss: float) -> None:
+        part = (now.epoch * steps + step + 1) / (recipe.epochs * steps)
+        meter.tick(now.epoch + 1, now.epoch * steps + step + 1, examples, stage.place(part), loss)
+        pause(now, INSIDE_EVERY_SECONDS)
+        if stage.until < math.inf and ranks.any_rank(time.monotonic() > stage.until):
+            raise OutOfTime(steps)
+
+    def after_epoch(now: tune.State) -> None:
+        ledger.epochs += 1
+        pause(now, WHOLE_EVERY_SECONDS if recipe.whole else CHECKPOINT_EVERY_SECONDS)
+
+    seed, sqrt = (job.spec["seed"], stage.name), job.backbone.kind == "sqrt_l2"
+    try:
+        tune.train(state, stage.source, stage.y, stage.rows, recipe, seed, sqrt=sqrt, after_step=after_step, after_epoch=after_epoch)
+    except OutOfTime as e:
+        tune.end_early(state, e.steps)
+        ledger.cut_short(stage.run, stage.name, state.epoch + state.step / e.steps, recipe.epochs)
 
 
 class Stages:
-    """Runs them; `folds`: per fold the embeddings of every training row; `state`: the final network. Resumes from the job's checkpoint."""
+    """Runs them; `folds`: per fold the embeddings of every training row; `state`: the final network. Resumes from the job's ledger."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.folds: list[Floats] = []
         self.fold_of = (heads.turns(job.train.labels) % FOLDS).astype(np.int64)
         self.state: tune.State | None = None
-        self.saved = time.monotonic()
 
     def run(self) -> None:
         job, recipe, y = self.job, self.job.recipe, self.job.train.labels
         if not job.tunes:
             return
         phase("training")
-        checkpoint = job.spec["checkpoint"]
-        facts, tensors = load_state(Path(checkpoint)) if checkpoint else ({}, {})
-        self.folds = [tensors[f"extra.fold{k}"].numpy() for k in range(FOLDS) if f"extra.fold{k}" in tensors]
+        done = job.ledger.run(job.run)
         names = [f"fold{k}" for k in range(FOLDS)] + ["final"]
         # A fold holds half of the rows, so its epochs count half.
         cost = [float((self.fold_of != k).mean()) for k in range(FOLDS)] + [1.0]
         meter = Meter(recipe.epochs)
-        self.saved = time.monotonic()
         source, plain = job.source_of(job.train), job.source_of(job.train, plain=True)
-        for s, stage in enumerate(names):
-            if s < len(self.folds):
+        for s, name in enumerate(names):
+            if s < len(done.folds):
                 continue
-            keep = np.flatnonzero(self.fold_of != s) if stage != "final" else np.arange(len(y))
-            state = self.begin(stage, keep)
-            if facts.get("stage") == stage:
-                restore(state, facts, tensors)
-
-            def after_step(now: tune.State, step: int, steps: int, examples: int, loss: float, s: int = s, stage: str = stage) -> None:
-                part = (now.epoch * steps + step + 1) / (recipe.epochs * steps)
-                done = (sum(cost[:s]) + cost[s] * part) / sum(cost)
-                meter.tick(now.epoch + 1, now.epoch * steps + step + 1, examples, done, loss)
-                stop = ranks.any_rank(bool(job.stopping))
-                if stop or (recipe.whole and time.monotonic() - self.saved > WHOLE_EVERY_SECONDS):
-                    self.checkpoint(now, stage)
-                if stop:
-                    raise Stopped
-
-            def after_epoch(now: tune.State, stage: str = stage) -> None:
-                stop = ranks.any_rank(bool(job.stopping))
-                if stop or time.monotonic() - self.saved > (WHOLE_EVERY_SECONDS if recipe.whole else CHECKPOINT_EVERY_SECONDS):
-                    self.checkpoint(now, stage)
-                if stop:
-                    raise Stopped
-
-            seed = (job.spec["seed"], stage)
-            sqrt = job.backbone.kind == "sqrt_l2"
-            tune.train(state, source, y, keep, recipe, seed, sqrt=sqrt, after_step=after_step, after_epoch=after_epoch)
-            if stage == "final":
+            keep = np.flatnonzero(self.fold_of != s) if name != "final" else np.arange(len(y))
+            state = self.begin(name, keep)
+            if name == "final" and done.final:
+                restore(state, *done.final)
                 self.state = state
-                if state.pieces > 1:
-                    part = -(-recipe.batch_size // state.pieces)
-                    job.notes.append(f"Memory ran out: batches of {recipe.batch_size} were worked through {part} at a time, gradients added up.")
-            else:
-                self.folds.append(tune.embed_torch(state, plain))
+                break
+            if s == 0 and ranks.any_rank(job.clock.left() <= 0):
+                job.ledger.cut_short(job.run, name, 0.0, recipe.epochs)
+                return
+            share = cost[s] / (sum(cost[s:]) + job.runs_after * sum(cost))
+            until = job.clock.until(share) if job.clock.seconds else math.inf
+
+            def place(part: float, s: int = s) -> float:
+                return (sum(cost[:s]) + cost[s] * part) / sum(cost)
+
+            learn(job, Stage(job.run, name, source, y, keep, place, until), state, meter)
+            if name != "final":
+                done.folds.append(tune.embed_torch(state, plain))
+                continue
+            self.state = state
+            if not recipe.whole:
+                job.ledger.finish(state, job.run)
+            if state.pieces > 1:
+                part = -(-recipe.batch_size // state.pieces)
+                job.notes.append(f"Memory ran out: batches of {recipe.batch_size} were worked through {part} at a time, gradients added up.")
+        self.folds = done.folds
 
     def begin(self, stage: str, keep: heads.Ints) -> tune.State:
         job, recipe = self.job, self.job.recipe
@@ -94,17 +131,6 @@ class Stages:
         network = load_network(weights, job.image, whole=recipe.whole, random=random).to(job.device)
         criterion = recipe.objective(job, keep, network)
         return tune.start(network, criterion, len(job.labels), job.backbone.dimension, recipe, (job.spec["seed"], stage), job.device)
-
-    def checkpoint(self, state: tune.State, stage: str) -> None:
-        job = self.job
-        if not job.keeps or ranks.index() > 0:
-            return
-        inside = f"-{state.step}" if state.step else ""
-        path = job.out / f"checkpoint-{stage}-{state.epoch}{inside}.safetensors"
-        extra = {f"fold{k}": torch.from_numpy(e) for k, e in enumerate(self.folds)}
-        save_state(path, state, extra, {"stage": stage, "job": job.spec["job"], "seed": job.spec["seed"]})
-        send(type="checkpoint", epoch=state.epoch, **file_facts(path))
-        self.saved = time.monotonic()
 
     def cross_fit(self) -> tuple[float, list[dict[str, float]], Matrix]:
         """The weight of the tuned head by scores that no row's own label took part in; 0 unless the tuned part wins. (Wolpert 1992, stacking.) A

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
 from torch.nn import functional as F
 
 from . import tune
 from .activations import Activations, Joined
+from .arrays import ArrayFile
+from .checkpoint import restore
 from .data import TEST, TRAIN, VALIDATION
 from .fit import fit
 from .heads import Ints
@@ -21,8 +23,10 @@ from .losses.tasks import TaskLosses
 from .multi_task import Task, task_result
 from .network import load_network
 from .source import Cached
+from .stages import Stage
+from .stages import learn as learn_stage
 from .training import Model, train_once
-from .wire import EngineError, say
+from .wire import EngineError, Meter, say
 
 
 def needs(spec: dict[str, Any]) -> None:
@@ -55,16 +59,16 @@ def of_task(dataset: dict[str, Any], name: str) -> dict[str, Any]:
 
 def labels_by_task(dataset: dict[str, Any], tasks: list[dict[str, Any]]) -> Ints:
     """[task, row]: places in the labels of each of `tasks`; −1 where the row has none, or one that the task lacks."""
-    arrays = load_file(Path(dataset["arrays"]))
+    arrays = ArrayFile(Path(dataset["arrays"]))
     rows = []
     for task in tasks:
         at = next((i for i, t in enumerate(dataset["tasks"]) if t["name"] == task["name"]), None)
         tensor = None if at is None else "labels" if dataset["tensor"] == "labels" else f"tasks.{at}"
         if at is None or tensor is None:
-            rows.append(np.full(len(arrays["labels"]), -1, dtype=np.int64))
+            rows.append(np.full(arrays.shape("labels")[0], -1, dtype=np.int64))
             continue
         place = [task["labels"].index(n) if n in task["labels"] else -1 for n in dataset["tasks"][at]["labels"]]
-        rows.append(np.array([*place, -1], dtype=np.int64)[arrays[tensor]])
+        rows.append(np.array([*place, -1], dtype=np.int64)[arrays.read(tensor)])
     return np.stack(rows)
 
 
@@ -113,10 +117,14 @@ def learn(job: Job) -> Model:
     tasks = Tasks(job)
     job.tasks = tasks
     job.embed_all()
+    # Tasks alone have no folds: two of them cost as much as all of them together.
+    job.runs_after = -(-len(tasks.names) // 2)
     trained = train_once(job)
     fitted = fit(job, trained.mix, trained.oof, trained.tuned)
     state = trained.state
-    assert state is not None and isinstance(state.criterion, TaskLosses)
+    if state is None:
+        raise EngineError("out_of_time", "max_seconds: no time was left to train the tasks together.")
+    assert isinstance(state.criterion, TaskLosses)
     together = featured(job, state, tasks.held_features)
     results = []
     for t, named in enumerate(tasks.names):
@@ -149,12 +157,12 @@ def train_alone(job: Job, tasks: Tasks, t: int) -> tune.State:
         y = np.concatenate([job.train.labels, tasks.far[0]])
     network = load_network(job.backbone.folder / job.manifest["weights"]["name"], job.image, whole=False, random=None)
     state = tune.start(network, CrossEntropy(), len(tasks.names[t]["labels"]), job.backbone.dimension, job.recipe, seed, job.device)
-    source = Cached(Joined(job.views, tasks.features))
-
-    def after_step(*_: object) -> None:
-        job.check_stop()
-
-    rows = np.flatnonzero(y >= 0)
-    sqrt = job.backbone.kind == "sqrt_l2"
-    tune.train(state, source, y, rows, job.recipe, seed, sqrt=sqrt, after_step=after_step, after_epoch=after_step)
+    done, name = job.ledger.run(f"alone{t}"), f"alone{t}"
+    if done.final:
+        restore(state, *done.final)
+        return state
+    source, rows, parts = Cached(Joined(job.views, tasks.features)), np.flatnonzero(y >= 0), len(tasks.names)
+    until = job.clock.until(1 / (parts - t)) if job.clock.seconds else math.inf
+    learn_stage(job, Stage(name, name, source, y, rows, lambda part: (t + part) / parts, until), state, Meter(job.recipe.epochs))
+    job.ledger.finish(state, name)
     return state

@@ -132,8 +132,20 @@ def train(
         if watched.size:
             watch(state, source, y, watched, sqrt)
         after_epoch(state)
+    settle(state)
+
+
+def settle(state: State) -> None:
+    """The weights at the least loss on the rows set aside are what is served."""
     if state.best:
         state.average = state.best
+
+
+def end_early(state: State, steps: int) -> None:
+    """Training ends inside an epoch of `steps`: its losses so far count as its loss, and what is best so far is served."""
+    if state.step:
+        state.losses.append(state.total * steps / state.step)
+    settle(state)
 
 
 def average(state: State, decay: float) -> None:

@@ -15,6 +15,14 @@ class EngineError(Exception):
         self.code, self.detail, self.retryable, self.blame, self.exit_code = code, detail, retryable, blame, exit_code
 
 
+class OutOfTime(Exception):
+    """The time of a stage is over, inside an epoch of `steps`; what it has learnt counts."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+
 class Stopped(Exception):
     """SIGTERM arrived and the checkpoint is written."""
 
@@ -55,6 +63,11 @@ def sha256_of(path: Path) -> str:
 
 def file_facts(path: Path) -> dict[str, Any]:
     return {"file": str(path), "sha256": sha256_of(path), "bytes": path.stat().st_size}
+
+
+def tell(message: str, level: str = "info") -> None:
+    """A line for the job's event log."""
+    send(type="log", level=level, message=message[:2_000])
 
 
 def say(text: str) -> None:

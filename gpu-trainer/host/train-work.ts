@@ -63,7 +63,7 @@ async function takeLine(c: Context, line: EngineLine, artifacts: Artifact[]): Pr
   else if (line.type === 'progress') {
     c.keeper.progress = line.progress;
     await c.api.events(c.lease.token, [{ type: 'progress', progress: line.progress }]);
-  } else if (line.type === 'choice') await c.api.events(c.lease.token, [line]);
+  } else if (line.type === 'choice' || line.type === 'log') await c.api.events(c.lease.token, [line]);
   else if (line.type === 'artifact') artifacts.push(line);
   else if (line.type === 'checkpoint') {
     const facts = { epoch: line.epoch, sha256: line.sha256, bytes: line.bytes };
@@ -133,7 +133,12 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     checkpoint,
     out_dir: out,
     device: c.settings.GRAFT_DEVICE,
-    limits: { threads: c.settings.GRAFT_THREADS, max_seconds: null, processes: c.settings.GRAFT_PROCESSES },
+    limits: {
+      threads: c.settings.GRAFT_THREADS,
+      max_seconds: work.method.max_seconds ?? null,
+      processes: c.settings.GRAFT_PROCESSES,
+      cache_bytes: c.settings.GRAFT_CACHE_BYTES,
+    },
     false_reject_rate: work.false_reject_rate,
   };
   return { spec, enrolledIds: enrolled?.ids ?? [] };

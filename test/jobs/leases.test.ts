@@ -150,18 +150,25 @@ describe('progress and checkpoints', () => {
     expect((await runner(`leases/${first.token}/checkpoint`, { ...stored, stored: true })).status).toBe(200);
     const list = await answer(await call(`/v1/training/jobs/${id}/checkpoints`, { key }), 200, listOf(Checkpoint, 'CheckpointList'));
     expect(list.data).toMatchObject([{ epoch: 3, sha256, bytes: bytes.length, attempt: 1 }]);
+    // Another one of the same epoch: it is the one to go on from, and until its row is written the earlier one stays whole.
+    const later = new TextEncoder().encode('a later checkpoint');
+    const next = { epoch: 3, sha256: (await named({ name: 'c', bytes: later })).sha256, bytes: later.length };
+    const target = await answer(await runner(`leases/${first.token}/checkpoint`, { ...next, stored: false }), 200, CheckpointResponse);
+    expect(target.upload!.key).not.toBe(upload.upload!.key);
+    expect((await put(target.upload!, later)).status).toBe(200);
+    expect((await runner(`leases/${first.token}/checkpoint`, { ...next, stored: true })).status).toBe(200);
     await expire(id);
     const second = await lease(['train'], 'second');
     if (second.work.kind !== 'train') throw new Error('expected training');
-    expect(second.work.checkpoint).toMatchObject({ epoch: 3, sha256 });
-    expect(await (await fetch(second.work.checkpoint!.url)).text()).toBe('a checkpoint');
+    expect(second.work.checkpoint).toMatchObject({ epoch: 3, sha256: next.sha256 });
+    expect(await (await fetch(second.work.checkpoint!.url)).text()).toBe('a later checkpoint');
     await runner(`leases/${second.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
 
     const all = await answer(await call(`/v1/training/jobs/${id}/events?limit=100`, { key }), 200, JobEvents);
     expect(all.data.map((e) => e.id)).toEqual(all.data.map((_, i) => i + 1));
     const page = await answer(await call(`/v1/training/jobs/${id}/events?limit=2`, { key }), 200, JobEvents);
-    const next = await answer(await call(`/v1/training/jobs/${id}/events?limit=2&cursor=${page.next_cursor}`, { key }), 200, JobEvents);
-    expect(next.data.map((e) => e.id)).toEqual([3, 4]);
+    const after = await answer(await call(`/v1/training/jobs/${id}/events?limit=2&cursor=${page.next_cursor}`, { key }), 200, JobEvents);
+    expect(after.data.map((e) => e.id)).toEqual([3, 4]);
 
     // The stream of a job that is over: everything after Last-Event-ID, once, then the end.
     const headers = { accept: 'text/event-stream', 'last-event-id': '3' };

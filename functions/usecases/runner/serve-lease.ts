@@ -7,7 +7,7 @@ import { objectKeys } from '../../../shared/object-keys.ts';
 import type { HeartbeatResponse, HostEvent, UploadTarget } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
-import { appendJobEventIfChanged, getJob, insertCheckpoint, moveJobIfChanged, setProgress } from '../../stores/jobs.ts';
+import { appendJobEventIfChanged, getJob, saveCheckpoint as storeCheckpoint, moveJobIfChanged, setProgress } from '../../stores/jobs.ts';
 import { renewLease, type WorkRow } from '../../stores/work.ts';
 import { iso } from '../datasets/present-dataset.ts';
 import { wakeOutbox } from '../events/record-event.ts';
@@ -96,14 +96,14 @@ export async function saveCheckpoint(
   const { work, hash } = await needLease(deps, input.token);
   if (work.kind !== 'train') throw new GraftError('unprocessable', 'Only training has checkpoints.');
   const { epoch, sha256, bytes } = input;
-  const key = objectKeys.checkpoint(work.tenantId, work.id, work.fence, epoch);
+  const key = objectKeys.checkpoint(work.tenantId, work.id, work.fence, epoch, sha256);
   if (!input.stored) return await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS });
   await verifyFiles(deps, [{ name: `checkpoint of epoch ${epoch}`, sha256, bytes }], () => key);
   const now = deps.now();
   const [renewed] = await deps.db.batch([
     renewLease(deps.db, hash, untilOf(deps)),
     appendJobEventIfChanged(deps.db, { job: work.id, type: 'checkpoint', data: { epoch, bytes }, now }),
-    insertCheckpoint(deps.db, { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now }),
+    storeCheckpoint(deps.db, { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now }),
   ]);
   if (renewed.length === 0) throw staleLease();
   return null;

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -123,4 +123,17 @@ def adopt_statistics(network: nn.Module, source: Source, rows: list[int]) -> Non
     tail = network.get_submodule("tail")
     device = next(tail.parameters()).device
     parts = [rows[i : i + STATISTICS_BATCH] for i in range(0, len(rows), STATISTICS_BATCH)]
-    set_statistics(tail, [source.batch(p, [0] * len(p), device)[0] for p in parts], PRIOR_ROWS)
+    set_statistics(tail, Batches(source, parts, device), PRIOR_ROWS)
+
+
+class Batches(Sequence[Tensor]):
+    """Read anew each time: the statistics of a layer take one pass over all rows, which may be more than memory holds."""
+
+    def __init__(self, source: Source, parts: list[list[int]], device: torch.device) -> None:
+        self.source, self.parts, self.device = source, parts, device
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.source.batch(self.parts[i], [0] * len(self.parts[i]), self.device)[0]

@@ -1,0 +1,104 @@
+"""Runs beside a job (other seeds, the same without adaptation, each task alone) are in its checkpoints; what is finished is not trained again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import engine.ledger
+import engine.run
+import engine.stages
+from engine import tune
+
+from .conftest import Spec, spec_of
+from .test_adaptation import NAMES, domains
+from .test_job import same_head
+from .test_text_methods import LABELS, topics
+
+__all__ = ["domains", "topics"]
+
+
+class Watch:
+    """What is sent, and which stages are trained in which epochs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.trained: list[tuple[int, str, int]] = []
+        real = tune.train
+
+        def train(state: tune.State, source: Any, y: Any, rows: Any, recipe: Any, seed: tuple[int, str], **more: Any) -> None:
+            self.trained.append((*seed, state.epoch))
+            real(state, source, y, rows, recipe, seed, **more)
+
+        def send(**line: Any) -> None:
+            self.lines.append(line)
+
+        monkeypatch.setattr(tune, "train", train)
+        monkeypatch.setattr(engine.run, "send", send)
+        monkeypatch.setattr(engine.ledger, "send", send)
+        monkeypatch.setattr(engine.stages, "CHECKPOINT_EVERY_SECONDS", -1.0)
+
+    def run(self, spec: Spec) -> dict[str, Any]:
+        """The result; from here on only this run is watched."""
+        self.lines.clear()
+        self.trained.clear()
+        engine.run.run(spec, [])
+        return self.lines[-1]["result"]
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    yield Watch(monkeypatch)
+
+
+def test_other_seeds_and_source_only_go_on_where_they_were(domains: dict[str, Path], watch: Watch, tmp_path: Path) -> None:
+    def spec(name: str, checkpoint: str | None = None) -> Spec:
+        method = {"type": "domain_confusion", "epochs": 2, "augment_views": 1, "seeds": 2}
+        target = {"arrays": str(domains["unlabelled"]), "labels": NAMES}
+        return spec_of("image", domains["source"], NAMES, tmp_path / name, method=method, target=target, checkpoint=checkpoint)
+
+    whole = watch.run(spec("whole"))
+    stages = [(7, "fold0"), (7, "fold1"), (7, "final"), (8, "fold0"), (8, "fold1"), (8, "final"), (7, "fold0"), (7, "fold1"), (7, "final")]
+    assert watch.trained == [(*s, 0) for s in stages]
+    numbers = [line["epoch"] for line in watch.lines if line["type"] == "checkpoint"]
+    assert numbers == list(range(1, 19))
+    for file, left in (
+        ("checkpoint-source-only-fold1-1", [(7, "fold1", 1), (7, "final", 0)]),
+        ("checkpoint-seed8-final-2", [(8, "final", 2), *((*s, 0) for s in stages[6:])]),
+    ):
+        again = watch.run(spec(file, str(tmp_path / "whole" / f"{file}.safetensors")))
+        assert watch.trained == left
+        assert again["evidence"]["seeds"] == whole["evidence"]["seeds"]
+        assert again["evidence"]["adaptation"] == whole["evidence"]["adaptation"]
+        np.testing.assert_allclose(again["losses"], whole["losses"], atol=1e-5)
+        same_head(tmp_path / file, tmp_path / "whole", 1e-5)
+
+
+def test_tasks_alone_go_on_where_they_were(topics: dict[str, Path], watch: Watch, tmp_path: Path) -> None:
+    tasks = [{"name": "topic", "labels": LABELS}, {"name": "size", "labels": ["short", "long"]}]
+
+    def spec(name: str, checkpoint: str | None = None) -> Spec:
+        made = spec_of("text", topics["arrays"], LABELS, tmp_path / name, method={"type": "multi_task", "epochs": 2}, checkpoint=checkpoint)
+        return {**made, "dataset": {**made["dataset"], "tasks": tasks}}
+
+    whole = watch.run(spec("whole"))
+    assert [t[1] for t in watch.trained] == ["fold0", "fold1", "final", "alone0", "alone1"]
+    again = watch.run(spec("again", str(tmp_path / "whole" / "checkpoint-alone1-alone1-1.safetensors")))
+    assert watch.trained == [(7, "alone1", 1)]
+    assert again["tasks"] == whole["tasks"]
+
+
+def test_a_checkpoint_of_another_job_or_none_at_all_starts_anew(mails: tuple[Path, list[str]], watch: Watch, tmp_path: Path) -> None:
+    method = {"type": "fine_tune", "epochs": 1}
+    watch.run(spec_of("text", *mails, tmp_path / "one", method=method))
+    file = tmp_path / "one" / "checkpoint-fold1-1.safetensors"
+    assert "runs..fold0" in load_file(file)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(file.read_bytes()[:-9])
+    for name, job, checkpoint, words in (("other", "job_other", file, "another job"), ("broken", "job_test", broken, "could not be read")):
+        result = watch.run(spec_of("text", *mails, tmp_path / name, method=method, checkpoint=str(checkpoint), job=job))
+        assert [t[1:] for t in watch.trained] == [("fold0", 0), ("fold1", 0), ("final", 0)]
+        assert any(words in note for note in result["notes"])
