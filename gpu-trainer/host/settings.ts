@@ -11,7 +11,11 @@ export const HostSettings = z.object({
   /** Processes of one training job: on a machine with several GPUs, one for each. */
   GRAFT_PROCESSES: z.coerce.number().int().min(1).max(64).default(1),
   /** Memory for activations of the frozen part of a network; what is beyond it goes to GRAFT_WORK_DIR. */
-  GRAFT_CACHE_BYTES: z.coerce.number().int().min(0).default(1024 ** 3),
+  GRAFT_CACHE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(1024 ** 3),
   GRAFT_DEVICE: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
   GRAFT_HOST_NAME: z.string().min(1).default('host'),
 });
