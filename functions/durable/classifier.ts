@@ -23,14 +23,14 @@ import { parseSettings, type Bindings } from '../env.ts';
 import { makeObjects } from '../objects/objects.ts';
 import { adaptVersion } from './adapt.ts';
 import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
-import { DriftMonitor, driftState, settleDrift } from './drift.ts';
+import { DriftMonitor, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
-import { solveVersion } from './learn.ts';
 import { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { PLAIN } from './records.ts';
 import { fetchGround, standOn } from './starting-model.ts';
-import { makeReport } from './report.ts';
+import { onAlarm } from './refinement.ts';
+import { fullReport } from './report.ts';
 import * as queue from './review-queue.ts';
 import { activateVersion, takeTrained } from './take-version.ts';
 import { migrate } from './tables.ts';
@@ -220,18 +220,19 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     settleDrift(this.#sql, event);
   }
 
+  override async alarm(): Promise<void> {
+    await onAlarm(this.#ledger);
+  }
+
   async report(): Promise<unknown> {
     const config = await this.#ready();
-    const labels = records.selectLabels(this.#sql);
-    const recipe = this.#ledger.activeRecipe();
-    const names = labels.map((l) => l.name);
-    const solved = solveVersion(this.#sql, config, names, recipe, this.#ledger.background(recipe), null);
-    return { ...makeReport(records.activeVersion(this.#sql), labels, solved), drift: driftState(this.#sql) };
+    return fullReport(this.#ledger, config);
   }
 
   async destroy() {
     const all = records.selectExamples(this.#sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null });
     const waiting = queue.listReview(this.#sql, { limit: Number.MAX_SAFE_INTEGER, after: null });
+    await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     migrate(this.ctx.storage);
     return { objectKeys: [...all, ...waiting].flatMap((e) => e.objectKey ?? []) };

@@ -14,7 +14,6 @@ export function enrollInto(
   newLabels: readonly NewLabel[],
 ): { version: number; warnings: ExampleWarning[][] } {
   const { sql } = ledger;
-  const before = records.membersAt(sql, null, null).filter((m) => !examples.some((e) => e.id === m.id));
   for (const label of newLabels) records.addLabel(sql, label);
   const since = records.latestVersion(sql) + 1;
   let added = 0;
@@ -24,5 +23,5 @@ export function enrollInto(
   }
   const recipe = ledger.activeRecipe();
   const { version, solved } = added > 0 ? ledger.solveNext(recipe) : { version: records.activeVersion(sql), solved: null };
-  return { version, warnings: warningsFor(examples, before, config, ledger.background(recipe), solved) };
+  return { version, warnings: warningsFor(examples, records.eachMember(sql, null, null), config, ledger.background(recipe), solved) };
 }

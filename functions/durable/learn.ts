@@ -5,15 +5,34 @@ import { backgroundCenter } from '../learning/features.ts';
 import { solveAdapted } from '../learning/adaptation/solve-adapted.ts';
 import { argmax } from '../learning/features.ts';
 import { solveHead, unitFeature, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
-import { labelVectors, membersAt, type Member, type Recipe } from './records.ts';
+import { drawRows, rowsWithinBudget } from '../learning/solve-budget.ts';
+import { labelVectors, membersAt, membershipsAt, type Member, type Recipe } from './records.ts';
 import { readTarget } from './target-inputs.ts';
 
 /** Cosine from which two pictures or texts count as the same thing shown twice. */
 export const NEAR_DUPLICATE = 0.97;
 
-export type Solved = { readonly head: Head; readonly evidence: Evidence; readonly leftOut: LeftOut };
+export type Solved = {
+  readonly head: Head;
+  /** `enrolled`: of how many examples the head was solved from some (see learning/solve-budget.ts). */
+  readonly evidence: Evidence & { readonly enrolled?: number };
+  readonly leftOut: LeftOut;
+};
 
-/** What the head of version `n` (null: of the examples as they are now) is solved from. */
+export type Placed = { readonly id: string; readonly sha256: string; readonly labelsOf: readonly number[] };
+
+/** The examples of version `n` (null: as they are now) that have one of these labels, without their embeddings. */
+export function placedExamples(sql: SqlStorage, labels: readonly string[], n: number | null): Placed[] {
+  const place = new Map(labels.map((name, i) => [name, i]));
+  return membershipsAt(sql, n)
+    .map(({ id, sha256, labels: own }) => ({ id, sha256, labelsOf: own.flatMap((name) => place.get(name) ?? []) }))
+    .filter((m) => m.labelsOf.length > 0);
+}
+
+/**
+ * What the head of version `n` (null: of the examples as they are now) is solved from: all of the examples `from`, or as many of them as an instant
+ * solve may cost.
+ */
 export function solveInput(
   sql: SqlStorage,
   config: ClassifierConfig,
@@ -21,16 +40,20 @@ export function solveInput(
   recipe: Recipe,
   background: Background,
   n: number | null,
+  from: readonly Placed[] | null = null,
 ): SolveInput {
-  const place = new Map(labels.map((name, i) => [name, i]));
-  const members = membersAt(sql, n, recipe.model);
+  const placed = from ?? placedExamples(sql, labels, n);
   const vectors = labelVectors(sql);
+  const size = { examples: placed.length, dimension: config.dimension, labels: labels.length, background: background.base.length };
+  const limit = rowsWithinBudget(size);
+  const drawn = new Map(drawRows(placed, limit).map((e) => [e.id, e.labelsOf]));
+  const members = membersAt(sql, n, recipe.model, from || limit < placed.length ? [...drawn.keys()] : null);
   return {
     labels,
     task: config.task,
     transform: config.transform,
     dimension: config.dimension,
-    examples: members.map((m) => ({ ...m, labelsOf: m.labels.flatMap((name) => place.get(name) ?? []) })).filter((m) => m.labelsOf.length > 0),
+    examples: members.flatMap((m) => (drawn.has(m.id) ? [{ ...m, labelsOf: drawn.get(m.id)! }] : [])),
     names: labels.map((name) => vectors.get(name) ?? null),
     zeroShot: config.modality === 'image',
     background,
@@ -49,36 +72,50 @@ export function solveVersion(
   background: Background,
   n: number | null,
 ): Solved | null {
+  const placed = placedExamples(sql, labels, n);
   const input = solveInput(sql, config, labels, recipe, background, n);
-  return recipe.adaptation ? solveAdapted(input, readTarget(sql, recipe.adaptation.target), recipe.adaptation.mix) : solveHead(input);
+  const solved = recipe.adaptation ? solveAdapted(input, readTarget(sql, recipe.adaptation.target), recipe.adaptation.mix) : solveHead(input);
+  return solved && input.examples.length < placed.length ? { ...solved, evidence: { ...solved.evidence, enrolled: placed.length } } : solved;
 }
 
-/** What the caller should look at: exact and near duplicates, and examples that the others contradict. */
+/** What the caller should look at: exact and near duplicates, and examples that the others contradict. `before` is read once, and nothing of it kept. */
 export function warningsFor(
   added: readonly NewExample[],
-  before: readonly Member[],
+  before: Iterable<Member>,
   config: ClassifierConfig,
   background: Background,
   solved: Solved | null,
 ): ExampleWarning[][] {
   const center = backgroundCenter(background.base, config.transform, config.dimension);
-  const known = before.map((m) => ({ id: m.id, labels: m.labels, sha256: m.sha256, unit: unitFeature(m.base, config.transform, center) }));
-  return added.map((e) => {
-    const warnings: ExampleWarning[] = [];
-    const unit = unitFeature(e.base, config.transform, center);
-    const same = known.find((m) => m.sha256 === e.sha256);
-    if (same) warnings.push(duplicate(e, same, 'exactly the same bytes'));
-    else {
-      let nearest: (typeof known)[number] | null = null;
-      let best = NEAR_DUPLICATE;
-      for (const m of known) {
-        let cosine = 0;
-        for (let i = 0; i < unit.length; i++) cosine += unit[i]! * m.unit[i]!;
-        if (cosine > best) [best, nearest] = [cosine, m];
-      }
-      if (nearest) warnings.push(duplicate(e, nearest, `nearly the same content (similarity ${best.toFixed(3)})`));
+  type Known = Pick<Member, 'id' | 'labels' | 'sha256'>;
+  const seen = added.map((e) => ({
+    e,
+    unit: unitFeature(e.base, config.transform, center),
+    same: null as Known | null,
+    nearest: null as Known | null,
+    best: NEAR_DUPLICATE,
+  }));
+  const compare = (to: (typeof seen)[number], m: Known, unit: Float64Array): void => {
+    if (to.same) return;
+    if (m.sha256 === to.e.sha256) {
+      to.same = m;
+      return;
     }
-    known.push({ id: e.id, labels: e.labels, sha256: e.sha256, unit });
+    let cosine = 0;
+    for (let i = 0; i < unit.length; i++) cosine += unit[i]! * to.unit[i]!;
+    if (cosine > to.best) [to.best, to.nearest] = [cosine, m];
+  };
+  for (const { id, labels, sha256, base } of before) {
+    if (added.some((e) => e.id === id)) continue;
+    const unit = unitFeature(base, config.transform, center);
+    for (const one of seen) compare(one, { id, labels, sha256 }, unit);
+  }
+  return seen.map((one, i) => {
+    for (const earlier of seen.slice(0, i)) compare(one, earlier.e, earlier.unit);
+    const { e, same, nearest, best } = one;
+    const warnings: ExampleWarning[] = [];
+    if (same) warnings.push(duplicate(e, same, 'exactly the same bytes'));
+    else if (nearest) warnings.push(duplicate(e, nearest, `nearly the same content (similarity ${best.toFixed(3)})`));
     const at = solved ? solved.leftOut.ids.indexOf(e.id) : -1;
     if (solved && at >= 0) {
       const k = solved.head.labels.length;

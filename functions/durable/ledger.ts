@@ -8,6 +8,7 @@ import { baseBackground, tunedBackground } from './backgrounds.ts';
 import { solveVersion, type Solved } from './learn.ts';
 import * as records from './records.ts';
 import { PLAIN, type Recipe } from './records.ts';
+import { dropRun, mayRefine, QUIET_MS } from './refinement.ts';
 import { forgetUnusedTargets } from './target-inputs.ts';
 import { deleteBlob, readBlob, writeBlob, writeMeta } from './tables.ts';
 
@@ -21,6 +22,8 @@ export type NewVersion = {
   readonly job?: string;
   /** False: kept, not served (a refused candidate). */
   readonly activate?: boolean;
+  /** It is what a refinement made: nothing else changed. */
+  readonly refined?: boolean;
 };
 
 export class Ledger {
@@ -28,6 +31,7 @@ export class Ledger {
   readonly objects: Objects;
   readonly #storage: DurableObjectStorage;
   #base: Float32Array[] | null = null;
+  #changed = false;
 
   constructor(storage: DurableObjectStorage, objects: Objects) {
     this.#storage = storage;
@@ -37,7 +41,20 @@ export class Ledger {
 
   /** One synchronous transaction: all of `change` or nothing. */
   write<T>(change: () => T): T {
-    return this.#storage.transactionSync(change);
+    const result = this.#storage.transactionSync(change);
+    if (this.#changed) this.#wake();
+    return result;
+  }
+
+  /** A large classifier that was changed is refined once it has been quiet. */
+  #wake(): void {
+    this.#changed = false;
+    if (mayRefine(this.sql, this.config())) this.wakeIn(QUIET_MS);
+  }
+
+  /** The output gate holds answers until the alarm is stored. */
+  wakeIn(milliseconds: number): void {
+    void this.#storage.setAlarm(Date.now() + milliseconds);
   }
 
   /** @throws Error when the classifier was never created */
@@ -92,6 +109,10 @@ export class Ledger {
     );
     if (v.head) writeBlob(this.sql, `head:${n}`, v.head);
     if (v.activate !== false) writeMeta(this.sql, 'active', String(n));
+    if (!v.refined) {
+      dropRun(this.sql);
+      this.#changed = true;
+    }
     this.#prune(n);
     return n;
   }

@@ -93,23 +93,48 @@ export function selectExample(sql: SqlStorage, id: string): ExampleInfo | null {
   return row ? toInfo(row) : null;
 }
 
-/** Every example as version `n` saw it (all versions: the current state), ordered by id so that solving is reproducible. */
-export function membersAt(sql: SqlStorage, n: number | null, model: string | null): Member[] {
-  type Row = { id: string; labels: string; base: ArrayBuffer; tuned: ArrayBuffer | null; tuned_model: string | null; sha256: string };
-  return sql
-    .exec<Row>(
-      `SELECT e.id, m.labels, e.base, e.tuned, e.tuned_model, e.sha256 FROM (${LATEST}) l
-       JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since JOIN examples e ON e.id = l.example_id ORDER BY e.id`,
-      n ?? EVERY_VERSION,
-    )
-    .toArray()
-    .map((r) => ({
+type MemberRow = { id: string; labels: string; base: ArrayBuffer; tuned: ArrayBuffer | null; tuned_model: string | null; sha256: string };
+
+/**
+ * Examples as version `n` saw them (null: as they are now), one at a time, ordered by id so that solving is reproducible: ten thousand embeddings do not
+ * fit beside each other in an isolate.
+ * @param only ids; all when null
+ */
+export function* eachMember(sql: SqlStorage, n: number | null, model: string | null, only: readonly string[] | null = null): Generator<Member> {
+  const rows = sql.exec<MemberRow>(
+    `SELECT e.id, m.labels, e.base, e.tuned, e.tuned_model, e.sha256 FROM (${LATEST}) l
+     JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since JOIN examples e ON e.id = l.example_id
+     WHERE ? IS NULL OR e.id IN (SELECT value FROM json_each(?)) ORDER BY e.id`,
+    n ?? EVERY_VERSION,
+    only && JSON.stringify(only),
+    JSON.stringify(only ?? []),
+  );
+  for (const r of rows)
+    yield {
       id: r.id,
       labels: JSON.parse(r.labels) as string[],
       base: new Float32Array(r.base),
       tuned: model !== null && r.tuned_model === model && r.tuned ? new Float32Array(r.tuned) : null,
       sha256: r.sha256,
-    }));
+    };
+}
+
+export const membersAt = (sql: SqlStorage, n: number | null, model: string | null, only: readonly string[] | null = null): Member[] => [
+  ...eachMember(sql, n, model, only),
+];
+
+export type Membership = Pick<Member, 'id' | 'labels' | 'sha256'>;
+
+/** The same without embeddings. */
+export function membershipsAt(sql: SqlStorage, n: number | null): Membership[] {
+  return sql
+    .exec<{ id: string; labels: string; sha256: string }>(
+      `SELECT e.id, m.labels, e.sha256 FROM (${LATEST}) l JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since
+       JOIN examples e ON e.id = l.example_id ORDER BY e.id`,
+      n ?? EVERY_VERSION,
+    )
+    .toArray()
+    .map((r) => ({ ...r, labels: JSON.parse(r.labels) as string[] }));
 }
 
 /** False when the id is there already: enrolling twice is enrolling once. */

@@ -1,9 +1,13 @@
 /** The report of a classifier: what leaving each example out says about the head and about the labels. */
-import type { LabelInfo } from '../domain/classifier-object.ts';
+import type { ClassifierConfig, LabelInfo } from '../domain/classifier-object.ts';
 import { softmax } from '../learning/calibration.ts';
 import { argmax } from '../learning/features.ts';
-import type { Solved } from './learn.ts';
+import { driftState } from './drift.ts';
+import { solveVersion, type Solved } from './learn.ts';
+import type { Ledger } from './ledger.ts';
 import { multiLabelFindings } from './multi-label-report.ts';
+import * as records from './records.ts';
+import { refinementState } from './refinement.ts';
 
 const Z95 = 1.959963984540054;
 const BINS = 10;
@@ -19,7 +23,18 @@ export function wilson(right: number, n: number): { low: number; high: number } 
   return { low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
 }
 
-export function makeReport(version: number, labels: readonly LabelInfo[], solved: Solved | null) {
+/** @param ledger with its background loaded */
+export function fullReport(ledger: Ledger, config: ClassifierConfig) {
+  const { sql } = ledger;
+  const labels = records.selectLabels(sql);
+  const recipe = ledger.activeRecipe();
+  const names = labels.map((l) => l.name);
+  const solved = solveVersion(sql, config, names, recipe, ledger.background(recipe), null);
+  const report = makeReport(records.activeVersion(sql), labels, solved);
+  return { ...report, drift: driftState(sql), refinement: refinementState(sql) };
+}
+
+function makeReport(version: number, labels: readonly LabelInfo[], solved: Solved | null) {
   const counts = labels.map((l) => l.examples);
   const balance = { smallest: Math.min(...counts, Infinity) === Infinity ? 0 : Math.min(...counts), largest: Math.max(...counts, 0) };
   if (!solved)

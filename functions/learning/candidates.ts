@@ -10,7 +10,7 @@ import type { LearnExample, SolveInput } from './solve-head.ts';
 import { fitWhitened, makeWhitener, WHITENED_ROWS_MAX, type Whitener } from './whitening.ts';
 
 /** A kernel over landmarks asks for n × 512 similarities: beyond this many rows they cost more than they are worth. */
-const KERNEL_ROWS_MAX = 4_096;
+export const KERNEL_ROWS_MAX = 4_096;
 
 /**
  * Kernel ridge first. Beside it: ridge in the background's metric, for pictures that may look like nothing the backbone knows; plain ridge where there are

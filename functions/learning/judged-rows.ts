@@ -21,9 +21,12 @@ export function judgedRows(examples: readonly { readonly labelsOf: readonly numb
   ).map(({ i }) => i);
 }
 
+/** How many rows of a head with so many labels are judged at most. */
+export const judgedLimit = (labels: number): number => Math.min(JUDGED_ROWS_MAX, Math.max(256, Math.floor(JUDGED_SCORES_MAX / labels)));
+
 /** As many rows as may be judged. */
 export function newestFirst<R extends { readonly labelsOf: readonly number[] }>(rows: readonly R[], labels: number): R[] {
-  const limit = Math.min(JUDGED_ROWS_MAX, Math.max(256, Math.floor(JUDGED_SCORES_MAX / labels)));
+  const limit = judgedLimit(labels);
   if (rows.length <= limit) return [...rows];
   const back = rows.toReversed();
   return takeTurns(

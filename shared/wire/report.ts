@@ -20,6 +20,8 @@ export const Report = z
     balance: z.object({ smallest: z.number().int(), largest: z.number().int() }),
     /** Whether the inputs of predictions are still like the enrolled ones. */
     drift: Drift,
+    /** The training in the background of large sets and of several labels: how far it is, or what it came to; null while there is none. */
+    refinement: z.unknown(),
     /** What was tried for the head, and with what result. */
     evidence: z.unknown(),
   })
