@@ -41,14 +41,20 @@ export type Memory = {
   readonly held: Sums;
 };
 
-function layOut(folder: string): void {
-  for (const part of ['blobs', 'heads']) mkdirSync(join(folder, part), { recursive: true });
+/** The shipped backbones as they lie in object storage. */
+export function layOutBackbones(folder: string): void {
+  mkdirSync(join(folder, 'blobs'), { recursive: true });
   for (const id of Object.values(SHIPPED_BACKBONES)) {
     const manifest = manifestOf(id);
     mkdirSync(join(folder, 'backbones', id), { recursive: true });
     copyFileSync(join(BACKBONES, id, 'manifest.json'), join(folder, objectKeys.backboneManifest(id)));
     for (const file of filesOf(manifest)) copyFileSync(join(BACKBONES, id, file.name), join(folder, objectKeys.blob(file.sha256)));
   }
+}
+
+function layOut(folder: string): void {
+  layOutBackbones(folder);
+  mkdirSync(join(folder, 'heads'), { recursive: true });
   for (const [kind, id] of Object.entries(SHIPPED_BACKBONES))
     writeFileSync(join(folder, 'heads', kind), encodeHead(headOf(CLASSES, KEPT, manifestOf(id).dimension)));
 }

@@ -28,7 +28,7 @@ const kb = (bytes: number): string => `${(bytes / 1e3).toFixed(0)} kB`;
 const times = (ratio: number): string => `${ratio.toFixed(2)}×`;
 
 /** Columns as wide as they need to be; the first to the left, the others to the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
   const line = (cells: readonly string[]): string =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');

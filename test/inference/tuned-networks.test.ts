@@ -3,6 +3,9 @@ import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { makeDeps } from '../../functions/deps.ts';
 import { models } from '../../functions/db/schema.ts';
+import { graphSource } from '../../functions/inference/catalogue.ts';
+import { RunQueue } from '../../functions/inference/run-queue.ts';
+import { TunedNetworks } from '../../functions/inference/tuned-networks.ts';
 import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
 import type { ModelManifest } from '../../shared/model-manifest.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
@@ -95,5 +98,21 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
     await expect(encode(large, 1)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('bytes') });
     const half = await model(tenant, 'whole', (m) => ({ ...m, files: m.files.filter((f) => !f.name.startsWith('trunk')) }));
     await expect(encode(half, 1)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('are as many tails as the budget has bytes for, the least recently used one going first', async () => {
+    const { tail } = (await deps.catalogue.get(SHIPPED_BACKBONES.text)) as BackboneManifest;
+    const bytes = tail.model.bytes + (tail.data?.bytes ?? 0);
+    const networks = new TunedNetworks(
+      async (key) => await deps.objects.get(key),
+      async () => ({ trunk: null, tail: graphSource(tail) }),
+      new RunQueue(),
+      3 * bytes + 1,
+    );
+    const use = async (id: string) => await networks.with(id, async () => id);
+    for (const id of ['a', 'b', 'c', 'a', 'd']) expect(await use(id)).toBe(id);
+    expect(networks.models).toEqual(['c', 'a', 'd']);
+    await use('b');
+    expect(networks.models).toEqual(['a', 'd', 'b']);
   });
 });
