@@ -4,6 +4,8 @@ import type { EngineResult } from '../../shared/engine.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
 import { CompleteResponse } from '../../shared/runner.ts';
 import { Job } from '../../shared/wire/jobs.ts';
+import { listOf } from '../../shared/wire/page.ts';
+import { Event } from '../../shared/wire/webhooks.ts';
 import { fitsEdge } from '../../functions/domain/model-network.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import {
@@ -65,6 +67,19 @@ describe('a completion', () => {
     expect(seen).toMatchObject({ decision: 'not_requested', network: 'base', evidence: result.evidence, tasks: result.tasks });
     expect(seen?.metrics).toMatchObject({ zero_shot: null, scratch: { accuracy: { value: 0.5 } }, source_only: { accuracy: { value: 0.9 } } });
     expect(seen?.reasons.map((reason) => reason.code)).toEqual(expect.arrayContaining(['better_than_scratch', 'not_better_than_source_only']));
+  });
+
+  it('of "auto" says in its event which way was taken and why; of others nothing', async () => {
+    const choice = { chose: 'fine_tune', because: 'It paid on 80 rows.' };
+    const auto = await run({ result: { evidence: { auto: { ...choice, options: [] } } } }, [20, { candidate: 15, incumbent: null }]);
+    await answer(auto.response, 200, CompleteResponse);
+    const other = await run({}, [20, { candidate: 15, incumbent: null }]);
+    await answer(other.response, 200, CompleteResponse);
+    const events = await answer(await call('/v1/events?limit=100', { key }), 200, listOf(Event, 'EventList'));
+    const told = (id: string) => events.data.find((event) => event.type === 'training.job.succeeded' && event.data['id'] === id)?.data['choice'];
+    expect(told(auto.job)).toEqual(choice);
+    expect(told(other.job)).toBeNull();
+    expect((await get(auto.job)).result?.evidence['auto']).toEqual({ ...choice, options: [] });
   });
 
   it('of a whole network needs its trunk, and says so in the result', async () => {

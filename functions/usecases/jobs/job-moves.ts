@@ -7,7 +7,13 @@ import { appendJobEventIfChanged, type JobRow } from '../../stores/jobs.ts';
 import { eventStatementIfChanged } from '../events/record-event.ts';
 
 export type Statement = BatchItem<'sqlite'>;
-export type Told = { readonly reason?: string; readonly decision?: string; readonly model?: string | null; readonly error?: unknown };
+export type Told = {
+  readonly reason?: string;
+  readonly decision?: string;
+  readonly model?: string | null;
+  readonly choice?: unknown;
+  readonly error?: unknown;
+};
 
 /** What an event says of a job: enough to act on, small enough for a webhook; the whole job is one GET away. */
 export function jobSummary(job: JobRow, status: JobStatus, told: Told = {}): Record<string, unknown> {
@@ -20,6 +26,7 @@ export function jobSummary(job: JobRow, status: JobStatus, told: Told = {}): Rec
     classifier: job.classifierId,
     model: told.model ?? job.modelId,
     decision: told.decision ?? null,
+    choice: told.choice ?? null,
     error: told.error ?? null,
     metadata: job.metadata,
   };

@@ -2,6 +2,7 @@
  * Carries a verified completion to its end: the durable object takes the version (idempotent by job), then one batch writes job, work, usage and
  * events. Whoever comes first does it: the host's own call, its repetition, or the sweep after a crash.
  */
+import { z } from 'zod';
 import { GraftError } from '../../../shared/errors.ts';
 import { CompleteResponse } from '../../../shared/runner.ts';
 import type { Reason } from '../../../shared/wire/evaluation.ts';
@@ -28,7 +29,7 @@ export async function finishPending(deps: Needs, work: WorkRow): Promise<Complet
   const { result, activated } = await take(deps, job, pending);
   const answer: CompleteResponse = { status: 'succeeded', decision: result.decision };
   const now = deps.now();
-  const told = { decision: result.decision, model: pending.model };
+  const told = { decision: result.decision, model: pending.model, ...choiceOf(result) };
   const results: unknown[] = await deps.db.batch([
     finishWork(deps.db, work.id, tokenHash, completionDigest, answer),
     moveJobIfChanged(deps.db, job.id, 'succeeded', { result, modelId: pending.model, finishedAt: now }),
@@ -44,6 +45,14 @@ export async function finishPending(deps: Needs, work: WorkRow): Promise<Complet
   }
   await wakeOutbox(deps);
   return answer;
+}
+
+const Choice = z.object({ chose: z.string(), because: z.string() });
+
+/** Of `auto`: which way it took and why; the whole table is in the result. */
+function choiceOf(result: JobResult): { choice?: z.infer<typeof Choice> } {
+  const choice = Choice.safeParse(result.evidence['auto']);
+  return choice.success ? { choice: choice.data } : {};
 }
 
 async function take(deps: Needs, job: JobRow, pending: PendingCompletion): Promise<{ result: JobResult; activated: boolean }> {
