@@ -6,9 +6,11 @@
 
 /**
  * What a score exactly on its ±1 targets is believed with before there is evidence; t₀ follows from it, and grows as classes get fewer.
- * With .9975 it is near the best temperature of few-shot heads for two classes and for six (docs/decisions/0004).
+ * Chosen, with its strength, on data that no benchmark reads (docs/decisions/0004).
  */
-const PRIOR_BELIEF = 0.9975;
+const PRIOR_BELIEF = 0.9999;
+/** The same for scores of labels' words and of several labels at once, which were not looked at when PRIOR_BELIEF was chosen. */
+export const CAUTIOUS_BELIEF = 0.9975;
 /** κ: the prior weighs about as much as this many rows. */
 const PRIOR_STRENGTH = 16;
 const LOG_RANGE = [Math.log(0.01), Math.log(5)] as const;
@@ -25,9 +27,9 @@ export function softmax(scores: ArrayLike<number>, temperature: number): Float64
   return p;
 }
 
-/** t₀ = 2 / (log(k − 1) + logit(PRIOR_BELIEF)): with +1 for its label and −1 for the k − 1 others, a row is believed with PRIOR_BELIEF. */
-export function priorTemperature(labels: number): number {
-  return 2 / (Math.log(Math.max(1, labels - 1)) + Math.log(PRIOR_BELIEF / (1 - PRIOR_BELIEF)));
+/** t₀ = 2 / (log(k − 1) + logit(belief)): with +1 for its label and −1 for the k − 1 others, a row is believed so much. */
+export function priorTemperature(labels: number, belief = PRIOR_BELIEF): number {
+  return 2 / (Math.log(Math.max(1, labels - 1)) + Math.log(belief / (1 - belief)));
 }
 
 /** Cross-entropy summed over rows, `soft` of each target shared by the other labels. `scores` row-major [rows × labels]. */
@@ -51,8 +53,13 @@ export function logLoss(scores: Float64Array, truth: readonly number[], labels: 
 }
 
 /** The temperature described above, and the penalised loss there. No rows: the prior. */
-export function fitTemperature(scores: Float64Array, truth: readonly number[], labels: number): { temperature: number; loss: number } {
-  const prior = Math.log(priorTemperature(labels));
+export function fitTemperature(
+  scores: Float64Array,
+  truth: readonly number[],
+  labels: number,
+  belief = PRIOR_BELIEF,
+): { temperature: number; loss: number } {
+  const prior = Math.log(priorTemperature(labels, belief));
   const soft = 1 / (truth.length + 2);
   const objective = (log: number): number => logLoss(scores, truth, labels, Math.exp(log), soft) + (PRIOR_STRENGTH / 2) * (log - prior) ** 2;
   let [a, b] = [...LOG_RANGE] as [number, number];

@@ -2,6 +2,7 @@
 import { KERNEL_POWER, type Support } from '../../shared/head.ts';
 import type { Candidate } from './blend.ts';
 import { transformFeature } from './features.ts';
+import { foldsOf } from './folds.ts';
 import { fitKernelRidge, kernelInPlace } from './kernel.ts';
 import { fitAgainstBackground } from './only-named.ts';
 import { fitRidgeLeaveOneOut, takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
@@ -41,7 +42,17 @@ function kernelFit(input: SolveInput, support: Support, judged: readonly number[
   const similarity = new Float64Array(n * m);
   for (const [i, { base }] of examples.entries())
     similarity.set(kernelInPlace(supportCosines({ support }, { base, tuned: null }), KERNEL_POWER), i * m);
-  return fitKernelRidge({ landmarks: support.rows, m, d, similarity, n, labels: labels.length, labelsOf: examples.map((e) => e.labelsOf), judged });
+  return fitKernelRidge({
+    landmarks: support.rows,
+    m,
+    d,
+    similarity,
+    n,
+    labels: labels.length,
+    labelsOf: examples.map((e) => e.labelsOf),
+    foldOf: foldsOf(examples),
+    judged,
+  });
 }
 
 /** A background is the same array for as long as its owner keeps it, and its factor costs more than a small head. */
@@ -69,5 +80,5 @@ function ridgeInput(rows: readonly LearnExample[], get: Get, input: SolveInput, 
   const d = input.dimension;
   const x = new Float64Array(rows.length * d);
   for (const [i, row] of rows.entries()) transformFeature(get(row), input.transform, center, x, i * d);
-  return { x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf), judged };
+  return { x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf), foldOf: foldsOf(rows), judged };
 }

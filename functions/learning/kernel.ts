@@ -27,6 +27,7 @@ export type KernelInput = {
   readonly n: number;
   readonly labels: number;
   readonly labelsOf: readonly (readonly number[])[];
+  readonly foldOf?: Int32Array;
   readonly judged: readonly number[];
 };
 
@@ -64,13 +65,13 @@ function backward(l: Float64Array, m: number, z: Float64Array, at: number): void
  * W = W_ψ·L⁻¹. Cost: O(nm² + m³) beside the similarities.
  */
 export function fitKernelRidge(input: KernelInput): RidgeFit {
-  const { m, n, labels: k, labelsOf, judged } = input;
+  const { m, n, labels: k, labelsOf, judged, foldOf } = input;
   const l = landmarkKernel(input.landmarks, m, input.d);
   for (let i = 0; i < m; i++) l[i * m + i]! += JITTER;
   cholesky(l, m);
   const x = input.similarity.slice();
   for (let i = 0; i < n; i++) forward(l, m, x, i * m);
-  const fit = fitRidgeLeaveOneOut({ x, n, d: m, labels: k, labelsOf, judged });
+  const fit = fitRidgeLeaveOneOut({ x, n, d: m, labels: k, labelsOf, judged, ...(foldOf ? { foldOf } : {}) });
   const weight = fit.weight.slice();
   for (let c = 0; c < k; c++) backward(l, m, weight, c * m);
   return { ...fit, weight };

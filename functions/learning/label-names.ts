@@ -3,7 +3,7 @@
  * name or description. It fades with evidence, and names that say no more than guessing are not heard.
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
-import { fitTemperature, logLoss, priorTemperature } from './calibration.ts';
+import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature } from './calibration.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
@@ -83,13 +83,13 @@ export function shareOfNames(given: {
   if (all.truth.length === 0) return 1;
   if (given.onlyNamed) return ONE_SHOT_SHARE;
   const loud = all.names.map((s) => s * PRIOR_MIX);
-  const gain = all.truth.length * Math.log(labels) - logLoss(loud, all.truth, labels, priorTemperature(labels));
+  const gain = all.truth.length * Math.log(labels) - logLoss(loud, all.truth, labels, priorTemperature(labels, CAUTIOUS_BELIEF));
   const trust = 1 / (1 + Math.exp(NAMES_COST - gain));
   if (2 * new Set(given.truth).size < labels) return ONE_SHOT_SHARE * trust;
   const losses = SHARES.map((a) => {
     const mix = mixesOf(a);
     const scores = given.ridge.map((s, i) => mix.ridge * s + mix.names * given.names[i]!);
-    return fitTemperature(scores, given.truth, labels).loss;
+    return fitTemperature(scores, given.truth, labels, CAUTIOUS_BELIEF).loss;
   });
   const least = Math.min(...losses);
   const odds = losses.map((loss) => Math.exp(least - loss));

@@ -1,5 +1,5 @@
 /** Heads that give each input any number of labels: every label is its own yes or no, p_c = σ(2·score_c / t). */
-import { priorTemperature } from './calibration.ts';
+import { CAUTIOUS_BELIEF, priorTemperature } from './calibration.ts';
 
 /** The prior on log t weighs about as much as this many decisions. */
 const PRIOR_STRENGTH = 16;
@@ -18,7 +18,7 @@ export const sigmoidOf = (score: number, temperature: number): number => 1 / (1 
  * @param scores row-major [rows × labels], of heads that never saw the row; `labelsOf` the labels each row has
  */
 export function fitSigmoidTemperature(scores: Float64Array, labelsOf: readonly (readonly number[])[], labels: number): number {
-  const prior = Math.log(priorTemperature(2));
+  const prior = Math.log(priorTemperature(2, CAUTIOUS_BELIEF));
   const soft = 1 / (labelsOf.length + 2);
   const signs = new Float64Array(scores.length).fill(-1);
   for (const [i, own] of labelsOf.entries()) for (const c of own) signs[i * labels + c] = 1;

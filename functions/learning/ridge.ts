@@ -2,11 +2,12 @@
  * One-against-rest ridge regression on ±1 targets with class-balanced weights and exact leave-one-out predictions.
  *
  * With rows scaled by √sᵢ and a constant feature for the bias, A = X·Xᵀ + λI (dual) or XᵀX + λI (primal):
- *   dual    α = A⁻¹Y,  W = Xᵀα,  left-out residual eᵢ = αᵢ / (A⁻¹)ᵢᵢ
+ *   dual    α = A⁻¹Y,  W = Xᵀα,  residuals of rows F left out together e_F = ((A⁻¹)_FF)⁻¹ α_F
  *   primal  W = A⁻¹XᵀY,          eᵢ = (yᵢ − xᵢW) / (1 − xᵢA⁻¹xᵢᵀ)
- * (Rifkin & Lippert 2007, Notes on regularized least squares; Allen 1974, PRESS.) Both are exact; the dual is cheaper while n < d.
+ * (Rifkin & Lippert 2007, Notes on regularized least squares; Allen 1974, PRESS.) Both are exact; the dual is cheaper while n < d. With n > d rows it
+ * makes no difference whether a row is left out alone, so the primal does that.
  */
-import { cholesky, choleskySolve, covariance, gram, inverseDiagonal } from './linear-algebra.ts';
+import { cholesky, choleskySolve, covariance, gram, solveFolds } from './linear-algebra.ts';
 
 export type RidgeFit = {
   /** Row-major [labels × dimension]. */
@@ -32,6 +33,8 @@ export type RidgeInput = {
   readonly labels: number;
   /** labelsOf[i]: indices of the labels of row i. */
   readonly labelsOf: readonly (readonly number[])[];
+  /** Rows of one fold are left out together (folds.ts); each alone when absent. */
+  readonly foldOf?: Int32Array;
   /** Rows whose left-out scores are wanted; all of them when absent. Scores of 10,000 rows on 1,000 labels would not fit beside the examples. */
   readonly judged?: readonly number[];
 };
@@ -50,10 +53,16 @@ export function balancedWeights(labelsOf: readonly (readonly number[])[], labels
 }
 
 /** ±1 targets [n × k] with rows scaled by √sᵢ, and the √sᵢ. */
-export type Targets = { readonly ys: Float64Array; readonly root: Float64Array; readonly n: number; readonly k: number };
+export type Targets = {
+  readonly ys: Float64Array;
+  readonly root: Float64Array;
+  readonly n: number;
+  readonly k: number;
+  readonly folds: readonly (readonly number[])[];
+};
 type Prepared = { readonly input: RidgeInput; readonly xs: Float64Array; readonly root: Float64Array; readonly n: number; readonly d1: number };
 
-export function targetsOf(labelsOf: readonly (readonly number[])[], labels: number): Targets {
+export function targetsOf({ labelsOf, labels, foldOf }: Pick<RidgeInput, 'labelsOf' | 'labels' | 'foldOf'>): Targets {
   const n = labelsOf.length;
   const root = balancedWeights(labelsOf, labels).map(Math.sqrt);
   const ys = new Float64Array(n * labels);
@@ -61,7 +70,8 @@ export function targetsOf(labelsOf: readonly (readonly number[])[], labels: numb
     ys.fill(-root[i]!, i * labels, (i + 1) * labels);
     for (const c of labelsOf[i]!) ys[i * labels + c] = root[i]!;
   }
-  return { ys, root, n, k: labels };
+  const folds = foldOf ? [...Map.groupBy(labelsOf.keys(), (i) => foldOf[i]!).values()] : Array.from({ length: n }, (_, i) => [i]);
+  return { ys, root, n, k: labels, folds };
 }
 
 function prepare(input: RidgeInput, scale: number): Prepared {
@@ -140,7 +150,7 @@ export function leastError(t: Targets, fair: readonly number[], lambdas: readonl
 
 function chooseLambda(input: RidgeInput, lambdas: readonly number[], scale: number): number {
   const p = prepare(input, scale);
-  const targets = targetsOf(input.labelsOf, input.labels);
+  const targets = targetsOf(input);
   const dual = p.n <= p.d1;
   const matrix = dual ? gram(p.xs, p.n, p.d1) : covariance(p.xs, p.n, p.d1);
   return leastError(targets, fairRows(input.labelsOf, input.labels), lambdas, (lambda) =>
@@ -150,8 +160,9 @@ function chooseLambda(input: RidgeInput, lambdas: readonly number[], scale: numb
 
 /** At most SEARCH_ROWS_MAX rows, classes taken in turn so that the small ones stay whole. */
 function thin(input: RidgeInput): RidgeInput {
-  const { judged: _, ...all } = input;
-  if (input.n <= SEARCH_ROWS_MAX) return all;
+  const { judged: _, foldOf, ...all } = input;
+  const folds = (rows: readonly number[]) => (foldOf ? { foldOf: Int32Array.from(rows, (i) => foldOf[i]!) } : {});
+  if (input.n <= SEARCH_ROWS_MAX) return { ...all, ...folds([...input.labelsOf.keys()]) };
   const seen = new Float64Array(input.labels);
   const turn = input.labelsOf.map((row) => {
     const c = row[0] ?? 0;
@@ -161,26 +172,27 @@ function thin(input: RidgeInput): RidgeInput {
   const order = [...turn.keys()].toSorted((a, b) => turn[a]! - turn[b]! || a - b).slice(0, SEARCH_ROWS_MAX);
   const x = new Float64Array(order.length * input.d);
   for (const [to, from] of order.entries()) x.set(input.x.subarray(from * input.d, (from + 1) * input.d), to * input.d);
-  return { ...all, x, n: order.length, labelsOf: order.map((i) => input.labelsOf[i]!) };
+  return { ...all, ...folds(order), x, n: order.length, labelsOf: order.map((i) => input.labelsOf[i]!) };
 }
 
 /** α [n × k] and left-out scores from the kernel of the scaled rows (bias included). */
-export function solveDual({ ys, root, n, k }: Targets, lambda: number, kernel: Float64Array): { alpha: Float64Array; leftOut: Float64Array } {
+export function solveDual({ ys, root, n, k, folds }: Targets, lambda: number, kernel: Float64Array): { alpha: Float64Array; leftOut: Float64Array } {
   const a = kernel.slice();
   for (let i = 0; i < n; i++) a[i * n + i]! += lambda;
   cholesky(a, n);
   const alpha = ys.slice();
   choleskySolve(a, n, alpha, k);
-  const diagonal = inverseDiagonal(a, n);
+  const residual = alpha.slice();
+  solveFolds(a, n, folds, residual, k);
   const leftOut = new Float64Array(n * k);
-  for (let i = 0; i < n; i++) for (let c = 0; c < k; c++) leftOut[i * k + c] = (ys[i * k + c]! - alpha[i * k + c]! / diagonal[i]!) / root[i]!;
+  for (let i = 0; i < n; i++) for (let c = 0; c < k; c++) leftOut[i * k + c] = (ys[i * k + c]! - residual[i * k + c]!) / root[i]!;
   return { alpha, leftOut };
 }
 
 function fitDual(p: Prepared, lambda: number, kernel: Float64Array): RidgeFit {
   const { xs, n, d1 } = p;
-  const { labelsOf, labels: k, judged } = p.input;
-  const { alpha, leftOut } = solveDual(targetsOf(labelsOf, k), lambda, kernel);
+  const { labels: k, judged } = p.input;
+  const { alpha, leftOut } = solveDual(targetsOf(p.input), lambda, kernel);
   const weight = new Float64Array(k * (d1 - 1));
   const bias = new Float64Array(k);
   for (let i = 0; i < n; i++) {

@@ -5,7 +5,7 @@
 import { KERNEL_POWER, type FeatureTransform, type Head, type HeadComponent } from '../../shared/head.ts';
 import { blend, type Blended, type Map } from './blend.ts';
 
-import { fitTemperature } from './calibration.ts';
+import { CAUTIOUS_BELIEF, fitTemperature, priorTemperature } from './calibration.ts';
 import { candidatesFor, fitPlain } from './candidates.ts';
 import { argmax, backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
 import { judgedRows, newestFirst } from './judged-rows.ts';
@@ -141,7 +141,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const leftOut: LeftOut = { ids: rows.map((e) => e.id), truth, labelsOf, scores, novelty: leftOutNovelty(rows, chosen) };
   const temperature = multi
     ? fitSigmoidTemperature(scores, labelsOf, k)
-    : (input.trainedTemperature ?? fitTemperature(scores, onlyNamed ? [] : truth, k).temperature);
+    : (input.trainedTemperature ?? (onlyNamed ? priorTemperature(k, CAUTIOUS_BELIEF) : fitTemperature(scores, truth, k).temperature));
   const head: Head = { labels, task: input.task, components, temperature, openSet: null, support: chosen?.support ?? null };
   const openSet = input.falseRejectRate === null ? null : openSetOf(head, chosen?.novelty.weight ?? 0, input, leftOut, onlyNamed);
   const right = multi ? exactMatches(scores, labelsOf, k) : truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;

@@ -1,6 +1,7 @@
 /** The enrolled examples that travel with a head, for `nearest` and the open-set rule. */
 import type { FeatureTransform, Support } from '../../shared/head.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
+import { byContent } from './folds.ts';
 import { fitNovelty, type Novelty } from './novelty.ts';
 
 /** At 1,280 dimensions this is 2.6 MB in an isolate's head cache. */
@@ -20,18 +21,8 @@ export function takeTurns(classOf: readonly number[], limit: number): number[] {
   return [...classOf.keys()].toSorted((a, b) => turn[a]! - turn[b]! || a - b).slice(0, limit);
 }
 
-/** FNV-1a over the bits of an embedding: draws rows as if at random, but the same ones for the same embeddings. */
-function digest({ buffer, byteOffset, length }: Float32Array): number {
-  const bits = new Uint32Array(buffer, byteOffset, length);
-  let hash = 0x811c9dc5;
-  for (const word of bits) hash = Math.imul(hash ^ word, 0x01000193) ^ (hash >>> 15);
-  return hash >>> 0;
-}
-
-/** By content: neither the order of enrolling nor ids matter, so a head equals one that never saw what was forgotten, weight by weight. */
 function supportRows<R extends Row>(examples: readonly R[]): R[] {
-  const order = new Map(examples.map((e) => [e, digest(e.base)]));
-  const sorted = examples.toSorted((a, b) => order.get(a)! - order.get(b)! || (a.id < b.id ? -1 : 1));
+  const sorted = byContent(examples);
   return takeTurns(
     sorted.map((e) => e.labelsOf[0] ?? 0),
     SUPPORT_ROWS_MAX,

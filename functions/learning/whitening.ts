@@ -62,7 +62,7 @@ function whitenedKernel(w: Whitener, x: Float64Array, n: number): Float64Array {
 /** Ridge with the penalty of least left-out error in the whitened metric; the weights apply to unwhitened features. */
 export function fitWhitened(input: RidgeInput, w: Whitener): RidgeFit {
   const { x, n, d, labels: k, labelsOf } = input;
-  const t = targetsOf(labelsOf, k);
+  const t = targetsOf(input);
   const raw = whitenedKernel(w, x, n);
   let total = 0;
   let own = 0;

@@ -8,7 +8,7 @@ import numpy as np
 
 from .data import TRAIN, Rows
 from .distances import two_sample_test
-from .heads import fit_temperature, softmax
+from .heads import fit_ridge, fit_temperature, softmax
 from .label_noise import find_label_issues
 from .neighbours import near_duplicates, outliers
 from .picture_checks import picture_issues
@@ -63,7 +63,8 @@ def label_issues(seen: Survey, labels: list[str]) -> tuple[list[dict[str, Any]],
     y = seen.rows.labels[labelled]
     if len(np.unique(y)) < 2:
         return [], None, None
-    scores, fair = out_of_fold_scores(seen.x[labelled], y, len(labels))
+    # Plain ridge: a head of a kernel follows single wrong labels, and then does not contradict them.
+    scores, fair = out_of_fold_scores(seen.x[labelled], y, len(labels), fit=fit_ridge)
     if len(fair) == 0:
         return [], None, None
     p = softmax(scores[fair], fit_temperature(scores[fair], y[fair]))

@@ -1,17 +1,19 @@
 """How well a frozen embedding serves given labels: by evidence, by class separation, by cross-validation and by a learning curve."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .heads import Ints, Matrix, by_turns, turns
-from .kernel import fit_frozen
+from .heads import Ints, Matrix, Ridge, by_turns, turns
+from .kernel import Frozen, fit_frozen
 
 FOLDS = 5
 CURVE_REPEATS = 5
 CURVE_DRAWS = 200
 Z95 = 1.96
+Fit = Callable[[Matrix, Ints, int], Frozen | Ridge]
 
 
 def log_me(features: Matrix, y: Ints, classes: int) -> float:
@@ -74,15 +76,15 @@ def leep(source: Matrix, y: Ints, classes: int) -> float:
     return float(np.log(np.maximum((source @ given.T)[np.arange(len(y)), y], 1e-12)).mean())
 
 
-def out_of_fold_scores(x: Matrix, y: Ints, classes: int, folds: int = FOLDS) -> tuple[Matrix, Ints]:
-    """Ridge scores of each row by a fit without its fold (stratified), and the rows that could be scored (their class has another row)."""
+def out_of_fold_scores(x: Matrix, y: Ints, classes: int, folds: int = FOLDS, fit: Fit = fit_frozen) -> tuple[Matrix, Ints]:
+    """Scores of each row by a fit without its fold (stratified), and the rows that could be scored (their class has another row)."""
     place = turns(y) % folds
     scores = np.zeros((len(y), classes))
     counts = np.bincount(y, minlength=classes)
     for f in range(folds):
         inside, outside = np.flatnonzero(place != f), np.flatnonzero(place == f)
         if len(outside) and len(np.unique(y[inside])) > 1:
-            scores[outside] = fit_frozen(x[inside], y[inside], classes).scores(x[outside])
+            scores[outside] = fit(x[inside], y[inside], classes).scores(x[outside])
     return scores, np.flatnonzero(counts[y] > 1)
 
 

@@ -1,6 +1,6 @@
 /** Heads at both ends: a handful of rows must not make the answers sure, and 10,000 rows of 1,000 classes must not run out of time or memory. */
 import { describe, expect, test } from 'vitest';
-import { fitTemperature, logLoss, priorTemperature, softmax } from '../../functions/learning/calibration.ts';
+import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature, softmax } from '../../functions/learning/calibration.ts';
 import { shareOfNames } from '../../functions/learning/label-names.ts';
 import { fitRidge } from '../../functions/learning/ridge.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
@@ -31,8 +31,9 @@ describe('few rows', () => {
         rows(n),
         Array.from({ length: n }, (_, i) => i % 2),
         2,
+        CAUTIOUS_BELIEF,
       ).temperature;
-    expect(at(6) / priorTemperature(2)).toBeGreaterThan(0.9);
+    expect(at(6) / priorTemperature(2, CAUTIOUS_BELIEF)).toBeGreaterThan(0.9);
     expect(at(600)).toBeLessThan(at(6) / 2);
   });
 
@@ -45,7 +46,8 @@ describe('few rows', () => {
   test('are believed the same with two classes and with a thousand before there is evidence', () => {
     for (const k of [2, 12, 1000]) {
       const ideal = Float64Array.from({ length: k }, (_, c) => (c === 0 ? 1 : -1));
-      expect(softmax(ideal, priorTemperature(k))[0]!).toBeCloseTo(0.9975, 9);
+      expect(softmax(ideal, priorTemperature(k))[0]!).toBeCloseTo(0.9999, 9);
+      expect(softmax(ideal, priorTemperature(k, CAUTIOUS_BELIEF))[0]!).toBeCloseTo(CAUTIOUS_BELIEF, 9);
     }
   });
 

@@ -1,6 +1,6 @@
 /** Sigmoids fitted to left-out scores: probabilities that hold, whatever the scale of the scores. */
 import { expect, test } from 'vitest';
-import { priorTemperature } from '../../functions/learning/calibration.ts';
+import { CAUTIOUS_BELIEF, priorTemperature } from '../../functions/learning/calibration.ts';
 import { exactMatches, fitSigmoidTemperature, sigmoidOf } from '../../functions/learning/multi-label.ts';
 
 let state = 3;
@@ -20,9 +20,9 @@ for (const t of [0.1, 0.5, 2])
   });
 
 test('a few rows hardly move the prior, and none do not', () => {
-  expect(fitSigmoidTemperature(new Float64Array(0), [], 3)).toBeCloseTo(priorTemperature(2), 6);
+  expect(fitSigmoidTemperature(new Float64Array(0), [], 3)).toBeCloseTo(priorTemperature(2, CAUTIOUS_BELIEF), 6);
   const { scores, labelsOf } = drawn(2, 2);
-  expect(Math.abs(Math.log(fitSigmoidTemperature(scores, labelsOf, 3) / priorTemperature(2)))).toBeLessThan(1);
+  expect(Math.abs(Math.log(fitSigmoidTemperature(scores, labelsOf, 3) / priorTemperature(2, CAUTIOUS_BELIEF)))).toBeLessThan(1);
 });
 
 test('a match is exact: none more, none less', () => {

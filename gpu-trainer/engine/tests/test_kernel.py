@@ -41,14 +41,14 @@ def test_with_all_rows_as_landmarks_it_is_kernel_ridge() -> None:
     np.testing.assert_allclose(ours.scores(other), expected, atol=1e-3)
 
 
-def test_left_out_scores_are_those_of_a_head_without_the_row() -> None:
+def test_left_out_scores_are_those_of_a_head_without_the_rows_of_the_fold() -> None:
     x, y = rows(24, 10, 3)
     units, penalty = heads.unit(x), kernel.fit_frozen(x, y, 3).lam
     left_out = kernel.fit_frozen(x, y, 3).left_out
     k = kernel.kernel(units, units)
     spread, target = 1 - k.mean(), np.where(np.arange(3)[None, :] == y[:, None], 1.0, -1.0)
     for i in (0, 7, 23):
-        keep = np.arange(24) != i
+        keep = heads.folds_of(y) != heads.folds_of(y)[i]
         reference = kernel_ridge(penalty)
         reference.fit(k[np.ix_(keep, keep)] / spread + 1, target[keep])
         np.testing.assert_allclose(left_out[i], reference.predict(k[i : i + 1, keep] / spread + 1)[0], atol=1e-3)
