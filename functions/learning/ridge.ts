@@ -8,6 +8,7 @@
  * makes no difference whether a row is left out alone, so the primal does that.
  */
 import { cholesky, choleskySolve, covariance, gram, solveFolds } from './linear-algebra.ts';
+import { balancedWeights, targetsOf, type Labelled, type Targets } from './targets.ts';
 
 export type RidgeFit = {
   /** Row-major [labels × dimension]. */
@@ -25,54 +26,16 @@ export const PRIOR_LAMBDA = 0.1;
 /** The penalty is searched on at most this many rows (cubic cost); the final solve uses all of them. */
 const SEARCH_ROWS_MAX = 256;
 
-export type RidgeInput = {
+export type RidgeInput = Labelled & {
   /** Row-major [n × d] features (transformed and centred). */
   readonly x: Float64Array;
   readonly n: number;
   readonly d: number;
-  readonly labels: number;
-  /** labelsOf[i]: indices of the labels of row i. */
-  readonly labelsOf: readonly (readonly number[])[];
-  /** Rows of one fold are left out together (folds.ts); each alone when absent. */
-  readonly foldOf?: Int32Array;
   /** Rows whose left-out scores are wanted; all of them when absent. Scores of 10,000 rows on 1,000 labels would not fit beside the examples. */
   readonly judged?: readonly number[];
 };
 
-/** sᵢ = n / (K · count of the row's class), so that every class weighs the same; several labels: the mean of theirs. */
-export function balancedWeights(labelsOf: readonly (readonly number[])[], labels: number): Float64Array {
-  const counts = new Float64Array(labels);
-  for (const row of labelsOf) for (const c of row) counts[c]! += 1;
-  let present = 0;
-  for (const c of counts) if (c > 0) present += 1;
-  return Float64Array.from(labelsOf, (row) => {
-    let weight = 0;
-    for (const c of row) weight += labelsOf.length / (present * counts[c]!);
-    return row.length > 0 ? weight / row.length : 1;
-  });
-}
-
-/** ±1 targets [n × k] with rows scaled by √sᵢ, and the √sᵢ. */
-export type Targets = {
-  readonly ys: Float64Array;
-  readonly root: Float64Array;
-  readonly n: number;
-  readonly k: number;
-  readonly folds: readonly (readonly number[])[];
-};
 type Prepared = { readonly input: RidgeInput; readonly xs: Float64Array; readonly root: Float64Array; readonly n: number; readonly d1: number };
-
-export function targetsOf({ labelsOf, labels, foldOf }: Pick<RidgeInput, 'labelsOf' | 'labels' | 'foldOf'>): Targets {
-  const n = labelsOf.length;
-  const root = balancedWeights(labelsOf, labels).map(Math.sqrt);
-  const ys = new Float64Array(n * labels);
-  for (let i = 0; i < n; i++) {
-    ys.fill(-root[i]!, i * labels, (i + 1) * labels);
-    for (const c of labelsOf[i]!) ys[i * labels + c] = root[i]!;
-  }
-  const folds = foldOf ? [...Map.groupBy(labelsOf.keys(), (i) => foldOf[i]!).values()] : Array.from({ length: n }, (_, i) => [i]);
-  return { ys, root, n, k: labels, folds };
-}
 
 function prepare(input: RidgeInput, scale: number): Prepared {
   const { x, n, d, labels, labelsOf } = input;

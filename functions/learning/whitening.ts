@@ -6,7 +6,8 @@
  * The result is linear in the same features as plain ridge, so both fold into one matrix.
  */
 import { cholesky, choleskySolve, gram } from './linear-algebra.ts';
-import { fairRows, leastError, LAMBDAS, rootOr1, solveDual, takeRows, targetsOf, type RidgeFit, type RidgeInput } from './ridge.ts';
+import { fairRows, leastError, LAMBDAS, rootOr1, solveDual, takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
+import { targetsOf } from './targets.ts';
 
 /** γ: how much of the identity is mixed in; the background has far fewer rows than dimensions. */
 const SHRINKAGE = 0.3;

@@ -1,6 +1,7 @@
 /** Closed forms against brute force: left-out predictions equal refits, dual equals primal, and a deleted example leaves nothing behind. */
 import { expect, test } from 'vitest';
-import { balancedWeights, fitRidge, type RidgeInput } from '../../functions/learning/ridge.ts';
+import { fitRidge, type RidgeInput } from '../../functions/learning/ridge.ts';
+import { balancedWeights } from '../../functions/learning/targets.ts';
 import { solveHead, type LearnExample } from '../../functions/learning/solve-head.ts';
 
 function random(seed: number): () => number {
