@@ -6,7 +6,7 @@
 import { encodeHead } from '../../shared/head-file.ts';
 import type { ClassifierConfig } from '../domain/classifier-object.ts';
 import { backgroundCenter } from '../learning/features.ts';
-import { BATCH, startLogistic, stepCost, trainLogistic, type LogisticPlan, type LogisticState } from '../learning/logistic.ts';
+import { BATCH, SLICE_COST, startLogistic, stepCost, trainLogistic, type LogisticPlan, type LogisticState } from '../learning/logistic.ts';
 import { judgeLogistic, logisticComponent, refinedHead, scaledFeatures, scalingOf, type Verdict } from '../learning/refine.ts';
 import { solveHead, type LearnExample } from '../learning/solve-head.ts';
 import { loadTensorflow, type Tensorflow } from '../learning/tensorflow.ts';
@@ -20,8 +20,7 @@ export const REFINED_ROWS_MIN = { single_label: 1_000, multi_label: 200 } as con
 /** After the last change. */
 export const QUIET_MS = 20_000;
 const BETWEEN_SLICES_MS = 100;
-/** Multiply–adds: two to three seconds of CPU a slice, and a minute in all. */
-const SLICE_COST = 1e9;
+/** Multiply–adds: a minute of CPU in all. */
 const TOTAL_COST = 25e9;
 const EPOCHS = 20;
 /** However few examples: Adam has to get there. */

@@ -8,6 +8,8 @@ import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Tensorflow } from './tensorflow.ts';
 
 export const BATCH = 128;
+/** Multiply–adds of one slice: two to three seconds of CPU. */
+export const SLICE_COST = 1e9;
 /** C: as large as the examples allow; evidence decides whether the head is heard at all. */
 const SOFTNESS = 100;
 /** Adam moves every weight by as much: this step moves a score of d terms of unit size by about a quarter. */

@@ -3,7 +3,12 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 import type { Head } from '../../shared/head.ts';
+import { VECTOR_MAX_DIMENSION } from '../../shared/limits.ts';
+import { SLICE_COST, startLogistic, stepCost, trainLogistic, type LogisticPlan } from '../../functions/learning/logistic.ts';
+import { scaledFeatures, scalingOf } from '../../functions/learning/refine.ts';
+import { rowsWithinBudget } from '../../functions/learning/solve-budget.ts';
 import { solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
+import { loadTensorflow } from '../../functions/learning/tensorflow.ts';
 import { spread, timed, type Spread } from './measure.ts';
 
 /** The shipped text network's. */
@@ -35,24 +40,25 @@ function random(seed: number): () => number {
 }
 
 /** A sum of uniforms: near enough to a normal for directions. */
-const direction = (next: () => number): Float32Array => Float32Array.from({ length: DIMENSION }, () => next() + next() + next() - 1.5);
+const direction = (next: () => number, dimension: number): Float32Array =>
+  Float32Array.from({ length: dimension }, () => next() + next() + next() - 1.5);
 
 /** Classes are clouds around centres as far apart as real ones: some examples are on the wrong side. */
-function inputOf(examples: number, classes: number): SolveInput {
+function inputOf(examples: number, classes: number, dimension = DIMENSION): SolveInput {
   const next = random(examples * 31 + classes);
-  const centres = Array.from({ length: classes }, () => direction(next));
+  const centres = Array.from({ length: classes }, () => direction(next, dimension));
   const rows = Array.from({ length: examples }, (_, i) => {
-    const noise = direction(next);
+    const noise = direction(next, dimension);
     return { id: String(i), labelsOf: [i % classes], base: centres[i % classes]!.map((v, j) => 0.4 * v + noise[j]!), tuned: null };
   });
   return {
     labels: Array.from({ length: classes }, (_, c) => `label ${c}`),
     task: 'single_label',
     transform: 'l2',
-    dimension: DIMENSION,
+    dimension,
     examples: rows,
     names: Array.from({ length: classes }, () => null),
-    background: { base: Array.from({ length: BACKGROUND }, () => direction(next)), tuned: [] },
+    background: { base: Array.from({ length: BACKGROUND }, () => direction(next, dimension)), tuned: [] },
     tunedMix: 0,
     trainedTemperature: null,
     falseRejectRate: 0.05,
@@ -91,6 +97,51 @@ export async function measureGrowth(quick: boolean): Promise<{ examples: Growth[
   const classes: Growth[] = [];
   for (const k of quick ? [10, 100] : [10, 100, 1_000]) classes.push(await grow(2_000, k, 1, classes.at(-1)));
   return { examples, classes };
+}
+
+export type Large = {
+  readonly examples: number;
+  readonly dimension: number;
+  /** How many of them the budget of an instant solve pays for. */
+  readonly solved_from: number;
+  readonly solve_cpu_seconds: number;
+  /** One slice of the training in the background. */
+  readonly slice_cpu_seconds: number;
+};
+
+const LARGE = 10_000;
+const CLASSES = 10;
+/** Rows that a slice trains on here: how many there are does not change what a step costs. */
+const SLICE_ROWS = 512;
+
+/** CPU, not wall-clock: it is CPU that a Durable Object has a limit of. */
+async function cpuSeconds(work: () => unknown): Promise<number> {
+  const began = process.cpuUsage().user;
+  await work();
+  return (process.cpuUsage().user - began) / 1e6;
+}
+
+/** Sets that no instant solve could read whole, at the lengths of both shipped networks and at the longest that callers may bring. */
+export async function measureLarge(): Promise<Large[]> {
+  const tf = await loadTensorflow();
+  const results: Large[] = [];
+  for (const dimension of [384, 1_280, VECTOR_MAX_DIMENSION]) {
+    const rows = rowsWithinBudget({ examples: LARGE, dimension, labels: CLASSES, background: BACKGROUND });
+    const input = inputOf(rows, CLASSES, dimension);
+    const solve = await cpuSeconds(() => solved(input));
+    const plan: LogisticPlan = { seed: 1, steps: 1e6, task: 'single_label', labels: CLASSES, dimension, examples: LARGE };
+    const some = input.examples.slice(0, SLICE_ROWS);
+    const scaling = scalingOf(some, input, new Float32Array(dimension));
+    const x = scaledFeatures(
+      some.map((e) => e.base),
+      input,
+      scaling,
+    );
+    const steps = Math.max(1, Math.floor(SLICE_COST / stepCost(plan)));
+    const slice = await cpuSeconds(() => trainLogistic(tf, plan, startLogistic(plan), { x, labelsOf: some.map((e) => e.labelsOf) }, steps));
+    results.push({ examples: LARGE, dimension, solved_from: rows, solve_cpu_seconds: solve, slice_cpu_seconds: slice });
+  }
+  return results;
 }
 
 function arrayBytes(head: Head): number {

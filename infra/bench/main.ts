@@ -11,7 +11,7 @@ import { startStack } from '../stack.ts';
 import { bundleWorker } from '../worker-bundle.ts';
 import { Client } from './client.ts';
 import { measureEnrolling } from './enrolling.ts';
-import { measureGrowth, measureResident } from './learning.ts';
+import { measureGrowth, measureLarge, measureResident } from './learning.ts';
 import { describeMachine } from './machine.ts';
 import { toText, type Report } from './print.ts';
 import { measureMemory } from './memory.ts';
@@ -50,11 +50,12 @@ async function measureAll(data: string): Promise<Report> {
     say('Measuring heads');
     const scoring = await measureScoring(repeats.scoring);
     const growth = await measureGrowth(quick);
+    const large = await measureLarge();
     const resident = measureResident();
     say("Measuring an isolate's memory");
     const memory = await measureMemory(join(data, 'memory'));
     const seconds = Math.round((Date.now() - began) / 1_000);
-    return { machine, quick, serving, enrolling, scoring, growth, resident, memory, bundle, startup, seconds };
+    return { machine, quick, serving, enrolling, scoring, growth, large, resident, memory, bundle, startup, seconds };
   } finally {
     await stack.stop();
   }

@@ -1,6 +1,6 @@
 /** The report as text: one table a question, milliseconds with the number of repeats. */
 import type { Enrolling } from './enrolling.ts';
-import type { Growth, Resident } from './learning.ts';
+import type { Growth, Large, Resident } from './learning.ts';
 import type { Machine } from './machine.ts';
 import { ISOLATE_BYTES, type Memory } from './memory.ts';
 import type { Spread } from './measure.ts';
@@ -16,6 +16,7 @@ export type Report = {
   readonly enrolling: readonly Enrolling[];
   readonly scoring: readonly Scoring[];
   readonly growth: { readonly examples: readonly Growth[]; readonly classes: readonly Growth[] };
+  readonly large: readonly Large[];
   readonly resident: readonly Resident[];
   readonly memory: Memory | NotMeasured;
   readonly bundle: BundleSize;
@@ -119,6 +120,18 @@ export function toText(report: Report): string {
     table(
       ['examples', 'classes', 'solve p50', 'file p50', 'file', 'against the row above', 'n'],
       [...report.growth.examples, ...report.growth.classes].map(growthRow),
+    ),
+    '',
+    'Large sets (CPU seconds): the instant solve within its budget, and one slice of the training in the background',
+    table(
+      ['examples', 'values', 'solved from', 'solve', 'slice'],
+      report.large.map((row) => [
+        String(row.examples),
+        String(row.dimension),
+        String(row.solved_from),
+        row.solve_cpu_seconds.toFixed(1),
+        row.slice_cpu_seconds.toFixed(1),
+      ]),
     ),
     '',
     'A head held by an isolate: its arrays, and what the process grows by',
