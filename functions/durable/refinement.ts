@@ -139,7 +139,9 @@ const centerOf = (ledger: Ledger, config: ClassifierConfig): Float32Array =>
 function begin(ledger: Ledger, config: ClassifierConfig, labels: readonly string[], learnt: readonly Placed[]): Run | null {
   const { sql } = ledger;
   const { dimension, task } = config;
-  if (learnt.length === 0 || labels.length * (dimension + 1) > WEIGHTS_MAX) return null;
+  // A label that only its name speaks for would be forgotten by gradients, and no held-out example could tell.
+  const seen = new Set(learnt.flatMap((e) => e.labelsOf));
+  if (seen.size < labels.length || labels.length * (dimension + 1) > WEIGHTS_MAX) return null;
   const size = { labels: labels.length, dimension };
   const latest = records.latestVersion(sql);
   const bare = { seed: latest, steps: 0, task, ...size, examples: learnt.length };

@@ -13,7 +13,7 @@ import { packPictures } from './inputs.ts';
 import { inTurn, spread, timed, type Spread } from './measure.ts';
 
 export type Startup = {
-  /** From spawning Node with miniflare to the first 200 of /readyz, over an empty state folder (migrations included). */
+  /** From spawning Node with miniflare over an empty state folder to the last migration and a 200 of /readyz. */
   readonly spawn_to_ready: Spread;
   /** The first enrollment in that new Worker: both networks are read from object storage and opened. */
   readonly first_picture: Spread;
@@ -51,8 +51,11 @@ async function startOnce(config: WorkerFile, folder: string, name: string): Prom
     ipc: true,
   });
   const gone = exited(child).then(() => true);
+  // The Worker answers before the last migration is done.
+  let migrated = false;
+  child.once('message', () => (migrated = true));
   try {
-    while ((await fetch(`${url}/readyz`).catch(() => null))?.status !== 200) {
+    while (!migrated || (await fetch(`${url}/readyz`).catch(() => null))?.status !== 200) {
       const over = performance.now() - started > GIVE_UP_MS;
       if (over || (await Promise.race([gone, sleep(POLL_MS, false)]))) throw new Error(`The Worker did not start:\n${logTail(logFile)}`);
     }

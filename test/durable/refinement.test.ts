@@ -37,7 +37,7 @@ function examples(n: number, seed: number, sense: boolean): NewExample[] {
   });
 }
 
-async function classifier(n: number, sense = true) {
+async function classifier(n: number, sense = true, unseen: readonly string[] = []) {
   const id = newId('classifier');
   const object = deps.classifier(id);
   const config = {
@@ -50,7 +50,10 @@ async function classifier(n: number, sense = true) {
     task: 'single_label',
     falseRejectRate: 0.05,
   } as const;
-  await object.create(config, []);
+  await object.create(
+    config,
+    unseen.map((name) => ({ name, description: null, embedding: null })),
+  );
   for (let i = 0; i < n; i += 500) await object.enroll(examples(Math.min(500, n - i), n + i, sense), []);
   const stub = bindings.CLASSIFIER.getByName(id) as unknown as DurableObjectStub<Classifier>;
   const alarm = async () => await runDurableObjectAlarm(stub);
@@ -135,6 +138,14 @@ describe('a large classifier', { timeout: 240_000 }, () => {
     expect(await weights()).toBe(0);
     expect((await object.listVersions()).find((v) => v.active)!.n).toBe(latest - 1);
     expect((await object.listVersions())[0]!.n).toBe(latest);
+  });
+
+  it('with a label that has no example yet is left as it is', async () => {
+    const { object, alarm, refinement } = await classifier(1_000, true, ['unseen']);
+    const { n } = (await object.listVersions())[0]!;
+    await untilDone(alarm);
+    expect(await refinement()).toBeNull();
+    expect((await object.listVersions())[0]!.n).toBe(n);
   });
 
   it('of a few examples never wakes up', async () => {
