@@ -70,10 +70,22 @@ def accuracy(job: Job, fitted: Fitted) -> float:
     return float((fitted.candidate.argmax(1) == job.held.labels).mean())
 
 
+def certainty(fitted: Fitted) -> float:
+    """Information maximisation on the target's training rows, which needs none of their labels."""
+    assert fitted.there is not None
+    return information_maximisation(heads.softmax(fitted.there, fitted.temperature))
+
+
+def median(values: list[float]) -> int:
+    """Where the (lower) median stands."""
+    return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
+
+
 def adapt(job: Job) -> Model:
     """The adapted model, its heads, and the answers of the same method without adaptation on the same held-out rows.
 
-    domain_confusion runs once a seed and serves the median: neither the luckiest nor the unluckiest draw.
+    domain_confusion runs once a seed and serves the median by information maximisation on the target's training rows: neither the luckiest nor the
+    unluckiest draw, and no held-out label has a say in which.
     """
     prepare(job)
     job.embed_all()
@@ -90,8 +102,8 @@ def adapt(job: Job) -> Model:
             say(f"seed {seed}, {i + 1} of {len(seeds)}")
         trained = train_once(run)
         runs.append((run, trained, fit(run, trained.mix, trained.oof, trained.tuned)))
-    reached = [accuracy(job, fitted) for _, _, fitted in runs]
-    chosen = int(np.argsort(reached, kind="stable")[(len(reached) - 1) // 2])
+    sure = [certainty(fitted) for _, _, fitted in runs]
+    chosen = median(sure)
     run, trained, fitted = runs[chosen]
     if run is not job:
         trained = brought(job, trained)
@@ -109,7 +121,10 @@ def adapt(job: Job) -> Model:
         "judged_by": "target" if job.judged_by_target else "source",
     }
     if len(seeds) > 1:
-        job.evidence["seeds"] = [{"seed": s, "accuracy": a, "served": i == chosen} for i, (s, a) in enumerate(zip(seeds, reached, strict=True))]
+        job.evidence["seeds"] = [
+            {"seed": s, "accuracy": accuracy(job, r[2]), "information_maximisation": v, "served": i == chosen}
+            for i, (s, r, v) in enumerate(zip(seeds, runs, sure, strict=True))
+        ]
     if high < 0:
         job.notes.append("Negative transfer: adapting made the held-out rows worse than the same method without it, beyond doubt.")
     job.evidence |= unlabelled_evidence(job, trained, fitted, without, plain)
@@ -120,7 +135,7 @@ def unadapted(job: Job) -> tuple[Trained, Fitted]:
     """The same method without its adaptation, on the same rows and from the same seed."""
     say("the same without adaptation")
     plain = aside(job, "source-only", job.spec["seed"])
-    plain.recipe = replace(job.recipe, objective=source_only, adapts_statistics=False)
+    plain.recipe = replace(job.recipe, objective=source_only, adapts_statistics=False, aligns_heads=False)
     trained = train_once(plain)
     return trained, fit(plain, trained.mix, trained.oof, trained.tuned)
 
@@ -139,12 +154,12 @@ def unlabelled_evidence(job: Job, ours: Trained, fitted: Fitted, theirs: Trained
     """Label-free validators on the target's training rows, and how far apart the domains' embeddings are, adapted and not."""
     assert job.target is not None
     kind = job.backbone.kind
-    base = embed(job.backbone.tail, job.target_features)
+    base = job.base_target
     own = ~job.from_target
 
     def through(run: Trained) -> Floats | None:
-        if run.tuned is None:
-            return None
+        if run.tuned is None or run.tuned.target is not None:
+            return None if run.tuned is None else run.tuned.target
         tail = open_session(next(p for p in run.tuned.files if p.name == "tail.onnx"), job.spec["limits"]["threads"])
         return embed(tail, job.target_features)
 

@@ -17,7 +17,7 @@ from .data import SQUARE, centre, embed
 from .efficientnet import normalise
 from .export import Floats, export_graph, open_session, run_session
 from .job import Job
-from .losses.alignment import adopt_statistics
+from .losses.alignment import adopt_statistics, target_statistics
 from .network import Network
 from .tune import State, embed_network, served
 from .wire import Meter
@@ -27,7 +27,8 @@ PATCH = 64
 
 @dataclass(frozen=True)
 class Tuned:
-    """Embeddings as the graphs give them; `exact`: of the held-out rows, as the torch network does. `parity`: how far the two answer alike."""
+    """Embeddings as the graphs give them (`target`: where heads are aligned with one); `exact`: of the held-out rows, as the torch network does.
+    `parity`: how far the two answer alike."""
 
     train: Floats
     held: Floats
@@ -35,6 +36,7 @@ class Tuned:
     files: list[Path]
     exact: Floats
     precision: str
+    target: Floats | None = None
     parity: dict[str, Any] | None = None
 
 
@@ -57,6 +59,7 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
     tail = open_session(job.out / "tail.onnx", threads)
     if network.trunk is None:
         tuned = embed(tail, job.views.plain()), embed(tail, job.held_features), embed(tail, job.background_features)
+        target = embed(tail, job.target_features) if job.recipe.aligns_heads else None
         weights = network.tail.state_dict()
         if source is not None:
             tuned = np.where(job.from_target[:, None], tuned[0], source), tuned[1], tuned[2]
@@ -73,11 +76,12 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
             return np.concatenate(rows)
 
         tuned = through(job.train.inputs), through(job.held.inputs), through(background(job))
+        target = None
         weights = network.state_dict()
     path = job.out / "weights.safetensors"
     save_file({k: v.contiguous() for k, v in weights.items()}, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
-    return Tuned(*tuned, [*files, path], exact, precision)
+    return Tuned(*tuned, [*files, path], exact, precision, target)
 
 
 def by_torch(network: Network, rows: Iterable[Any]) -> Floats:
@@ -92,7 +96,7 @@ def under_own_statistics(job: Job, network: Network) -> Floats:
     rows = job.source_of(job.train)
     adopt_statistics(network, rows, np.flatnonzero(~job.from_target).tolist())
     embeddings = embed_network(network, rows, job.device)
-    adopt_statistics(network, job.target_source(), list(range(len(job.target_features))))
+    target_statistics(job, network)
     return embeddings
 
 

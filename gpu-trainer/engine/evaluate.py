@@ -7,7 +7,7 @@ import numpy as np
 
 from . import heads
 from .data import embed
-from .export import open_session
+from .export import Floats, open_session
 from .fit import Fitted, prediction
 from .head_file import ServedHead, write_head
 from .job import Job
@@ -73,7 +73,9 @@ def save_head(job: Job, fitted: Fitted) -> None:
             tensors[f"components.{i}.center"] = c["center"].astype(np.float32)
         tensors[f"components.{i}.weight"] = (part.factor * part.ridge.weight).astype(np.float32)
         tensors[f"components.{i}.bias"] = (part.factor * part.ridge.bias).astype(np.float32)
-    tensors["support.center"] = center.astype(np.float32)
+    # Inputs of a target are compared with the support as if they came from the source.
+    support_center = center + fitted.shift
+    tensors["support.center"] = support_center.astype(np.float32)
     tensors["support.rows"] = units[chosen].astype(np.float32)
     tensors["support.factor"] = novelty.factor.astype(np.float32)
     tensors["support.label_of"] = y[chosen].astype(np.int32)
@@ -84,8 +86,15 @@ def save_head(job: Job, fitted: Fitted) -> None:
         v = novelty.variance(kernel(units, units[chosen]))
         v[chosen] = novelty.left_out()
         known = (oof.max(1) - novelty.weight * v)[fair]
-        far = novelty.variance(kernel(heads.unit(heads.transform(job.base_background, job.backbone.kind, center)), units[chosen]))
-        threshold = heads.open_set_threshold(known, fitted.background.max(1) - novelty.weight * far, rate)
+
+        def knownness(base: Floats, scores: heads.Matrix) -> heads.Matrix:
+            near = kernel(heads.unit(heads.transform(base, job.backbone.kind, support_center)), units[chosen])
+            return scores.max(1) - novelty.weight * novelty.variance(near)
+
+        threshold = heads.open_set_threshold(known, knownness(job.base_background, fitted.background), rate)
+        if fitted.there is not None:
+            # Inputs of the target are of its own classes: no more of them than was asked for may be unknown because they look different.
+            threshold = min(threshold, float(np.quantile(knownness(job.base_target, fitted.there), rate)))
         open_set = {"threshold": threshold, "false_reject_rate": rate, "best_weight": 1, "variance_weight": novelty.weight}
     d = job.backbone.dimension
     metadata = {

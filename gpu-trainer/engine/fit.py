@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import heads
+from .aligned_head import fit_aligned
 from .deploy import Tuned
+from .export import Floats
 from .heads import Matrix
 from .job import Job
 from .kernel import Frozen, Part, fit_frozen
@@ -16,7 +18,8 @@ from .kernel import Frozen, Part, fit_frozen
 
 @dataclass(frozen=True)
 class Fitted:
-    """`x`: base features of the training rows. `base`: the head on them, the frozen one; `frozen`, `candidate`: scores of held-out rows."""
+    """`x`: base features of the training rows. `base`: the head on them, the frozen one; `frozen`, `candidate`: scores of held-out rows. Where heads
+    are aligned, `shift`: mean of the target's base features minus that of the source's; `there`: scores of the target's own rows."""
 
     base: Frozen
     center: Matrix
@@ -27,6 +30,8 @@ class Fitted:
     background: Matrix
     oof: Matrix
     temperature: float
+    shift: Matrix | float = 0.0
+    there: Matrix | None = None
 
     def answers(self) -> dict[str, Any]:
         return prediction(self.candidate, self.temperature)
@@ -46,29 +51,55 @@ def linear(ridge: heads.Ridge, name: str = "ridge") -> Part:
 
 
 def fit(job: Job, mix: float, oof: Matrix, tuned: Tuned | None) -> Fitted:
-    """(1 − mix) · the frozen head on the base embedding + mix · ridge on the tuned one."""
+    """(1 − mix) · head on the base embedding + mix · head on the tuned one: the frozen head and ridge, or both aligned with the target."""
     y, k, kind, fair = job.train.labels, len(job.labels), job.backbone.kind, job.fair()
     center = heads.center_of(job.base_background, kind)
     x = heads.transform(job.base_train, kind, center)
     base = fit_frozen(x, y, k)
-    frozen = base.scores(heads.transform(job.base_held, kind, center))
-    background = base.scores(heads.transform(job.base_background, kind, center)) * (1 - mix)
-    candidate = frozen * (1 - mix)
-    components = [component("base", part, center, kind, 1 - mix) for part in base.parts]
+    seen = job.base_target if job.recipe.aligns_heads else None
+    if seen is None:
+        components = [component("base", part, center, kind, 1 - mix) for part in base.parts]
+    else:
+        components = [head(job, "base", job.base_train, job.base_background, seen, 1 - mix)]
     if tuned is not None:
-        tuned_center = heads.center_of(tuned.background, kind)
-        ridge = heads.fit_ridge(heads.transform(tuned.train, kind, tuned_center), y, k)
-        candidate = candidate + mix * ridge.scores(heads.transform(tuned.held, kind, tuned_center))
-        background = background + mix * ridge.scores(heads.transform(tuned.background, kind, tuned_center))
-        components.append(component("tuned", linear(ridge), tuned_center, kind, mix))
-    return Fitted(base, center, x, components, frozen, candidate, background, oof, heads.fit_temperature(oof[fair], y[fair]))
+        components.append(head(job, "tuned", tuned.train, tuned.background, tuned.target, mix))
+    return Fitted(
+        base=base,
+        center=center,
+        x=x,
+        components=components,
+        frozen=base.scores(heads.transform(job.base_held, kind, center)),
+        candidate=total(components, k, kind, job.base_held, None if tuned is None else tuned.held),
+        background=total(components, k, kind, job.base_background, None if tuned is None else tuned.background),
+        oof=oof,
+        temperature=heads.fit_temperature(oof[fair], y[fair]),
+        shift=0.0
+        if seen is None
+        else heads.transform(seen, kind).mean(axis=0) - heads.transform(job.base_train[~job.from_target], kind).mean(axis=0),
+        there=None if seen is None else total(components, k, kind, seen, None if tuned is None else tuned.target),
+    )
 
 
-def scores_of(fitted: Fitted, kind: str, base: np.ndarray[Any, Any], tuned: np.ndarray[Any, Any] | None) -> Matrix:
+def head(job: Job, name: str, train: Floats, background: Floats, target: Floats | None, mix: float) -> dict[str, Any]:
+    """One component over raw embeddings; what it reads is less the background's mean, or less the target's."""
+    y, k, kind = job.train.labels, len(job.labels), job.backbone.kind
+    center = heads.center_of(background, kind)
+    x = heads.transform(train, kind, center)
+    if target is None or job.target is None:
+        return component(name, linear(heads.fit_ridge(x, y, k)), center, kind, mix)
+    aligned = fit_aligned(x, y, k, job.from_target, heads.transform(target, kind, center), job.target.labels < 0)
+    return component(name, linear(aligned.ridge, "aligned_ridge"), center + aligned.offset, kind, mix)
+
+
+def scores_of(fitted: Fitted, kind: str, base: Floats, tuned: Floats | None) -> Matrix:
     """Scores of other rows by their raw embeddings."""
-    total = np.zeros((len(base), fitted.base.labels))
-    for c in fitted.components:
+    return total(fitted.components, fitted.base.labels, kind, base, tuned)
+
+
+def total(components: list[dict[str, Any]], labels: int, kind: str, base: Floats, tuned: Floats | None) -> Matrix:
+    out = np.zeros((len(base), labels))
+    for c in components:
         raw = base if c["embedding"] == "base" else tuned
         if raw is not None and c["mix"] > 0:
-            total += c["mix"] * c["part"].scores(heads.transform(raw, kind, c["center"]))
-    return total
+            out += c["mix"] * c["part"].scores(heads.transform(raw, kind, c["center"]))
+    return out

@@ -181,7 +181,7 @@ class Job:
         held, self.base_held = self.activations("held", self.held, meter)
         self.held_features = held.plain()
         if target is not None:
-            self.target_views = self.activations("target", target, meter)[0]
+            self.target_views, self.base_target = self.activations("target", target, meter)
             self.target_features = self.target_views.plain()
         self.base_background, self.background_features = self.backbone.background()
         # What is trained goes through its graphs once more at the end: the whole network, or the tail alone, in two precisions at most.

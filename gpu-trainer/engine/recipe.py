@@ -18,7 +18,7 @@ from .objective import Objective
 from .wire import EngineError
 
 Options = dict[str, Any]
-UNTOLD = ("method", "modality", "objective", "random_start", "adapts_statistics")
+UNTOLD = ("method", "modality", "objective", "random_start", "adapts_statistics", "aligns_heads")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Recipe:
     objective: Objective = cross_entropy
     random_start: bool = False
     adapts_statistics: bool = False
+    aligns_heads: bool = False
     epochs: int = 20
     learning_rate: float = 5e-4
     batch_size: int = 32
@@ -108,13 +109,13 @@ ALIGNMENTS: dict[str, Objective] = {"coral": coral, "mmd": mmd, "adabn": adabn}
 def domain_adaptation(options: Options, modality: str) -> Recipe:
     """Deep CORAL (Sun & Saenko 2016), multi-kernel MMD (Long et al. 2015) or the target's batch statistics (Li et al. 2017) on the tail."""
     name = options.get("alignment") or "coral"
-    base = replace(fine_tune({}, modality), method="domain_adaptation", objective=ALIGNMENTS[name])
+    base = replace(fine_tune({}, modality), method="domain_adaptation", objective=ALIGNMENTS[name], aligns_heads=True)
     return replace(base, adapts_statistics=name == "adabn")
 
 
 def domain_confusion(options: Options, modality: str) -> Recipe:
     """DANN (Ganin et al. 2016): the tail learns what a critic of the domains cannot tell apart."""
-    return replace(fine_tune({}, modality), method="domain_confusion", objective=dann)
+    return replace(fine_tune({}, modality), method="domain_confusion", objective=dann, aligns_heads=True)
 
 
 METHODS: dict[str, Callable[[Options, str], Recipe]] = {

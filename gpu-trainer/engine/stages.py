@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from . import heads, ranks, tune
+from .aligned_head import fit_aligned
 from .checkpoint import restore
 from .export import Floats
 from .heads import Matrix
 from .job import ADAPTING, Job
 from .kernel import fit_frozen
+from .losses.alignment import target_statistics
 from .network import load_network
 from .source import Source
 from .wire import Meter, OutOfTime, Stopped, phase
@@ -75,7 +77,8 @@ def learn(job: Job, stage: Stage, state: tune.State, meter: Meter) -> None:
 
 
 class Stages:
-    """Runs them; `folds`: per fold the embeddings of every training row; `state`: the final network. Resumes from the job's ledger."""
+    """Runs them; `folds`: per fold the embeddings of every training row, then those of the target where heads are aligned with it; `state`: the
+    final network. Resumes from the job's ledger."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -114,7 +117,7 @@ class Stages:
 
             learn(job, Stage(job.run, name, source, y, keep, place, until), state, meter)
             if name != "final":
-                done.folds.append(tune.embed_torch(state, plain))
+                done.folds.append(self.embeddings(state, plain))
                 continue
             self.state = state
             if not recipe.whole:
@@ -132,6 +135,20 @@ class Stages:
         criterion = recipe.objective(job, keep, network)
         return tune.start(network, criterion, len(job.labels), job.backbone.dimension, recipe, (job.spec["seed"], stage), job.device)
 
+    def embeddings(self, state: tune.State, plain: Source) -> Floats:
+        """What the fold's network gives for every training row, and for the target's."""
+        job = self.job
+        rows = tune.embed_torch(state, plain)
+        if not job.recipe.aligns_heads:
+            return rows
+        network = tune.served(state)
+        if job.recipe.adapts_statistics:
+            network = target_statistics(job, network)
+            near = np.flatnonzero(job.from_target)
+            if len(near):
+                rows[near] = tune.embed_network(network, plain, job.device, near.tolist())
+        return np.concatenate([rows, tune.embed_network(network, job.target_source(), job.device)])
+
     def cross_fit(self) -> tuple[float, list[dict[str, float]], Matrix]:
         """The weight of the tuned head by scores that no row's own label took part in; 0 unless the tuned part wins. (Wolpert 1992, stacking.) A
         network from random weights is not mixed: it shows what it is worth alone."""
@@ -147,6 +164,10 @@ class Stages:
             inside, outside = np.flatnonzero(self.fold_of != f), np.flatnonzero(self.fold_of == f)
             if len(outside) == 0 or len(np.unique(y[inside])) < 2:
                 return float(alone), [], fit_frozen(x, y, k).left_out
+            if job.recipe.aligns_heads:
+                base[outside] = self.aligned(job.base_train, inside, outside, job.base_target)
+                tuned[outside] = self.aligned(embeddings[: len(y)], inside, outside, embeddings[len(y) :])
+                continue
             base[outside] = fit_frozen(x[inside], y[inside], k).scores(x[outside])
             # The fold's own centre: its background has not been through this network.
             z = heads.transform(embeddings, kind)
@@ -163,6 +184,16 @@ class Stages:
         mix = best["mix"] if best["accuracy"] > curve[0]["accuracy"] else 0.0
         mix = 1.0 if alone else bold(curve, len(fair)) if job.recipe.method in ADAPTING else mix
         return mix, [{"mix": c["mix"], "accuracy": c["accuracy"]} for c in curve], (1 - mix) * base + mix * tuned
+
+
+    def aligned(self, train: Floats, inside: heads.Ints, outside: heads.Ints, target: Floats) -> Matrix:
+        """Scores of left-out rows by a head aligned with the target; each row is taken less the mean of its own domain."""
+        job = self.job
+        assert job.target is not None
+        x, there = (heads.transform(raw, job.backbone.kind) for raw in (train, target))
+        near = job.from_target
+        head = fit_aligned(x[inside], job.train.labels[inside], len(job.labels), near[inside], there, job.target.labels < 0)
+        return head.scores(x[outside], near[outside])
 
 
 def witnesses(fair: heads.Ints, from_target: np.ndarray[Any, Any]) -> heads.Ints:

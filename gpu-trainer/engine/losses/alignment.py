@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..adabn import set_statistics
 from ..heads import Ints
+from ..network import Network
 from ..objective import Batch, Loss
 from .coral import coral_loss
 from .dann import Critic, dann_loss, strength_at
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 # Where the target has labels, the last part of the training is fine-tuning on them; the source stays as a light anchor.
 FINE_TUNING_FROM = 0.75
 SOURCE_SHARE_AT_END = 0.1
-DEFAULT_WEIGHTS = {"coral": 10.0, "mmd": 1.0, "adabn": 0.0, "dann": 1.0}
+DEFAULT_WEIGHTS = {"coral": 10.0, "mmd": 3.0, "adabn": 0.0, "dann": 0.1}
 STATISTICS_BATCH = 64
 # What the statistics before count beside those of a domain.
 PRIOR_ROWS = 64.0
@@ -117,6 +118,12 @@ def adabn(job: Job, keep: Ints, network: nn.Module) -> Loss:
     source = job.source_of(job.train)
     adopt_statistics(network, source, keep[~job.from_target[keep]].tolist())
     return Adapted(job.from_target, keep, None, 0.0)
+
+
+def target_statistics(job: Job, network: Network) -> Network:
+    """`network` with its batch statistics moved to the target's."""
+    adopt_statistics(network, job.target_source(), list(range(len(job.target_features))))
+    return network
 
 
 def adopt_statistics(network: nn.Module, source: Source, rows: list[int]) -> None:

@@ -18,6 +18,7 @@ from engine.stages import bold, witnesses
 from .conftest import PACK, Ended, run_engine, spec_of
 
 NAMES = ["bird", "building", "plant", "vehicle"]
+WIDE = ["clothing", "mammal", "meal", "produce", "vehicle", "weather"]
 
 
 def drawing(file: Path, target: bool) -> np.ndarray[Any, Any]:
@@ -51,10 +52,20 @@ def domains(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def adapted(domains: dict[str, Path], out: Path, target: str, **method: Any) -> Ended:
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Enough to see a gain: six classes, 10 drawings of each; of the target 72 without labels and 72 held out."""
+    folder = tmp_path_factory.mktemp("wide")
+    files = {name: sorted((PACK / "classes" / name).glob("*.png")) for name in WIDE}
+    source = [(f, k, 0) for k, name in enumerate(WIDE) for f in files[name][:10]]
+    far = [(f, k if i >= 12 else -1, 2 if i >= 12 else 0) for k, name in enumerate(WIDE) for i, f in enumerate(files[name][10:34])]
+    return {"source": write(folder / "source.safetensors", source, False), "unlabelled": write(folder / "target.safetensors", far, True)}
+
+
+def adapted(domains: dict[str, Path], out: Path, target: str, names: list[str] = NAMES, **method: Any) -> Ended:
     options = {"type": "domain_adaptation", "epochs": 4, "augment_views": 1, **method}
-    more = {"method": options, "target": {"arrays": str(domains[target]), "labels": NAMES}}
-    return run_engine(spec_of("image", domains["source"], NAMES, out, **more))
+    more = {"method": options, "target": {"arrays": str(domains[target]), "labels": names}}
+    return run_engine(spec_of("image", domains["source"], names, out, **more))
 
 
 def compared(result: dict[str, Any]) -> dict[str, Any]:
@@ -68,12 +79,16 @@ def compared(result: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("alignment", ["coral", "mmd", "adabn"])
-def test_each_alignment_is_judged_on_the_target_beside_source_only(domains: dict[str, Path], tmp_path: Path, alignment: str) -> None:
-    result = adapted(domains, tmp_path, "unlabelled", alignment=alignment).result
+def test_each_alignment_beats_source_only_and_the_frozen_head_on_the_target(wide: dict[str, Path], tmp_path: Path, alignment: str) -> None:
+    result = adapted(wide, tmp_path, "unlabelled", WIDE, alignment=alignment).result
     evidence = compared(result)
     assert evidence["judged_by"] == "target" and evidence["method"] == alignment
-    assert len(result["held_out"]["truth"]) == 24
-    assert evidence["interval"]["high"] >= 0
+    held = result["held_out"]
+    assert len(held["truth"]) == 72
+    candidate, frozen = (np.mean(np.array(held[who]["prediction"]) == np.array(held["truth"])) for who in ("candidate", "frozen"))
+    print(alignment, candidate, frozen, evidence)
+    assert evidence["difference"] > 0.03
+    assert candidate > frozen + 0.03
     validators = result["evidence"]["validators"]
     assert validators.keys() == {"adapted", "source_only"}
     distance = result["evidence"]["domain_distance"]
@@ -98,13 +113,14 @@ def test_the_served_head_with_its_tail_gives_the_candidates_answers(domains: dic
     assert len(stored["base"]) == 40 and len(stored["enrolled.base"]) == 0
 
 
-def test_confusion_runs_every_seed_and_serves_the_median(domains: dict[str, Path], tmp_path: Path) -> None:
+def test_confusion_runs_every_seed_and_serves_the_median_by_no_label(domains: dict[str, Path], tmp_path: Path) -> None:
     result = adapted(domains, tmp_path, "unlabelled", type="domain_confusion", epochs=3).result
     seeds = result["evidence"]["seeds"]
     assert [s["seed"] for s in seeds] == [7, 8, 9]
-    reached = sorted(s["accuracy"] for s in seeds)
     served = [s for s in seeds if s["served"]]
-    assert len(served) == 1 and served[0]["accuracy"] == reached[1] == compared(result)["accuracy"]
+    assert len(served) == 1 and served[0]["accuracy"] == compared(result)["accuracy"]
+    assert served[0]["information_maximisation"] == sorted(s["information_maximisation"] for s in seeds)[1]
+    print(seeds, compared(result))
 
 
 def test_without_labels_of_the_target_it_says_what_the_figures_are_of(domains: dict[str, Path], tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""`worker.py CACHE`: the engine's own `run`, one spec after another, in one process. A request is a line of JSON on stdin, answers are the engine's lines.
+"""`worker.py CACHE`: the engine's own `run`, one spec after another, in one process.
 
-Nothing of the engine is replaced. Two of its functions are remembered, because several methods of one episode ask them the same question:
-- `Backbone.features_of`: the trunk is frozen, so an input has one activation. Those of stored rows are kept on disk by set and backbone, in float32 as
-  computed; those of augmented views are forgotten with the episode;
+A request is a line of JSON on stdin, answers are the engine's lines. Nothing of the engine is replaced. Two of its functions are remembered, because
+several methods of one episode ask them the same question:
+- `Backbone.features_of`: the trunk is frozen, so an input has one activation. Those of stored rows are kept on disk by set and backbone, in float32
+  as computed; those of augmented views are forgotten with the episode;
 - the run without adaptation that every adaptation is compared with: the same spec, seed and recipe give the same model.
 """
 
@@ -26,6 +27,8 @@ from engine.run import run
 from engine.wire import EngineError
 
 Compute = Callable[..., Any]
+# What tells an adaptation from the same without it.
+CHANGED = ("method", "objective", "adapts_statistics", "aligns_heads")
 
 
 class Activations:
@@ -77,7 +80,7 @@ def remembered(compute: Compute, answers: dict[str, Any]) -> Compute:
     """The run without adaptation, by everything of the job that it depends on."""
 
     def of(job: Job) -> Any:
-        recipe = {f.name: getattr(job.recipe, f.name) for f in fields(job.recipe) if f.name not in ("method", "objective", "adapts_statistics")}
+        recipe = {f.name: getattr(job.recipe, f.name) for f in fields(job.recipe) if f.name not in CHANGED}
         spec = {k: job.spec[k] for k in ("seed", "dataset", "target", "backbone")}
         key = json.dumps([recipe, spec], sort_keys=True)
         if key not in answers:
