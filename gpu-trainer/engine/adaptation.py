@@ -103,7 +103,7 @@ def adapt(job: Job) -> Model:
         trained = train_once(run)
         runs.append((run, trained, fit(run, trained.mix, trained.oof, trained.tuned)))
     sure = [certainty(fitted) for _, _, fitted in runs]
-    chosen = median(sure)
+    chosen = ranks.from_first(lambda: median(sure))
     run, trained, fitted = runs[chosen]
     if run is not job:
         trained = brought(job, trained)

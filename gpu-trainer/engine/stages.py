@@ -185,7 +185,6 @@ class Stages:
         mix = 1.0 if alone else bold(curve, len(fair)) if job.recipe.method in ADAPTING else mix
         return mix, [{"mix": c["mix"], "accuracy": c["accuracy"]} for c in curve], (1 - mix) * base + mix * tuned
 
-
     def aligned(self, train: Floats, inside: heads.Ints, outside: heads.Ints, target: Floats) -> Matrix:
         """Scores of left-out rows by a head aligned with the target; each row is taken less the mean of its own domain."""
         job = self.job
