@@ -20,7 +20,13 @@ export type Stack = {
   readonly parts: readonly Part[];
   stop(): Promise<void>;
 };
-export type StackOptions = { readonly dataDir: string; readonly port?: number; readonly onProgress: (text: string) => void };
+export type StackOptions = {
+  readonly dataDir: string;
+  readonly port?: number;
+  readonly onProgress: (text: string) => void;
+  /** Further settings of the trainer host. */
+  readonly host?: Readonly<Record<string, string>>;
+};
 
 const Secrets = z.object({ operatorKey: z.string(), runnerToken: z.string(), secretKey: z.string() });
 const READY_MS = 60_000;
@@ -129,6 +135,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         GRAFT_PYTHON: PYTHON,
         GRAFT_WORK_DIR: join(dir, 'host'),
         GRAFT_THREADS: '2',
+        ...options.host,
       },
       cwd: ROOT,
       logFile: log('host'),

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
 from .launch import launch, processes, read_as_rank
+from .leftovers import remove_partial
 from .wire import EngineError, Stopped, say, send
 
 
@@ -50,8 +52,7 @@ def main() -> int:
 
 
 def work(spec: dict[str, Any], stopping: list[bool]) -> int:
-    import torch
-
+    from .failures import classified
     from .run import run
 
     try:
@@ -59,8 +60,16 @@ def work(spec: dict[str, Any], stopping: list[bool]) -> int:
     except Stopped:
         say("stopped")
         return 3
-    except (torch.OutOfMemoryError, MemoryError) as e:
-        raise EngineError("out_of_memory", str(e) or "out of memory", retryable=True, blame="graft", exit_code=4) from e
+    except Exception as e:
+        known = e if isinstance(e, EngineError) else classified(e)
+        if known is None:
+            raise
+        say(traceback.format_exc())
+        raise known from e
+    finally:
+        # Of several processes one may end long before the first: the launcher tidies up after all of them.
+        if not is_rank():
+            remove_partial(Path(spec["out_dir"]))
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .failures import is_out_of_memory
 from .heads import Ints
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def accumulate(state: State, target: Ints, weight: Tensor, backward: Callable[[I
             for part in state.criterion.split(len(target), state.pieces):
                 share = float(counted[part].sum() / counted.sum())
                 loss += share * backward(part, share)
-        except (torch.OutOfMemoryError, MemoryError):
-            if 2 * state.pieces > len(target):
+        except Exception as e:
+            if not is_out_of_memory(e) or 2 * state.pieces > len(target):
                 raise
             state.pieces *= 2
             torch.cuda.empty_cache()

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .leftovers import remove_partial
 from .wire import protocol_output, send
 
 POLL_SECONDS = 0.05
@@ -59,6 +60,7 @@ def launch(spec: dict[str, Any], count: int, stopping: list[bool]) -> int:
     with tempfile.TemporaryDirectory(prefix="ranks-", dir=out) as folder:
         children = [start(spec, rank, count, Path(folder) / "store") for rank in range(count)]
         codes = wait(children, stopping)
+        remove_partial(out)
         told = [c.stdout.read().strip() if c.stdout else "" for c in children]
     if stopping:
         return STOPPED

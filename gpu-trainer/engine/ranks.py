@@ -18,12 +18,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .failures import is_out_of_memory
 from .heads import Ints
 
 T = TypeVar("T")
 # A rank may wait for long while the first one exports; a rank that died is noticed by the launcher, not by a timeout.
 PATIENCE = timedelta(days=7)
-OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
 def join(device: str) -> None:
@@ -96,10 +96,12 @@ def gathered(mine: T) -> list[T]:
 @contextmanager
 def memory_shared() -> Iterator[None]:
     """Memory that runs out on one rank has run out on all: they cut the batch alike."""
-    short: BaseException | None = None
+    short: Exception | None = None
     try:
         yield
-    except OUT_OF_MEMORY as e:
+    except Exception as e:
+        if not is_out_of_memory(e):
+            raise
         short = e
     if any_rank(short is not None):
         raise short or torch.OutOfMemoryError("memory ran out on another rank")

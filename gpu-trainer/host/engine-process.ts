@@ -1,5 +1,6 @@
 /** One engine child: a listed environment, no shell, JSON in, JSON lines out, SIGTERM → grace → SIGKILL, and an exit code that means something. */
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Advice } from '../../shared/advice.ts';
@@ -8,6 +9,14 @@ import type { Inspection } from '../../shared/quality.ts';
 
 const GRACE_MS = 20_000;
 const STDERR_KEPT = 4_000;
+const MEMORY_EVENTS = '/sys/fs/cgroup/memory.events';
+const OUT_OF_MEMORY = {
+  kind: 'failed',
+  code: 'out_of_memory',
+  detail: 'The kernel ended the engine because the memory of its host ran out.',
+  retryable: true,
+  blame: 'graft',
+} as const;
 const ENGINE_FOLDER = path.join(import.meta.dirname, '..');
 
 export type EngineEnd =
@@ -22,6 +31,8 @@ export type EngineOptions = {
   readonly args?: readonly string[];
   readonly threads: number;
   readonly signal: AbortSignal;
+  /** Where the kernel counts what it killed for memory (cgroup 2). */
+  readonly memoryEvents?: string;
   /** Called for each line in order; the next line waits for it. */
   readonly onLine: (line: EngineLine) => Promise<void>;
 };
@@ -29,6 +40,8 @@ export type EngineOptions = {
 /** Runs one job to its end. Never rejects for what the engine does; rejects when `onLine` does (the child is killed first). */
 export async function runEngine(spec: EngineSpec, options: EngineOptions): Promise<EngineEnd> {
   const threads = String(options.threads);
+  const memoryEvents = options.memoryEvents ?? MEMORY_EVENTS;
+  const killedBefore = await killedForMemory(memoryEvents);
   const child = spawn(options.python, options.args ?? ['-m', 'engine'], {
     cwd: ENGINE_FOLDER,
     shell: false,
@@ -101,6 +114,9 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
   const code = await exit;
   if (code === 0 && ending) return ending;
   if (code === 3 || options.signal.aborted) return { kind: 'stopped' };
+  // The kernel ends whoever takes the last memory, and leaves it no time to say so.
+  const killed = failure === null ? child.signalCode === 'SIGKILL' : failure.code === 'rank_lost';
+  if (killed && (await killedForMemory(memoryEvents)) > killedBefore) return OUT_OF_MEMORY;
   if (failure) return failure;
   return {
     kind: 'failed',
@@ -109,6 +125,11 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
     retryable: true,
     blame: 'graft',
   };
+}
+
+async function killedForMemory(file: string): Promise<number> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
 function parseLine(text: string): EngineLine | null {

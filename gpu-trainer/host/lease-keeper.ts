@@ -3,7 +3,9 @@ import type { Progress } from '../../shared/engine.ts';
 import type { Lease } from '../../shared/runner.ts';
 import { StaleLease, type WorkerApi } from './worker-api.ts';
 
-export type EndReason = 'stale' | 'paused' | 'cancelled' | 'shutdown';
+export type EndReason = 'stale' | 'paused' | 'cancelled' | 'shutdown' | 'preempted';
+/** Reason of a shutdown signal that comes because the machine is being taken back. */
+export const PREEMPTED = 'preempted';
 
 export class LeaseKeeper {
   readonly #api: WorkerApi;
@@ -18,8 +20,9 @@ export class LeaseKeeper {
     this.#api = api;
     this.#lease = lease;
     this.#expires = Date.parse(lease.expires_at);
-    if (shutdown.aborted) this.end('shutdown');
-    shutdown.addEventListener('abort', () => this.end('shutdown'), { once: true });
+    const ended = (): void => this.end(shutdown.reason === PREEMPTED ? 'preempted' : 'shutdown');
+    if (shutdown.aborted) ended();
+    shutdown.addEventListener('abort', ended, { once: true });
     this.#schedule();
   }
 

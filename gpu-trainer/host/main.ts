@@ -4,9 +4,11 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lease } from '../../shared/runner.ts';
 import { adviseOnTransfer } from './advise-work.ts';
-import { LeaseKeeper } from './lease-keeper.ts';
+import { failureOf } from './failure.ts';
+import { LeaseKeeper, PREEMPTED } from './lease-keeper.ts';
+import { mayBePreempted, preempted, untilPreempted } from './preemption.ts';
 import { HostSettings } from './settings.ts';
-import { trainModel } from './train-work.ts';
+import { trainModel, type Context } from './train-work.ts';
 import { validateDataset } from './validate-work.ts';
 import { makeWorkerApi, StaleLease, type WorkerApi } from './worker-api.ts';
 
@@ -20,28 +22,34 @@ const log = (message: string): void => {
 async function work(api: WorkerApi, lease: Lease, settings: HostSettings, shutdown: AbortSignal): Promise<void> {
   const keeper = new LeaseKeeper(api, lease, shutdown);
   const folder = await mkdtemp(path.join(settings.GRAFT_WORK_DIR, 'job-'));
+  const context: Context = { api, lease, keeper, folder, settings };
   const what = lease.work.kind === 'train' ? `training ${lease.work.job}` : `validation of ${lease.work.dataset}`;
   log(`${what}: attempt ${lease.attempt}`);
   try {
-    if (lease.work.kind === 'validate') await validateDataset({ api, lease, keeper, folder, settings }, lease.work);
-    else if (lease.work.action === 'advise') await adviseOnTransfer({ api, lease, keeper, folder, settings }, lease.work);
-    else await trainModel({ api, lease, keeper, folder, settings }, lease.work);
+    if (lease.work.kind === 'validate') await validateDataset(context, lease.work);
+    else if (lease.work.action === 'advise') await adviseOnTransfer(context, lease.work);
+    else await trainModel(context, lease.work);
     log(`${what}: reported`);
   } catch (error) {
-    await giveUp(api, lease, keeper, error, what);
+    await giveUp(context, error, what);
   } finally {
     keeper.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function giveUp(api: WorkerApi, lease: Lease, keeper: LeaseKeeper, error: unknown, what: string): Promise<void> {
+async function giveUp(c: Context, error: unknown, what: string): Promise<void> {
+  const { api, lease, keeper, settings } = c;
   const detail = error instanceof Error ? error.message : String(error);
   log(`${what}: ${keeper.reason ?? 'failed'}: ${detail}`);
   if (error instanceof StaleLease || keeper.reason === 'stale') return; // somebody else has it: not a word more
   try {
-    if (keeper.reason) await api.release(lease.token, keeper.reason);
-    else await api.fail(lease.token, { code: 'host_failed', detail: detail.slice(0, 4_000), retryable: true, blame: 'graft' });
+    if (keeper.reason === 'preempted') {
+      const message = `The machine of host "${settings.GRAFT_HOST_NAME}" is being taken back; the next host goes on from the last checkpoint.`;
+      if (lease.work.kind === 'train') await api.events(lease.token, [{ type: 'log', level: 'warning', message }]);
+      await api.release(lease.token, 'shutdown');
+    } else if (keeper.reason) await api.release(lease.token, keeper.reason);
+    else await api.fail(lease.token, failureOf(error));
   } catch (second) {
     log(`${what}: could not give the lease back (it will expire): ${second instanceof Error ? second.message : String(second)}`);
   }
@@ -71,8 +79,25 @@ async function main(): Promise<void> {
   const shutdown = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => shutdown.abort());
   const api = makeWorkerApi(settings.GRAFT_URL, settings.GRAFT_RUNNER_TOKEN);
+  while (!shutdown.signal.aborted) await serve(api, settings, shutdown.signal);
+}
+
+/** Works until the process is to end or its machine to be taken back; after a notice it leases nothing as long as the notice stands. */
+async function serve(api: WorkerApi, settings: HostSettings, shutdown: AbortSignal): Promise<void> {
+  const none = (): undefined => undefined;
+  if (await preempted(settings)) log('this machine is being taken back: nothing is leased');
+  await untilPreempted(settings, false, shutdown).catch(none);
+  if (shutdown.aborted) return;
   log(`host ${settings.GRAFT_HOST_NAME} serves ${settings.GRAFT_URL}`);
-  await Promise.all([slot('validate', api, settings, shutdown.signal), slot('train', api, settings, shutdown.signal)]);
+  const taken = new AbortController();
+  const done = new AbortController();
+  const watching = mayBePreempted(settings)
+    ? untilPreempted(settings, true, AbortSignal.any([shutdown, done.signal])).then(() => taken.abort(PREEMPTED), none)
+    : Promise.resolve();
+  const stop = AbortSignal.any([shutdown, taken.signal]);
+  await Promise.all([slot('validate', api, settings, stop), slot('train', api, settings, stop)]);
+  done.abort();
+  await watching;
 }
 
 await main();

@@ -17,6 +17,9 @@ export const HostSettings = z.object({
     .min(0)
     .default(1024 ** 3),
   GRAFT_DEVICE: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
+  /** Where the provider says that this machine is about to be taken back: a file that appears, a URL of its metadata service, or both. */
+  GRAFT_PREEMPTION_FILE: z.string().min(1).optional(),
+  GRAFT_PREEMPTION_URL: z.url().optional(),
   GRAFT_HOST_NAME: z.string().min(1).default('host'),
 });
 export type HostSettings = z.infer<typeof HostSettings>;

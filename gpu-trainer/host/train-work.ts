@@ -1,5 +1,5 @@
 /** A leased training job: inputs from object storage, the engine as a child, artifacts back, and a completion that may be sent twice. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ENGINE_PROTOCOL, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
@@ -12,7 +12,7 @@ import { encodeTokens, fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { HostSettings } from './settings.ts';
-import { download, upload } from './transfer.ts';
+import { download, TransferRefused, upload } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
 export type Context = {
@@ -72,6 +72,8 @@ async function takeLine(c: Context, line: EngineLine, artifacts: Artifact[]): Pr
     // Not the keeper's signal: a checkpoint written because of a stop must still arrive.
     await upload(line.file, target, AbortSignal.timeout(60_000));
     await c.api.checkpoint(c.lease.token, { ...facts, stored: true });
+    // A whole network's are hundreds of megabytes each.
+    await rm(line.file, { force: true });
   }
 }
 
@@ -111,7 +113,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     tail: work.incumbent.tail && (await fetchGraph(c, 'tail.onnx', work.incumbent.tail, work.incumbent.tail_data)),
     trunk: work.incumbent.trunk && (await fetchGraph(c, 'trunk.onnx', work.incumbent.trunk, work.incumbent.trunk_data)),
   };
-  const checkpoint = work.checkpoint && (await fetchTo(work.checkpoint, 'checkpoint.safetensors'));
+  const checkpoint = await fetchCheckpoint(c, work);
   const out = path.join(folder, 'out');
   await mkdir(out, { recursive: true });
   const spec: EngineSpec = {
@@ -142,6 +144,20 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     false_reject_rate: work.false_reject_rate,
   };
   return { spec, enrolledIds: enrolled?.ids ?? [] };
+}
+
+/** Null where there is none, or none that can be had: a lost checkpoint costs time, not the job. */
+async function fetchCheckpoint(c: Context, work: TrainWork): Promise<string | null> {
+  if (!work.checkpoint) return null;
+  const file = path.join(c.folder, 'checkpoint.safetensors');
+  try {
+    await download(work.checkpoint, file, c.keeper.signal);
+    return file;
+  } catch (error) {
+    if (!(error instanceof TransferRefused)) throw error;
+    await c.api.events(c.lease.token, [{ type: 'log', level: 'warning', message: 'The last checkpoint cannot be read; the training starts again.' }]);
+    return null;
+  }
 }
 
 async function writeLabelTexts(c: Context, work: TrainWork): Promise<EngineSpec['label_texts']> {

@@ -14,6 +14,18 @@ const RETRY_FIRST_MS = 300;
 /** Repeating cannot help: the store says no, or the bytes are not the promised ones. */
 export class TransferRefused extends Error {
   override readonly name = 'TransferRefused';
+  /** What the store answered; null when it answered with other bytes. */
+  readonly status: number | null;
+  constructor(message: string, status: number | null) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const DISK_FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+/** A write that found no room: repeating it on the same host cannot help. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && DISK_FULL.has(error.code);
 }
 
 async function tries<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
@@ -22,7 +34,7 @@ async function tries<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise
     try {
       return await attempt();
     } catch (error) {
-      if (error instanceof TransferRefused || n === TRIES || signal.aborted) throw error;
+      if (error instanceof TransferRefused || isDiskFull(error) || n === TRIES || signal.aborted) throw error;
       await sleep(RETRY_FIRST_MS * 2 ** n * (0.5 + Math.random()), undefined, { signal });
     }
   }
@@ -41,7 +53,7 @@ export async function download(from: Download, file: string, signal: AbortSignal
     if (!response.ok || !response.body) {
       await response.body?.cancel();
       const message = `the store answered ${response.status} for ${file}`;
-      throw response.status >= 500 ? new Error(message) : new TransferRefused(message);
+      throw response.status >= 500 ? new Error(message) : new TransferRefused(message, response.status);
     }
     const hash = createHash('sha256');
     let bytes = 0;
@@ -52,15 +64,17 @@ export async function download(from: Download, file: string, signal: AbortSignal
         done(null, chunk);
       },
     });
-    await pipeline(Readable.fromWeb(response.body as NodeReadableStream), count, createWriteStream(`${file}.part`), { signal });
-    const sha256 = hash.digest('hex');
-    if (from.bytes !== null && bytes !== from.bytes) throw new Error(`${bytes} bytes arrived for ${file}, expected ${from.bytes}`);
-    if (from.sha256 !== null && sha256 !== from.sha256) {
+    try {
+      await pipeline(Readable.fromWeb(response.body as NodeReadableStream), count, createWriteStream(`${file}.part`), { signal });
+      const sha256 = hash.digest('hex');
+      if (from.bytes !== null && bytes !== from.bytes) throw new Error(`${bytes} bytes arrived for ${file}, expected ${from.bytes}`);
+      if (from.sha256 !== null && sha256 !== from.sha256) throw new TransferRefused(`${file} has SHA-256 ${sha256}, expected ${from.sha256}`, null);
+      await rename(`${file}.part`, file);
+      return { bytes, sha256 };
+    } catch (error) {
       await rm(`${file}.part`, { force: true });
-      throw new TransferRefused(`${file} has SHA-256 ${sha256}, expected ${from.sha256}`);
+      throw error;
     }
-    await rename(`${file}.part`, file);
-    return { bytes, sha256 };
   });
 }
 
@@ -79,7 +93,7 @@ export async function upload(file: string, to: UploadTarget, signal: AbortSignal
     const text = await response.text();
     if (!response.ok) {
       const message = `the store answered ${response.status} to the upload of ${file}: ${text.slice(0, 300)}`;
-      throw response.status >= 500 ? new Error(message) : new TransferRefused(message);
+      throw response.status >= 500 ? new Error(message) : new TransferRefused(message, response.status);
     }
   });
 }

@@ -1,5 +1,5 @@
 /** Real child processes in the engine's place: what they write, how they end, and what the host makes of it. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -47,13 +47,17 @@ const PRELUDE = `
 
 type Run = { readonly end: EngineEnd; readonly lines: EngineLine[]; readonly ms: number };
 /** Runs a script as the engine. `onLine` sees every line. */
-async function run(script: string, more: { signal?: AbortSignal; onLine?: (line: EngineLine) => Promise<void>; python?: string } = {}): Promise<Run> {
+async function run(
+  script: string,
+  more: { signal?: AbortSignal; onLine?: (line: EngineLine) => Promise<void>; python?: string; memoryEvents?: string } = {},
+): Promise<Run> {
   const lines: EngineLine[] = [];
   const started = performance.now();
   const end = await runEngine(spec(), {
     python: more.python ?? process.execPath,
     args: ['-e', PRELUDE + script],
     threads: 1,
+    ...(more.memoryEvents === undefined ? {} : { memoryEvents: more.memoryEvents }),
     signal: more.signal ?? new AbortController().signal,
     onLine: async (line) => {
       lines.push(line);
@@ -82,6 +86,17 @@ describe('the end of the engine', () => {
     expect(end).toMatchObject({ kind: 'failed', code: 'engine_crashed', retryable: true, blame: 'graft' });
     expect(end.kind === 'failed' && end.detail).toMatch(/SIGKILL.*about to embed/s);
     expect(lines).toEqual([{ type: 'phase', phase: 'loading' }]);
+  });
+
+  it('calls it a lack of memory when the kernel says that it killed for memory', async () => {
+    const memoryEvents = path.join(folder, 'memory.events');
+    const counted = (n: number): string => `low 0\noom 4\noom_kill ${n}\noom_group_kill 0\n`;
+    const kill = (more: string): string => `${more} setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100); forever();`;
+    await writeFile(memoryEvents, counted(3));
+    const count = `require('fs').writeFileSync(${JSON.stringify(memoryEvents)}, ${JSON.stringify(counted(4))});`;
+    expect((await run(kill(count), { memoryEvents })).end).toMatchObject({ kind: 'failed', code: 'out_of_memory', retryable: true, blame: 'graft' });
+    // The same death without a new count is no lack of memory.
+    expect((await run(kill(''), { memoryEvents })).end).toMatchObject({ code: 'engine_crashed' });
   });
 
   it('passes on the error that the engine names', async () => {
