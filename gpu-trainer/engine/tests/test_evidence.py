@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 import engine.auto
 import engine.evidence
@@ -206,3 +207,21 @@ def test_auto_goes_by_finished_advice_and_by_what_was_begun(mails: Data, tmp_pat
     assert Job(spec, []).recipe.method == "fine_tune"
     asked = Job({**spec, "method": {"type": "auto", "last_blocks": 1}}, [])
     assert asked.recipe.last_blocks == 1 and asked.evidence["auto"]["source"] == "asked"
+
+
+def test_two_processes_choose_as_one_does(mails: Data, tmp_path: Path) -> None:
+    arrays = load_file(mails[0])
+    again = np.concatenate([np.arange(len(arrays["split"])), np.flatnonzero(arrays["split"] == 0)])
+    save_file({k: v[again] for k, v in arrays.items()}, tmp_path / "twice.safetensors")
+    spec = spec_of("text", tmp_path / "twice.safetensors", mails[1], tmp_path / "one", method={"type": "auto", "epochs": 1})
+    both = {**spec, "out_dir": str(tmp_path / "two"), "limits": {**spec["limits"], "processes": 2}}
+    one, two = (run_engine(s).result for s in (spec, both))
+
+    def told(result: dict[str, Any]) -> dict[str, Any]:
+        table = result["evidence"]["auto"]
+        [trial] = table["trials"]
+        return {"chose": table["chose"], "because": table["because"], **{k: v for k, v in trial.items() if k != "seconds"}}
+
+    assert told(one)["rows"] == 64
+    assert told(two) == told(one)
+    assert two["method"] == one["method"] and two["train_rows"] == 64
