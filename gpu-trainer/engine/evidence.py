@@ -12,7 +12,7 @@ import torch
 from . import transferability as measure
 from .data import Rows
 from .distances import Distance, between
-from .heads import Ints, Matrix, fit_temperature, softmax
+from .heads import Ints, Matrix, fit_ridge, fit_temperature, softmax
 from .kernel import fit_frozen
 from .label_noise import find_label_issues
 from .probe import PROBE_ROWS_MIN, ROWS_PER_CLASS, Trial, aligned, measurable, tuned_tail
@@ -84,13 +84,19 @@ def gather(
         tail_seconds=seen.tail_seconds,
         head_seconds=head_seconds,
         distance=distance,
-        label_noise=find_label_issues(softmax(scores[fair], temperature), y[fair]).share if len(fair) else None,
+        label_noise=noise_of(seen.x, y, classes),
         target_rows=len(there.rows) if there else 0,
         tuning=tuning,
         aligning=aligning,
         tunable=tunable,
     )
     return Found(evidence, trials, notes)
+
+
+def noise_of(x: Matrix, y: Ints, classes: int) -> float | None:
+    """Share of labels that look wrong, by plain ridge as in the quality report: a head of a kernel follows single wrong labels."""
+    scores, fair = measure.out_of_fold_scores(x, y, classes, fit=fit_ridge)
+    return find_label_issues(softmax(scores[fair], fit_temperature(scores[fair], y[fair])), y[fair]).share if len(fair) else None
 
 
 def places(names: list[str], labels: list[str]) -> Ints:

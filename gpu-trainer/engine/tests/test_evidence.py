@@ -16,6 +16,7 @@ import engine.probe
 import engine.run
 from engine.data import embed
 from engine.distances import Distance
+from engine.evidence import noise_of
 from engine.gain import Gain, expected
 from engine.job import Job
 from engine.probe import Trial, aligned, measurable, tuned_tail
@@ -225,3 +226,14 @@ def test_two_processes_choose_as_one_does(mails: Data, tmp_path: Path) -> None:
     assert told(one)["rows"] == 64
     assert told(two) == told(one)
     assert two["method"] == one["method"] and two["train_rows"] == 64
+
+
+def test_label_noise_is_that_of_the_quality_report() -> None:
+    random = np.random.default_rng(4)
+    y = np.arange(120) % 2
+    x = random.normal(size=(120, 12)) + np.where(y, 1.2, -1.2)[:, None]
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    assert (noise_of(x, y, 2) or 0) < 0.03
+    wrong = np.where(np.arange(120) % 8 == 0, 1 - y, y)
+    assert noise_of(x, wrong, 2) == pytest.approx(15 / 120, abs=0.05)
+    assert noise_of(x[:2], y[:2], 2) is None
