@@ -23,7 +23,7 @@ export type EncoderInput =
   /** A picture as datasets are frozen: 256² RGB bytes. */
   | { readonly kind: 'square'; readonly pixels: Uint8Array }
   /** A text as datasets are frozen: ids with [CLS] and [SEP]; all text backbones share one vocabulary. */
-  | { readonly kind: 'tokens'; readonly ids: readonly number[] };
+  | { readonly kind: 'tokens'; readonly ids: ArrayLike<number> };
 export type EncodeOn = {
   /** Id in the catalogue. */
   readonly backbone: string;
@@ -174,8 +174,8 @@ function unknown(id: string): GraftError {
 }
 
 /** As the tokeniser cuts a long text: the last token stays. */
-function cut(ids: readonly number[], max: number): readonly number[] {
-  return ids.length <= max ? ids : [...ids.slice(0, max - 1), ids.at(-1)!];
+function cut(ids: ArrayLike<number>, max: number): ArrayLike<number> {
+  return ids.length <= max ? ids : [...Array.from(ids).slice(0, max - 1), ids[ids.length - 1]!];
 }
 
 function toVector(tensor: ort.Tensor, dimension: number): Float32Array {

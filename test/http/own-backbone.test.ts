@@ -12,6 +12,8 @@ import { Classifier } from '../../shared/wire/classifiers.ts';
 import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Prediction } from '../../shared/wire/predictions.ts';
+import { normal, seededRandom } from '../../functions/domain/statistics.ts';
+import { scoreHead } from '../../functions/learning/score-head.ts';
 import { answer, bindings, call, newTenant, problem } from '../setup/harness.ts';
 import { makePng } from '../setup/png.ts';
 import { deps } from '../setup/training.ts';
@@ -109,6 +111,55 @@ describe.skipIf(!bindings.HAS_BACKBONES)('a model as a backbone', () => {
     expect((await call(`/v1/classifiers/${made.id}`, { key, method: 'DELETE' })).status).toBe(200);
     expect((await call(`/v1/models/${model}`, { key, method: 'DELETE' })).status).toBeLessThan(300);
     await problem(await make(key, model), 'unknown_backbone');
+  });
+
+  it('is adapted with the classifier: its own embeddings are aligned, kept, and solved against again', async () => {
+    const { key, tenant } = await newTenant();
+    const model = await makeModel(tenant, 0.8);
+    const { id, dimension: d } = await answer(await make(key, model), 201, Classifier);
+    const random = seededRandom(3);
+    const vector = (scale: number) => Float32Array.from({ length: d }, () => scale * normal(random));
+    const [middle, classes] = [vector(0.5), [vector(0.3), vector(0.3), vector(0.3)]];
+    const move = vector(0.4).map((v, j) => v + 2 * classes[0]![j]!);
+    // The backbone sees nothing of the classes; the tail does, and in the other domain everything looks like an x to it.
+    const tuned = (c: number, moved: boolean) =>
+      middle.map((m, j) => Math.abs(2 + m + classes[c]![j]! + 0.4 * normal(random) + (moved ? move[j]! : 0)));
+    const draw = (c: number, moved: boolean) => ({ base: vector(1).map(Math.abs), tuned: tuned(c, moved) });
+    const names = ['x', 'y', 'z'];
+    const example = (c: number) => {
+      const { base, tuned: own } = draw(c, false);
+      const bare = { sha256: deps.newId('example'), contentType: null, objectKey: null, externalId: null };
+      return { id: deps.newId('example'), labels: [names[c]!], base, tuned: { model, embedding: own }, ...bare };
+    };
+    const object = deps.classifier(id);
+    await object.enroll(
+      Array.from({ length: 24 }, (_, i) => example(i % 3)),
+      names.map((name) => ({ name, embedding: null })),
+    );
+    const targets = Array.from({ length: 45 }, (_, i) => ({ ...draw(i % 3, true), label: names[i % 3]! }));
+    expect(await object.adapt(targets, { model: null, source: null })).toMatchObject({ ok: false, code: 'conflict' });
+    const adapted = await object.adapt(targets, { model, source: null });
+    expect(adapted).toMatchObject({ ok: true, value: { kind: 'adapted', model, active: true } });
+
+    const held = Array.from({ length: 30 }, (_, i) => draw(i % 3, true));
+    const right = async (version: number): Promise<number> => {
+      const found = await object.headOf(version);
+      if (!found.ok || !found.value.head) throw new Error('no head');
+      const head = decodeHead(found.value.head);
+      return held.filter((e, i) => scoreHead(head, e).scores[0]?.label === names[i % 3]).length;
+    };
+    const n = adapted.ok ? adapted.value.n : 0;
+    expect(await right(n)).toBeGreaterThan(Math.max(24, (await right(n - 1)) + 3));
+    // Another example is learnt on the same tail against the same target.
+    await object.enroll([example(0)], []);
+    const found = await object.headOf(n + 1);
+    if (!found.ok || !found.value.head) throw new Error('no head');
+    expect(found.value.model).toBe(model);
+    expect(decodeHead(found.value.head).components.map((c) => [c.name, c.embedding])).toEqual([
+      ['adapted_ridge', 'base'],
+      ['adapted_ridge', 'tuned'],
+    ]);
+    expect(await right(n + 1)).toBeGreaterThan(24);
   });
 
   it('is listed for its tenant, and is nothing to anybody else', async () => {

@@ -4,10 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { makeDeps } from '../../functions/deps.ts';
 import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
 import { GraftError } from '../../shared/errors.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
+import { makeDecoder } from '../../shared/preprocess/decoder.ts';
+import imgdecWasm from '../../shared/preprocess/imgdec.wasm';
+import { makeTokenizer } from '../../shared/preprocess/wordpiece.ts';
 import { bindings } from '../setup/harness.ts';
 import { makePng } from '../setup/png.ts';
 
-const { encoder, catalogue } = makeDeps(env as never);
+const { encoder, catalogue, objects } = makeDeps(env as never);
 const image = { backbone: SHIPPED_BACKBONES.image, model: null };
 const text = { backbone: SHIPPED_BACKBONES.text, model: null };
 const norm = (x: Float32Array) => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0));
@@ -34,6 +38,21 @@ describe.skipIf(!bindings.HAS_BACKBONES)('encoder', () => {
     expect(a).toHaveLength(384);
     expect(cosine(a, b)).toBeGreaterThan(0.6);
     expect(cosine(a, c)).toBeLessThan(0.3);
+  });
+
+  it('reads frozen rows as it reads what they were made from', async () => {
+    const png = makePng(300, 200, (x, y) => [x % 256, y % 256, (x * y) % 256]);
+    const { pixels } = makeDecoder(imgdecWasm).decodeSquare(png);
+    const picture = await encoder.encode({ kind: 'image', bytes: png }, image);
+    expect((await encoder.encode({ kind: 'square', pixels }, image)).base).toEqual(picture.base);
+    const manifest = await catalogue.get(SHIPPED_BACKBONES.text);
+    const vocabulary = await objects.get(objectKeys.blob(manifest!.vocabulary!.sha256));
+    const said = 'How do I activate my new card?';
+    const ids = makeTokenizer(new TextDecoder().decode(vocabulary!))(said, 128);
+    const frozen = await encoder.encode({ kind: 'tokens', ids }, text);
+    expect(frozen.base).toEqual((await encoder.encode({ kind: 'text', text: said }, text)).base);
+    const wrong = await encoder.encode({ kind: 'tokens', ids }, image).catch((error: unknown) => error);
+    expect(wrong).toMatchObject({ code: 'unprocessable' });
   });
 
   it('answers each of many at once with its own embedding', async () => {

@@ -6,9 +6,9 @@ import { decideAdaptation, inputsNeeded, type Decision } from '../../functions/l
 import { refusalOf, signTest, type AdaptationEvidence } from '../../functions/learning/adaptation/refusal.ts';
 import { scoresOf, solveAdapted } from '../../functions/learning/adaptation/solve-adapted.ts';
 import { information, neighbourhoodDensity } from '../../functions/learning/adaptation/validators.ts';
-import { argmax } from '../../functions/learning/features.ts';
+import { argmax, transformFeature } from '../../functions/learning/features.ts';
 import { solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
-import type { Head } from '../../shared/head.ts';
+import type { Head, HeadComponent } from '../../shared/head.ts';
 import { symmetricEigen } from '../../functions/learning/symmetric-eigen.ts';
 
 const D = 40;
@@ -70,6 +70,7 @@ function accuracy(head: NonNullable<ReturnType<typeof solveHead>>['head'], rows:
   return labels.filter((c, i) => argmax(scores.subarray(i * K, (i + 1) * K)) === c).length / labels.length;
 }
 
+const mean = (rows: readonly { base: ArrayLike<number> }[], j: number): number => rows.reduce((sum, row) => sum + row.base[j]! / rows.length, 0);
 const unlabelled = (rows: readonly unknown[]): null[] => rows.map(() => null);
 
 describe('adaptation', () => {
@@ -239,6 +240,35 @@ describe('adaptation', () => {
     // An example from before the tail has no tuned embedding; it still speaks through the backbone.
     const some = { ...input, examples: examples.map((e, i) => (i < 5 ? { ...e, tuned: null } : e)) };
     expect(right(solveAdapted(some, target, decision.mix)!.head)).toBeGreaterThan(right(plain) + 0.1);
+  });
+
+  it('keeps what the names of labels say, about the centre of the target', () => {
+    const next = normal(4);
+    const positive = (row: Row): Row => ({ base: row.base.map((v) => Math.abs(v + 5)), tuned: null });
+    const w = world(4);
+    const draw = (c: number, domain: 'source' | 'target') => positive(w.draw(c, domain));
+    const examples = spread(40).map((label, i) => ({ id: `ex_${1000 + i}`, labelsOf: [label], ...draw(label, 'source') }));
+    const background = Array.from({ length: 40 }, () => Float32Array.from({ length: D }, () => 5 + next()));
+    // A zero-shot row is what a network that knows the class would look for.
+    const centres = spread(K).map((c) =>
+      Float32Array.from({ length: D }, (_, j) =>
+        mean(
+          examples.filter((e) => e.labelsOf[0] === c),
+          j,
+        ),
+      ),
+    );
+    const names = centres.map((row) => row.map((v, j) => v - mean(examples, j)));
+    const input: SolveInput = { ...inputOf(w), transform: 'sqrt_l2', zeroShot: true, names, examples, background: { base: background, tuned: [] } };
+    const target = spread(60).map((c) => draw(c, 'target'));
+    const plain = solveHead(input)!.head;
+    const { head } = solveAdapted(input, target, { centre: 1, coral: 0, self_training: 0 })!;
+    const [before, after] = [plain, head].map((h) => h.components.find((c) => c.name === 'zero_shot')!) as [HeadComponent, HeadComponent];
+    expect(after.mix).toBe(before.mix);
+    expect(before.mix).toBeGreaterThan(0);
+    // Its own features are of unit length, not of square roots: their means moved by this much.
+    const unit = (rows: readonly { base: Float32Array }[]) => rows.map((row) => ({ base: transformFeature(row.base, 'l2', null) }));
+    for (let j = 0; j < D; j++) expect(after.center[j]! - before.center[j]!).toBeCloseTo(mean(unit(target), j) - mean(unit(examples), j), 5);
   });
 
   it('goes on learning: the head is that of the examples there are, in whatever order they came', () => {

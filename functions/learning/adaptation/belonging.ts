@@ -11,8 +11,9 @@ import { evenly, pickRows, type Rows } from './align.ts';
 export type Belonging = {
   /** Similarity to the nearest example ÷ similarity to the nearest other target input, means over the target, among equally many of both. */
   readonly reach: number;
-  /** Mean of best less second-best score, of a ridge on ±1. */
+  /** Mean of best less second-best score, of a ridge on ±1, and the same without alignment. */
   readonly margin: number;
+  readonly margin_before: number;
   /** Log odds that they are of its classes. */
   readonly log_odds: number;
 };
@@ -28,12 +29,13 @@ const MARGIN_MIN = 0.02;
 const EACH_MAX = 10;
 
 /**
- * @param source examples without their mean, `target` without its own
+ * @param source examples without their mean, `target` without its own and `unmoved` without that of the examples
  * @param labelOf of the examples, of `k` labels
  */
-export function belongingOf(source: Rows, labelOf: readonly number[], target: Rows, k: number): Belonging {
+export function belongingOf(source: Rows, labelOf: readonly number[], target: Rows, unmoved: Rows, k: number): Belonging {
   const reach = reachOf(source, target);
-  const margin = meanMargin(steadyRidge(source, labelOf, k)(target), k);
+  const ridge = steadyRidge(source, labelOf, k);
+  const [margin, before] = [target, unmoved].map((rows) => meanMargin(ridge(rows), k)) as [number, number];
   const labels = new Set(labelOf).size;
   const each = Math.min(EACH_MAX, source.n / labels);
   const log_odds =
@@ -42,7 +44,7 @@ export function belongingOf(source: Rows, labelOf: readonly number[], target: Ro
     WEIGHTS.labels * Math.log(labels) +
     WEIGHTS.each * Math.log(each) +
     WEIGHTS.bias;
-  return { reach, margin, log_odds };
+  return { reach, margin, margin_before: before, log_odds };
 }
 
 /** Scores of a ridge at one penalty: margins of heads whose penalties were chosen, each by its own rows, are not comparable. */

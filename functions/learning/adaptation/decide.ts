@@ -138,8 +138,8 @@ function domainDistance({ main: { source, target, middle, offset } }: Prepared):
   return { before: tellDomains(source, target).distance, after: tellDomains(centred(source, middle), centred(target, offset)).distance };
 }
 
-function belonging({ input, main }: Prepared): Belonging {
-  return belongingOf(centred(main.source, main.middle), main.labelOf, centred(main.target, main.offset), input.labels.length);
+function belonging({ input, main: { source, target, labelOf, middle, offset } }: Prepared): Belonging {
+  return belongingOf(centred(source, middle), labelOf, centred(target, offset), centred(target, middle), input.labels.length);
 }
 
 /** Under the rule of the version before: the new one's own threshold has seen the target. */

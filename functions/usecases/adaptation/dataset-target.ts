@@ -93,7 +93,7 @@ async function tokens(deps: Needs, frozen: Frozen): Promise<ReadRow> {
   const lengths = new Int32Array((await readTensor(deps, frozen, 'lengths', 'I32')).buffer);
   return async (row) => {
     const ids = new Int32Array((await readBytes(deps, frozen.key, start + row * bytes, bytes)).buffer);
-    return { kind: 'tokens', ids: [...ids.subarray(0, lengths[row])] };
+    return { kind: 'tokens', ids: ids.subarray(0, lengths[row]) };
   };
 }
 
