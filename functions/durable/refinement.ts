@@ -6,7 +6,16 @@
 import { encodeHead } from '../../shared/head-file.ts';
 import type { ClassifierConfig } from '../domain/classifier-object.ts';
 import { backgroundCenter } from '../learning/features.ts';
-import { BATCH, SLICE_COST, startLogistic, stepCost, trainLogistic, type LogisticPlan, type LogisticState } from '../learning/logistic.ts';
+import {
+  BATCH,
+  planLogistic,
+  SLICE_COST,
+  startLogistic,
+  stepCost,
+  trainLogistic,
+  type LogisticPlan,
+  type LogisticState,
+} from '../learning/logistic.ts';
 import { judgeLogistic, logisticComponent, refinedHead, scaledFeatures, scalingOf, type Verdict } from '../learning/refine.ts';
 import { solveHead, type LearnExample } from '../learning/solve-head.ts';
 import { loadTensorflow, type Tensorflow } from '../learning/tensorflow.ts';
@@ -20,11 +29,6 @@ export const REFINED_ROWS_MIN = { single_label: 1_000, multi_label: 200 } as con
 /** After the last change. */
 export const QUIET_MS = 20_000;
 const BETWEEN_SLICES_MS = 100;
-/** Multiply–adds: a minute of CPU in all. */
-const TOTAL_COST = 25e9;
-const EPOCHS = 20;
-/** However few examples: Adam has to get there. */
-const STEPS_MIN = 1_000;
 /** Weights, with the two moments of each, have to fit beside everything else. */
 const WEIGHTS_MAX = 1_500_000;
 /** Features that a slice reads. */
@@ -142,11 +146,8 @@ function begin(ledger: Ledger, config: ClassifierConfig, labels: readonly string
   // A label that only its name speaks for would be forgotten by gradients, and no held-out example could tell.
   const seen = new Set(learnt.flatMap((e) => e.labelsOf));
   if (seen.size < labels.length || labels.length * (dimension + 1) > WEIGHTS_MAX) return null;
-  const size = { labels: labels.length, dimension };
   const latest = records.latestVersion(sql);
-  const bare = { seed: latest, steps: 0, task, ...size, examples: learnt.length };
-  const steps = Math.ceil(Math.min(Math.max((EPOCHS * learnt.length) / BATCH, STEPS_MIN), TOTAL_COST / stepCost(bare)));
-  const plan = { ...bare, steps };
+  const plan = planLogistic({ seed: latest, task, labels: labels.length, dimension, examples: learnt.length });
   const { scale } = scalingOf(readRows(sql, chunk(learnt, dimension, 0)), config, centerOf(ledger, config));
   writeState(sql, startLogistic(plan));
   return { phase: 'training', version: records.activeVersion(sql), latest, plan, step: 0, scale, loss: null, outcome: null };

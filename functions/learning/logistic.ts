@@ -32,13 +32,25 @@ export type LogisticRows = { readonly x: Float32Array; readonly labelsOf: readon
 
 const sizeOf = ({ labels, dimension }: LogisticPlan): number => labels * (dimension + 1);
 
+/** Multiply–adds of a whole training: a minute of CPU. */
+const TOTAL_COST = 25e9;
+const EPOCHS = 20;
+/** However few examples: Adam has to get there. */
+const STEPS_MIN = 1_000;
+
+/** How long to train. */
+export function planLogistic(of: Omit<LogisticPlan, 'steps'>): LogisticPlan {
+  const wanted = Math.max((EPOCHS * of.examples) / BATCH, STEPS_MIN);
+  return { ...of, steps: Math.ceil(Math.min(wanted, TOTAL_COST / stepCost(of))) };
+}
+
 export function startLogistic(plan: LogisticPlan): LogisticState {
   const size = sizeOf(plan);
   return { step: 0, values: new Float32Array(size), first: new Float32Array(size), second: new Float32Array(size) };
 }
 
 /** Multiply–adds of one step: scores, and the gradients of weights and of scores. */
-export const stepCost = ({ labels, dimension }: LogisticPlan): number => 3 * BATCH * labels * dimension;
+export const stepCost = ({ labels, dimension }: Pick<LogisticPlan, 'labels' | 'dimension'>): number => 3 * BATCH * labels * dimension;
 
 /** mulberry32 of seed and step: the batch of a step does not depend on how training was sliced. */
 function drawer(seed: number, step: number): () => number {

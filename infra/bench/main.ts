@@ -72,6 +72,6 @@ try {
   process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : `\n${toText(report)}`);
   process.exit(0);
 } catch (error) {
-  say(error instanceof Error ? error.message : String(error));
+  say(error instanceof Error ? (error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message) : String(error));
   process.exit(1);
 }

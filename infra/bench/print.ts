@@ -81,7 +81,7 @@ function memoryText(memory: Memory | NotMeasured): string {
   ];
   const rows = [
     ...memory.steps.map((step) => row(step.input, step.answer, step.sums)),
-    row(`held, right after a collection (limit ${mb(ISOLATE_BYTES)})`, '', memory.held),
+    row(`held after a collection (limit ${mb(ISOLATE_BYTES)})`, '', memory.held),
   ];
   return table(['input', 'answer', 'networks', 'decoder', 'heads', 'objects', 'buffers', 'sum'], rows);
 }
