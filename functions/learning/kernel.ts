@@ -64,14 +64,14 @@ function backward(l: Float64Array, m: number, z: Float64Array, at: number): void
  * Ridge on ψ(x) = L⁻¹κ(x, landmarks), whose inner products are the kernel's; the penalty by leave-one-out. The weights, [labels × m], apply to κ itself:
  * W = W_ψ·L⁻¹. Cost: O(nm² + m³) beside the similarities.
  */
-export function fitKernelRidge(input: KernelInput): RidgeFit {
+export function fitKernelRidge(input: KernelInput, lambdas?: readonly number[]): RidgeFit {
   const { m, n, labels: k, labelsOf, judged, foldOf } = input;
   const l = landmarkKernel(input.landmarks, m, input.d);
   for (let i = 0; i < m; i++) l[i * m + i]! += JITTER;
   cholesky(l, m);
   const x = input.similarity.slice();
   for (let i = 0; i < n; i++) forward(l, m, x, i * m);
-  const fit = fitRidgeLeaveOneOut({ x, n, d: m, labels: k, labelsOf, judged, ...(foldOf ? { foldOf } : {}) });
+  const fit = fitRidgeLeaveOneOut({ x, n, d: m, labels: k, labelsOf, judged, ...(foldOf ? { foldOf } : {}) }, lambdas);
   const weight = fit.weight.slice();
   for (let c = 0; c < k; c++) backward(l, m, weight, c * m);
   return { ...fit, weight };

@@ -29,6 +29,9 @@ function supportRows<R extends Row>(examples: readonly R[]): R[] {
   ).map((i) => sorted[i]!);
 }
 
+/** Which examples a head of them carries, in its order. */
+export const supportIds = (examples: readonly Row[]): string[] => supportRows(examples).map((e) => e.id);
+
 /** SUPPORT_ROWS_MAX rows at most, and which they are; null without examples. */
 export function chooseSupport(
   examples: readonly Row[],

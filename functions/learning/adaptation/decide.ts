@@ -143,9 +143,10 @@ function belonging({ input, main: { source, target, labelOf, middle, offset } }:
 }
 
 /** Under the rule of the version before: the new one's own threshold has seen the target. */
-function strangers({ plain, targets }: Prepared, solved: SolvedHead): { before: number; after: number } | null {
+function strangers({ plain, targets, moved }: Prepared, solved: SolvedHead): { before: number; after: number } | null {
   const rule = plain.head.openSet;
   if (!rule) return null;
-  const share = (head: SolvedHead['head']): number => knownnessOf(head, rule, targets).filter((u) => u < rule.threshold).length / targets.length;
-  return { before: share(plain.head), after: share(solved.head) };
+  const share = (head: SolvedHead['head'], varianceWeight: number): number =>
+    knownnessOf(head, { ...rule, varianceWeight }, targets).filter((u) => u < rule.threshold).length / targets.length;
+  return { before: share(plain.head, rule.varianceWeight), after: share(solved.head, moved.weight) };
 }

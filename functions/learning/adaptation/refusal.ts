@@ -33,14 +33,7 @@ export type AdaptationEvidence = {
   readonly candidates: readonly (Judged & { readonly method: AdaptMethod; readonly weight: number })[];
   readonly after: Judged;
 };
-export type RefusalReason =
-  | 'too_few_inputs'
-  | 'too_few_labels'
-  | 'no_shift'
-  | 'not_its_classes'
-  | 'worse_on_labels'
-  | 'worse_without_labels'
-  | 'too_little_gain';
+export type RefusalReason = 'too_few_inputs' | 'too_few_labels' | 'no_shift' | 'not_its_classes' | 'worse_on_labels' | 'worse_without_labels';
 export type Refusal = { readonly reason: RefusalReason; readonly detail: string };
 
 /** Labels decide when chance brings what they say less often than this. */
@@ -50,12 +43,11 @@ const CHANCE_MAX = 0.01;
 /** Below this part of the labels the mean of the target says more about which labels it shows than about how they look there. */
 const LABELS_SHARE_MIN = 0.5;
 /** More target inputs than this that are unlike everything enrolled, even when aligned, are not of the classifier's classes. */
-const STRANGERS_MAX = 0.3;
+const STRANGERS_MAX = 0.75;
 /** Who adapts means well: other classes must be twice as likely. */
 const BELONGING_MIN = -Math.LN2;
-/** Where the answers became clearer by less than the first, they were right more often by less than a point; answers that were clear before are let off. */
-const INFORMATION_GAIN_MIN = 0.25;
-const INFORMATION_GAIN_SHARE = 0.6;
+/** Answers that become less clear by more than this, and lie less dense, are worse; clearer ones say nothing, other classes bring them too. */
+const INFORMATION_LOSS_MAX = 0.1;
 
 /** Null: adapt. @param classes that have an example */
 export function refusalOf(e: AdaptationEvidence, classes: number): Refusal | null {
@@ -88,15 +80,10 @@ function withoutLabels(e: AdaptationEvidence, classes: number): Refusal | null {
       detail: 'Even after alignment the target inputs lie between the labels, as inputs of other classes do. Labels on some of them would decide.',
     };
   const gain = after.information - before.information;
-  if (gain < 0 && after.neighbourhood_density < before.neighbourhood_density)
+  if (gain < -INFORMATION_LOSS_MAX && after.neighbourhood_density < before.neighbourhood_density)
     return {
       reason: 'worse_without_labels',
       detail: 'The answers to the target inputs would be less sure, less different and less dense than before.',
-    };
-  if (gain < INFORMATION_GAIN_MIN && gain < INFORMATION_GAIN_SHARE * (1 - before.information))
-    return {
-      reason: 'too_little_gain',
-      detail: 'The answers to the target inputs would hardly become surer or more different, and as many of them may become wrong as right.',
     };
   return null;
 }

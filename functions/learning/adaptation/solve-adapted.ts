@@ -2,20 +2,22 @@
  * The head over a classifier's examples as a target domain would have shown them. A pure function of the examples and the target inputs, so that an
  * adapted classifier goes on learning: another example, a relabelled or a forgotten one is solved in again against the same target inputs.
  *
- * Three ridge heads over target inputs less their mean are blended: on centred examples, on examples with the target's covariance (CORAL, see align.ts),
- * and one that has seen the target inputs too, under the labels that the first two give them (self-training, Yarowsky 1995; one round). Each is linear
- * in the same features, so the result is an ordinary head: one matrix, one centre, and a prediction costs what it did.
+ * Three heads over target inputs less their mean are blended: on centred examples, on examples with the target's covariance (CORAL, see align.ts), and
+ * one that has seen the target inputs too, under the labels that the first two give them (self-training, Yarowsky 1995; one round). Each is linear in
+ * the same space (spaces.ts), so the result is an ordinary head: one matrix, one centre, and a prediction costs what it did.
  */
 import type { Head, HeadComponent, OpenSetRule } from '../../../shared/head.ts';
 import { fitTemperature } from '../calibration.ts';
 import { argmax } from '../features.ts';
 import { labelPrior } from '../label-prior.ts';
 import { fitOpenSet, quantile } from '../open-set.ts';
-import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
+import type { RidgeFit } from '../ridge.ts';
 import { knownness, rawScores, type Embeddings } from '../score-head.ts';
 import { isLearnt, leftOutKnownness, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
 import { centred, coral, type Rows } from './align.ts';
+import { movedSupport, targetCenter, type Mapped, type MovedSupport } from './moved-support.ts';
 import { measureShift, type Shift } from './shift.ts';
+import { foldsWith, spaceOf, type Space } from './spaces.ts';
 import { probabilities } from './validators.ts';
 import { movedCenter, viewsOf, type View } from './views.ts';
 
@@ -29,6 +31,9 @@ export type Prepared = {
   readonly input: SolveInput;
   readonly plain: SolvedHead;
   readonly views: readonly [View, ...View[]];
+  /** In the order of the views. */
+  readonly mapped: readonly Mapped[];
+  readonly moved: MovedSupport;
   /** The view that most of the head reads: what is said of the domains is said of it. */
   readonly main: View;
   readonly targets: readonly Embeddings[];
@@ -54,34 +59,35 @@ export function prepareAdaptation(input: SolveInput, targets: readonly Embedding
   if (!plain || targets.length === 0) return null;
   const k = input.labels.length;
   const views = viewsOf(input, plain.head, targets);
+  const mapped = views.map((view): Mapped => {
+    const from = centred(view.source, view.middle);
+    const aligned: Rows = { ...from, x: coral(from, centred(view.target, view.offset)) };
+    return { mapped: aligned, space: spaceOf(input, view, aligned, k) };
+  });
   const main = views.reduce((a, b) => (b.weight > a.weight ? b : a));
   const said = probabilities(scoresOf(plain.head, targets), k, plain.head.temperature);
   const shift = measureShift(main.source, main.labelOf, main.target, said, k, seeded());
-  return { input, plain, views, main, targets, shift };
+  return { input, plain, views, mapped, moved: movedSupport(input, plain, views[0], mapped[0]!), main, targets, shift };
 }
 
-const heard = (views: readonly View[]): View[] => views.filter((view) => view.weight > 0);
+const heard = (views: readonly View[], mapped: readonly Mapped[]): [View, Mapped][] =>
+  views.flatMap((view, v) => (view.weight > 0 ? [[view, mapped[v]!] as [View, Mapped]] : []));
 
-export function fitMethods({ input, views }: Prepared): FittedMethod[] {
+export function fitMethods({ input, views, mapped }: Prepared): FittedMethod[] {
   const k = input.labels.length;
-  const parts = heard(views).map((view) => {
-    const [from, to] = [centred(view.source, view.middle), centred(view.target, view.offset)];
-    const mapped = coral(from, to);
-    const { n, d } = from;
-    const labelsOf = view.labelOf.map((c) => [c]);
-    const plain = fitRidgeLeaveOneOut({ x: from.x, n, d, labels: k, labelsOf });
-    const aligned = fitRidgeLeaveOneOut({ x: mapped, n, d, labels: k, labelsOf });
-    return { view, to, mapped, labelsOf, plain, aligned };
+  const parts = heard(views, mapped).map(([view, { mapped: aligned, space }]): Part => {
+    const foldOf = foldsWith(input, view);
+    const to = centred(view.target, view.offset);
+    const plain = space.fit(centred(view.source, view.middle), view.labelOf, foldOf);
+    return { view, to, mapped: aligned, space, plain, aligned: space.fit(aligned, view.labelOf, foldOf) };
   });
   const guessed = pseudoLabels(parts, k);
-  const trained = parts.map(({ to, mapped, labelsOf, aligned }) => {
-    const { n, d } = to;
-    const both = new Float64Array(mapped.length + to.x.length);
-    both.set(mapped);
-    both.set(to.x, mapped.length);
+  const trained = parts.map(({ view, to, mapped: from, space, aligned }) => {
+    const x = new Float64Array(from.x.length + to.x.length);
+    x.set(from.x);
+    x.set(to.x, from.x.length);
     // The penalty of the aligned examples: left out, a row whose label was made up agrees with itself too well.
-    const taught = { x: both, n: labelsOf.length + n, d, labels: k, labelsOf: [...labelsOf, ...guessed.map((c) => [c])] };
-    return fitRidgeLeaveOneOut(taught, [aligned.lambda]);
+    return space.fit({ x, n: from.n + to.n, d: from.d }, [...view.labelOf, ...guessed], foldsWith(input, view, to.n), [aligned.lambda]);
   });
   return [
     { method: 'centre', fits: parts.map((p) => p.plain) },
@@ -90,25 +96,34 @@ export function fitMethods({ input, views }: Prepared): FittedMethod[] {
   ];
 }
 
-type Part = { readonly view: View; readonly to: Rows; readonly plain: RidgeFit; readonly aligned: RidgeFit };
+type Part = {
+  readonly view: View;
+  readonly to: Rows;
+  readonly mapped: Rows;
+  readonly space: Space;
+  readonly plain: RidgeFit;
+  readonly aligned: RidgeFit;
+};
 
 function pseudoLabels(parts: readonly Part[], k: number): number[] {
-  return Array.from({ length: parts[0]?.to.n ?? 0 }, (_, i) => {
-    const scores = new Float64Array(k);
-    for (const { view, to, plain, aligned } of parts)
-      for (const { weight, bias } of [plain, aligned])
+  const n = parts[0]?.to.n ?? 0;
+  const scores = new Float64Array(n * k);
+  for (const { view, to, space, plain, aligned } of parts) {
+    const { x, width } = space.seen(to);
+    for (const { weight, bias } of [plain, aligned])
+      for (let i = 0; i < n; i++)
         for (let c = 0; c < k; c++) {
           let sum = bias[c]!;
-          for (let j = 0; j < to.d; j++) sum += weight[c * to.d + j]! * to.x[i * to.d + j]!;
-          scores[c]! += view.weight * sum;
+          for (let j = 0; j < width; j++) sum += weight[c * width + j]! * x[i * width + j]!;
+          scores[i * k + c]! += view.weight * sum;
         }
-    return argmax(scores);
-  });
+  }
+  return Array.from({ length: n }, (_, i) => argmax(scores.subarray(i * k, (i + 1) * k)));
 }
 
 /** Weights, bias and left-out scores (of the view's own rows) of a mix of methods. */
-function mixed(fitted: readonly FittedMethod[], mix: AdaptMix, v: number, { rows, source: { d } }: View, k: number) {
-  const weight = new Float64Array(k * d);
+function mixed(fitted: readonly FittedMethod[], mix: AdaptMix, v: number, { rows }: View, k: number) {
+  const weight = new Float64Array(fitted[0]!.fits[v]!.weight.length);
   const bias = new Float64Array(k);
   const leftOut = new Float64Array(rows.length * k);
   for (const { method, fits } of fitted) {
@@ -123,24 +138,25 @@ function mixed(fitted: readonly FittedMethod[], mix: AdaptMix, v: number, { rows
 
 /** The head of a mix of methods. `judgeOnly`: without the rule for unknown, which costs a look at the whole background. */
 export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mix: AdaptMix, judgeOnly = false): SolvedHead {
-  const { input, plain, views, targets } = prepared;
+  const { input, plain, views, mapped, targets } = prepared;
   const k = input.labels.length;
   const d = input.dimension;
   const all = new Float64Array(input.examples.length * k);
   // What the plain head leaves to its learnt components beside the names of labels.
   const learnt = plain.head.components.find(isLearnt);
   const share = learnt ? learnt.mix / views.find((view) => view.embedding === learnt.embedding)!.weight : 1;
-  const adapted = heard(views).map((view, v): HeadComponent => {
+  const adapted = heard(views, mapped).map(([view, { space }], v): HeadComponent => {
     const { weight, bias, leftOut } = mixed(fitted, mix, v, view, k);
     for (const [r, i] of view.rows.entries()) for (let c = 0; c < k; c++) all[i * k + c]! += view.weight * leftOut[r * k + c]!;
-    const center = Float32Array.from(view.center, (x, j) => x + view.offset[j]!);
+    const { embedding } = view;
+    const { kernel } = space;
     return {
-      embedding: view.embedding,
+      embedding,
       name: ADAPTED,
       transform: input.transform,
       dimension: d,
-      kernel: null,
-      center,
+      kernel,
+      center: targetCenter(view),
       weight,
       bias,
       mix: share * view.weight,
@@ -155,11 +171,14 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const scores = new Float64Array(plain.leftOut.scores.length);
   for (const [to, id] of plain.leftOut.ids.entries()) scores.set(all.subarray(place.get(id)! * k, (place.get(id)! + 1) * k), to * k);
-  const leftOut: LeftOut = { ...plain.leftOut, scores };
+  const { support, novelty, weight } = prepared.moved;
+  const leftOut: LeftOut = { ...plain.leftOut, scores, novelty };
   const temperature = input.trainedTemperature ?? fitTemperature(scores, leftOut.truth, k).temperature;
-  const support = plain.head.support && { ...plain.head.support, center: movedCenter(plain.head.support, input, targets) };
   const bare: Head = { ...plain.head, components: [...adapted, ...prior], temperature, support, openSet: null };
-  const head = { ...bare, openSet: judgeOnly || !plain.head.openSet ? null : openSetOf(bare, plain.head.openSet, prepared, leftOut) };
+  const head = {
+    ...bare,
+    openSet: judgeOnly || !plain.head.openSet ? null : openSetOf(bare, { ...plain.head.openSet, varianceWeight: weight }, prepared, leftOut),
+  };
   const right = leftOut.truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     ...plain.evidence,
