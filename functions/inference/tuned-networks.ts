@@ -1,6 +1,6 @@
 /**
- * Tuned networks of tenants. Tails run over the shared trunks and are kept by last use up to a bound in bytes, so an isolate serves many of them; a
- * whole network, trunk and tail of its own, takes the one big slot that is left beside the shared backbones, and the next one takes it over.
+ * Tuned networks of tenants, kept by last use up to one bound in bytes. Tails run over the shared trunks, so an isolate serves many of them; of whole
+ * networks, trunk and tail of its own, one is held at a time, and the next one takes its place.
  */
 import { GraftError } from '../../shared/errors.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
@@ -90,12 +90,13 @@ export class TunedNetworks {
     }
   }
 
+  /** Another whole network goes in any case; then the least recently used of either kind until the rest fits. */
   #evict(keep: string, fresh: Entry): void {
-    const tails = [...this.#entries.values()].filter((entry) => !entry.whole);
-    let total = tails.reduce((sum, entry) => sum + entry.bytes, 0);
-    for (const [model, entry] of this.#entries) {
-      if (model === keep || entry.whole !== fresh.whole) continue;
-      if (!fresh.whole && total <= this.#maxBytes) return;
+    let total = [...this.#entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);
+    const oldest = [...this.#entries].filter(([model]) => model !== keep);
+    const first = fresh.whole ? oldest.filter(([, entry]) => entry.whole) : [];
+    for (const [model, entry] of new Set([...first, ...oldest])) {
+      if (total <= this.#maxBytes && !first.some(([one]) => one === model)) return;
       this.#entries.delete(model);
       total -= entry.bytes;
       entry.evicted = true;

@@ -114,5 +114,18 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
     expect(networks.models).toEqual(['c', 'a', 'd']);
     await use('b');
     expect(networks.models).toEqual(['a', 'd', 'b']);
+    // A whole network counts like tails: it takes the place of the oldest ones, and later of the whole one before it.
+    const room = new TunedNetworks(
+      async (key) => await deps.objects.get(key),
+      async (id) => ({ trunk: id.startsWith('whole') ? graphSource(tail) : null, tail: graphSource(tail) }),
+      new RunQueue(),
+      4 * bytes + 1,
+    );
+    for (const id of ['a', 'b', 'c', 'whole-1']) await room.with(id, async () => id);
+    expect(room.models).toEqual(['b', 'c', 'whole-1']);
+    await room.with('whole-2', async () => null);
+    expect(room.models).toEqual(['b', 'c', 'whole-2']);
+    for (const id of ['d', 'b', 'e']) await room.with(id, async () => id);
+    expect(room.models).toEqual(['d', 'b', 'e']);
   });
 });

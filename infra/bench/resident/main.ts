@@ -32,7 +32,7 @@ function row(r: Resident): string[] {
     mib(r.file_bytes),
     String(r.tenants),
     String(r.held),
-    ...[memory.shared, memory.one, memory.end, (memory.end - memory.shared) / r.held].map(mib),
+    ...[memory.shared, memory.one, memory.end, memory.whole_too, (memory.end - memory.shared) / r.held].map(mib),
     ...[warm.p50, warm.p95, first.p50, first.p95, r.swap_ms].map(ms),
     String(first.n),
   ];

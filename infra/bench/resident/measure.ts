@@ -13,8 +13,11 @@ export type Resident = Kind & {
   readonly tenants: number;
   /** Tenants whose networks are still open after all have been served. */
   readonly held: number;
-  /** The runtime's wasm memory, which never shrinks: with the shared backbones, with one network more, and at the end. */
-  readonly memory: { readonly shared: number; readonly one: number; readonly end: number };
+  /**
+   * The runtime's wasm memory, which never shrinks: with the shared backbones, with one network more, at the end, and after a whole network of the same
+   * modality came on top.
+   */
+  readonly memory: { readonly shared: number; readonly one: number; readonly end: number; readonly whole_too: number };
   /** Milliseconds over HTTP: a request that finds its network open, one that has to open it, and the difference of the medians. */
   readonly warm: Spread;
   readonly first: Spread;
@@ -63,13 +66,15 @@ export async function measureKind(kind: Kind, places: Places, of: { tenants: num
     if (last === undefined) throw new Error('no network is held');
     const warm: number[] = [];
     for (let i = 0; i < of.repeats; i++) warm.push(await ask(kind.modality, last));
+    await ask(kind.modality, `${kind.modality}-whole-on-top`);
+    const wholeToo = (await told()).runtime_bytes;
     const [opening, ready] = [spread(first), spread(warm)];
     return {
       ...kind,
       file_bytes: bytesOf(kind),
       tenants: of.tenants,
       held: held.length,
-      memory: { shared, one, end },
+      memory: { shared, one, end, whole_too: wholeToo },
       warm: ready,
       first: opening,
       swap_ms: opening.p50 - ready.p50,
