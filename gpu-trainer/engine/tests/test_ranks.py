@@ -78,47 +78,6 @@ def test_a_job_from_random_weights_learns_its_batch_norms_on_all_ranks(pictures:
         np.testing.assert_allclose(b[name], a[name], rtol=1e-2, atol=1e-2, err_msg=name)
 
 
-GRADIENTS = """
-import json, sys
-import torch
-from torch import nn
-from engine import ranks
-
-ranks.join("cpu")
-torch.manual_seed(0)
-network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.BatchNorm2d(3), nn.Flatten()).double()
-head = nn.Linear(12, 12).double()
-x = torch.randn(7, 2, 4, 4, dtype=torch.float64)
-if ranks.count() > 1:
-    ranks.share_norms(network)
-mine = network.train()(x[ranks.own(7)])
-z = head(ranks.whole(mine, 7) if ranks.count() > 1 else mine)
-(z @ z.T).logsumexp(dim=1).mean().backward()
-ranks.add_gradients(network.parameters(), head.parameters())
-values = [p.grad for p in [*network.parameters(), *head.parameters()]] + [b.double() for b in network.buffers()]
-print(json.dumps([v.flatten().tolist() for v in values]))
-"""
-
-
-def test_gradients_are_those_of_one_process(tmp_path: Path) -> None:
-    """In float64, so that only mathematics counts: a loss over all pairs of the batch, batch norms in training, 3 ranks with 3, 2 and 2 rows."""
-
-    def start(rank: int, size: int) -> subprocess.Popen[str]:
-        ranked = {"RANK": str(rank), "WORLD_SIZE": str(size), "GRAFT_RENDEZVOUS": str(tmp_path / "store"), "GLOO_SOCKET_IFNAME": "lo"}
-        environment = {**os.environ, **(ranked if size > 1 else {})}
-        return subprocess.Popen([sys.executable, "-c", GRADIENTS], cwd=ROOT / "gpu-trainer", env=environment, stdout=subprocess.PIPE, text=True)
-
-    def said(child: subprocess.Popen[str]) -> list[list[float]]:
-        out, _ = child.communicate(timeout=60)
-        assert child.returncode == 0
-        return json.loads(out)
-
-    whole = said(start(0, 1))
-    for values in [said(c) for c in [start(rank, 3) for rank in range(3)]]:
-        for ours, theirs in zip(values, whole, strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=1e-12)
-
-
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
 def test_another_number_of_processes_goes_on(before: int, after: int, mails: Data, tmp_path: Path) -> None:
     whole = run_engine(spec_of("text", *mails, tmp_path / "one"))
