@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { HeldOut } from '../../shared/engine.ts';
 import type { EmbeddedSet } from '../../infra/bench/accuracy/embeddings.ts';
 import { drawEpisode } from '../../infra/bench/transfer/episode.ts';
+import { printHeads } from '../../infra/bench/transfer/heads.ts';
 import { pickRows, truthOf } from '../../infra/bench/transfer/judge.ts';
 import { methodOf, pairOf, parseOptions } from '../../infra/bench/transfer/options.ts';
 import {
@@ -157,6 +158,13 @@ test('a choice is behind the best method of its episode, and one that was not ru
   expect(regretOf(CELLS, 'auto', (c) => c.auto)).toEqual({ chooser: 'auto', regrets: [10, 0], unmeasured: 0 });
   expect(regretOf(CELLS, 'advice', (c) => c.advice.method)).toEqual({ chooser: 'advice', regrets: [0], unmeasured: 1 });
   expect(allRegrets(CELLS).map((r) => r.chooser)).toEqual(['auto', 'advice', 'always linear_probe', 'always coral']);
+});
+
+test('heads are compared draw by draw', () => {
+  const draw = (pair: string, seed: number, frozen: number, aligned: number) => ({ pair, size: 8, seed, ridge: 40, frozen, aligned });
+  const text = printHeads([draw('one>other', 1, 50, 60), draw('one>other', 2, 52, 50), draw('other>one', 1, 70, 76)]);
+  expect(text).toMatch(/one>other, 8 +2 +40\.0 ± 0\.0 +51\.0 ± 2\.0 +55\.0 ± 9\.8 +\+4\.0 ± 11\.8 +1/);
+  expect(text).toMatch(/all, 8 a class +3 .* 1\n/);
 });
 
 test('one table a question', () => {

@@ -2,6 +2,7 @@
  * `npm run bench:transfer [-- --pairs apple>google,emoji,mails --sizes 8,24 --seeds 3 --methods coral,fine_tune --epochs 20 --quick --workers 2 --out FILE]`: the engine itself
  * on pairs of domains. Which method is how accurate, whether adapting beats the same method without it, whether the gate was right about rows that it
  * did not see, and what the choices of `auto` and of the advice cost. Figures also go to a JSON file after every episode; `--resume` goes on from it.
+ * `--heads`: frozen against aligned closed-form heads alone, which needs no training.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ import { domainOpener } from './domains.ts';
 import { solveEdge } from './edge.ts';
 import { Engine } from './engine.ts';
 import { drawEpisode } from './episode.ts';
+import { measureHeads, printHeads, type HeadsCell } from './heads.ts';
 import { judge } from './judge.ts';
 import { methodOf, parseOptions, type Asked, type MethodName, type Pair } from './options.ts';
 import { printAll, type Cell, type Measured } from './questions.ts';
@@ -87,21 +89,29 @@ function cellsBefore(file: string, asked: Asked): Cell[] {
   return cells;
 }
 
-try {
-  const asked = parseOptions(process.argv.slice(2));
-  await ensureSetup();
-  const machine = describeMachine();
-  const out = asked.out ?? join(STATE, 'bench', 'transfer.json');
-  mkdirSync(dirname(out), { recursive: true });
+async function runHeads(asked: Asked, out: string): Promise<string> {
+  const open = domainOpener();
+  const bar = progressBar('Heads');
+  const pairs = asked.pairs.filter((pair) => pair.target !== null);
+  const cells: HeadsCell[] = [];
+  for (const [i, pair] of pairs.entries()) {
+    cells.push(...(await measureHeads(pair, open(pair.source), open(pair.target!), asked.sizes, asked.seeds)));
+    bar.tick((i + 1) / pairs.length, pair.name);
+    writeFileSync(out, `${JSON.stringify({ options: asked, cells }, null, 1)}\n`);
+  }
+  bar.end(`${cells.length} draws`);
+  return printHeads(cells);
+}
+
+async function runAll(asked: Asked, out: string, machine: ReturnType<typeof describeMachine>): Promise<string> {
   // Seeds outermost: a run that is cut has seen every pair.
   const all = asked.seeds.flatMap((seed) => asked.sizes.flatMap((size) => asked.pairs.map((pair): Task => ({ pair, size, seed }))));
   const cells = asked.resume ? cellsBefore(out, asked) : [];
   const done = new Set(cells.map((c) => `${c.pair}/${c.size}/${c.seed}`));
-  const tasks = all.filter(({ pair, size, seed }) => !done.has(`${pair.name}/${size}/${seed}`));
+  const waiting = all.filter(({ pair, size, seed }) => !done.has(`${pair.name}/${size}/${seed}`));
   const open = domainOpener();
   const bar = progressBar('Transfer');
-  bar.tick(0);
-  const waiting = [...tasks];
+  bar.tick(cells.length / all.length);
   const work = async (): Promise<void> => {
     const engine = new Engine();
     try {
@@ -114,9 +124,19 @@ try {
       engine.end();
     }
   };
-  await Promise.all(Array.from({ length: Math.min(asked.workers, tasks.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(asked.workers, waiting.length) }, work));
   bar.end(`${cells.length} episodes`);
-  process.stdout.write(`${machine.cpu}, ${machine.cores} cores\n${printAll(cells)}\nAll figures: ${out}\n`);
+  return printAll(cells);
+}
+
+try {
+  const asked = parseOptions(process.argv.slice(2));
+  await ensureSetup();
+  const machine = describeMachine();
+  const out = asked.out ?? join(STATE, 'bench', asked.heads ? 'transfer-heads.json' : 'transfer.json');
+  mkdirSync(dirname(out), { recursive: true });
+  const text = asked.heads ? await runHeads(asked, out) : await runAll(asked, out, machine);
+  process.stdout.write(`${machine.cpu}, ${machine.cores} cores\n${text}\nAll figures: ${out}\n`);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);

@@ -19,6 +19,8 @@ export type Asked = {
   readonly out: string | null;
   /** Episodes that `out` has already are not run again. */
   readonly resume: boolean;
+  /** Closed-form heads alone, nothing trained. */
+  readonly heads: boolean;
 };
 
 /** As a caller would write them into a job; everything left out is the engine's default. */
@@ -76,6 +78,7 @@ export function parseOptions(args: readonly string[]): Asked {
       out: { type: 'string' },
       quick: { type: 'boolean' },
       resume: { type: 'boolean' },
+      heads: { type: 'boolean' },
     },
   });
   const quick = values.quick === true;
@@ -95,5 +98,6 @@ export function parseOptions(args: readonly string[]): Asked {
     workers: values.workers === undefined ? Math.min(2, availableParallelism()) : Count.parse(values.workers),
     out: values.out ?? null,
     resume: values.resume === true,
+    heads: values.heads === true,
   };
 }

@@ -79,9 +79,9 @@ export function allRegrets(cells: readonly Cell[]): Regret[] {
 
 export const figure = (values: readonly number[]): string =>
   values.length === 0 ? '–' : values.length === 1 ? values[0]!.toFixed(1) : `${mean(values).toFixed(1)} ± ${halfInterval(values).toFixed(1)}`;
-const signed = (values: readonly number[]): string => (values.length > 0 && mean(values) > 0 ? `+${figure(values)}` : figure(values));
+export const signed = (values: readonly number[]): string => (values.length > 0 && mean(values) > 0 ? `+${figure(values)}` : figure(values));
 
-function table(rows: readonly (readonly string[])[]): string {
+export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => (row[c] ?? '').length)));
   return rows.map((row) => row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  ')).join('\n');
 }
