@@ -13,7 +13,7 @@ export type Ours = {
   readonly source: number;
   /** As served after the call: the version before where it was refused. */
   readonly adapt: number;
-  readonly decision: Decision;
+  readonly decision: Pick<Decision, 'adapt' | 'evidence'> & { readonly reason: string | null };
 };
 
 export function solveInputOf(set: EmbeddedSet, background: readonly Float32Array[], episode: ShiftEpisode): SolveInput {
@@ -62,6 +62,7 @@ export function runOurs(source: EmbeddedSet, target: EmbeddedSet, background: re
   return {
     source: accuracyOf(plain, held, episode.heldY),
     adapt: accuracyOf(decision.adapt ? decision.solved.head : plain, held, episode.heldY),
-    decision,
+    // Without the head, which is long to print.
+    decision: { adapt: decision.adapt, evidence: decision.evidence, reason: decision.adapt ? null : decision.reason },
   };
 }
