@@ -1,7 +1,7 @@
 /**
  * What predictions are compared with: the examples of the served version. Of an adapted version it is the target inputs by what the version answers for
  * them, because that is what its traffic looks like; labels that it gives to none of them are stood for by their examples. Features of predictions
- * are read about the adapted head's own centre, where both lie in one frame.
+ * are read about the adapted head's own centre, the mean of its target.
  */
 import { decodeHead } from '../../shared/head-file.ts';
 import { argmax, backgroundCenter, transformFeature } from '../learning/features.ts';
@@ -24,10 +24,12 @@ const EXAMPLES_MAX = 2_000;
 /** @param ledger with its background loaded */
 export function driftRows(ledger: Ledger): DriftRows {
   const { transform, dimension, task } = ledger.config();
-  const center = backgroundCenter(ledger.background(PLAIN).base, transform, dimension);
   const { members } = servedMembers(ledger.sql);
   const groupOf = (labels: readonly string[]): string => (task === 'multi_label' ? '' : labels[0]!);
   const target = targetRows(ledger);
+  // An adapted head reads inputs about the mean of its target: there, examples lie about theirs.
+  const about = target.length > 0 ? members.map((m) => m.base) : ledger.background(PLAIN).base;
+  const center = backgroundCenter(about, transform, dimension);
   const answered = new Set(target.map(({ group }) => group));
   const counts: Record<string, number> = {};
   for (const { group } of target) counts[group] = (counts[group] ?? 0) + 1;
