@@ -8,6 +8,7 @@
  * makes no difference whether a row is left out alone, so the primal does that.
  */
 import { cholesky, choleskySolve, covariance, gram, solveFolds } from './linear-algebra.ts';
+import { withoutSurplus } from './imbalance.ts';
 import { balancedWeights, targetsOf, type Labelled, type Targets } from './targets.ts';
 
 export type RidgeFit = {
@@ -66,7 +67,15 @@ export function fitRidgeLeaveOneOut(input: RidgeInput, lambdas: readonly number[
   const scale = 1 / spread(input);
   const lambda = lambdas.length === 1 ? lambdas[0]! : chooseLambda(thin(input), lambdas, scale);
   const fit = fitRidge(input, lambda, scale);
-  return { ...fit, weight: fit.weight.map((v) => v * scale) };
+  const leftOutOf = (rows: readonly number[]): Float64Array => fitRidge(someRows(input, rows), lambda, scale).leftOut;
+  return withoutSurplus(input, { ...fit, weight: fit.weight.map((v) => v * scale) }, leftOutOf);
+}
+
+/** Rows by themselves, each to be left out alone. */
+function someRows({ x, d, labels, labelsOf }: RidgeInput, rows: readonly number[]): RidgeInput {
+  const some = new Float64Array(rows.length * d);
+  for (const [to, from] of rows.entries()) some.set(x.subarray(from * d, (from + 1) * d), to * d);
+  return { x: some, n: rows.length, d, labels, labelsOf: rows.map((i) => labelsOf[i]!) };
 }
 
 function spread({ x, n, d, labels, labelsOf }: RidgeInput): number {
@@ -90,11 +99,15 @@ function spread({ x, n, d, labels, labelsOf }: RidgeInput): number {
 /** √v; 1 where all rows are (nearly) the same, so that nothing is blown up. */
 export const rootOr1 = (v: number): number => (v > 1e-9 ? Math.sqrt(v) : 1);
 
-/** A row that is alone in its class cannot be said right once it is left out: counting it would always ask for the largest penalty. */
+/**
+ * The rows that a penalty may be chosen by. A row that is alone in its class cannot be said right once it is left out: counting it would always ask for the
+ * largest penalty. None while most classes have but one row: the few others, all of the classes that have more than their share, ask for the smallest.
+ */
 export function fairRows(labelsOf: readonly (readonly number[])[], labels: number): number[] {
   const counts = new Float64Array(labels);
   for (const row of labelsOf) for (const c of row) counts[c]! += 1;
-  return [...labelsOf.keys()].filter((i) => labelsOf[i]!.every((c) => counts[c]! > 1));
+  const [present, several] = [0, 1].map((least) => counts.reduce((n, count) => n + (count > least ? 1 : 0), 0)) as [number, number];
+  return 2 * several < present ? [] : [...labelsOf.keys()].filter((i) => labelsOf[i]!.every((c) => counts[c]! > 1));
 }
 
 /** The penalty with the least weighted left-out squared error over `fair` rows; PRIOR_LAMBDA when there are none. */

@@ -95,7 +95,10 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const tunedRows = input.tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
   const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
   const chosen = chooseSupport(examples, input.transform, center, dimension);
-  const blended = chosen && tunedMix < 1 ? blend(candidatesFor(input, center, chosen.support, judged, onlyNamed), truth, k) : null;
+  const blended =
+    chosen && tunedMix < 1
+      ? blend(candidatesFor(input, center, chosen.support, judged, onlyNamed), speaksForMost(truth, examples) ? truth : [], k)
+      : null;
   if (blended) {
     for (const map of blended.maps) components.push(learntComponent('base', map, input.transform, center, 1 - tunedMix));
     for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * blended.leftOut[i]!;
@@ -159,6 +162,11 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     threshold: openSet?.threshold ?? null,
   };
   return { head: { ...head, openSet }, evidence, leftOut };
+}
+
+/** Left-out rows of fewer than half of the classes say nothing of what is good for all. */
+function speaksForMost(truth: readonly number[], examples: readonly LearnExample[]): boolean {
+  return 2 * new Set(truth).size >= new Set(examples.flatMap((e) => e.labelsOf)).size;
 }
 
 const NAME_OF = { linear: 'ridge', kernel: 'kernel_ridge' } as const;

@@ -5,6 +5,7 @@
  *   Σ⁻¹ = (1/a)(I − Bᵀ A⁻¹ B),  A = (a/c) I + BBᵀ,  a = γτ,  c = (1 − γ)/(m − 1).
  * The result is linear in the same features as plain ridge, so both fold into one matrix.
  */
+import { withoutSurplus } from './imbalance.ts';
 import { cholesky, choleskySolve, gram } from './linear-algebra.ts';
 import { fairRows, leastError, LAMBDAS, rootOr1, solveDual, takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
 import { targetsOf } from './targets.ts';
@@ -75,7 +76,13 @@ export function fitWhitened(input: RidgeInput, w: Whitener): RidgeFit {
     for (let j = 0; j < n; j++) cross += s * t.root[j]! ** 2 * raw[i * n + j]!;
   }
   const scale = rootOr1(own / total - cross / total ** 2) ** 2;
-  const kernel = raw.map((v, at) => t.root[Math.floor(at / n)]! * t.root[at % n]! * (v / scale + 1));
+  const kernelOf = (rows: readonly number[], root: Float64Array): Float64Array => {
+    const out = new Float64Array(rows.length ** 2);
+    for (const [a, i] of rows.entries())
+      for (const [b, j] of rows.entries()) out[a * rows.length + b] = root[a]! * root[b]! * (raw[i * n + j]! / scale + 1);
+    return out;
+  };
+  const kernel = kernelOf([...labelsOf.keys()], t.root);
   const lambda = leastError(t, fairRows(labelsOf, k), LAMBDAS, (l) => solveDual(t, l, kernel).leftOut);
   const { alpha, leftOut } = solveDual(t, lambda, kernel);
   const v = new Float64Array(k * d);
@@ -96,5 +103,9 @@ export function fitWhitened(input: RidgeInput, w: Whitener): RidgeFit {
       const f = columns[r * k + c]!;
       for (let j = 0; j < d; j++) v[c * d + j]! -= f * w.rows[r * d + j]!;
     }
-  return { weight: v, bias, lambda, leftOut: takeRows(leftOut, input.judged, k) };
+  const fit = { weight: v, bias, lambda, leftOut: takeRows(leftOut, input.judged, k) };
+  return withoutSurplus(input, fit, (rows) => {
+    const some = targetsOf({ labelsOf: rows.map((i) => labelsOf[i]!), labels: k });
+    return solveDual(some, lambda, kernelOf(rows, some.root)).leftOut;
+  });
 }

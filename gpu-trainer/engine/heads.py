@@ -16,6 +16,7 @@ PRIOR_LAMBDA = 0.1
 SEARCH_ROWS_MAX = 256
 SUPPORT_ROWS_MAX = 512
 FOLDS_MAX = 32
+SURPLUS_ROWS_MAX = 2048
 PRIOR_BELIEF = 0.9999
 PRIOR_STRENGTH = 16.0
 EVIDENCE_HALF_ROWS = 4
@@ -81,8 +82,8 @@ def folds_of(y: Ints) -> Ints:
     return np.where(alone, FOLDS_MAX + np.arange(len(y)), (turns(y) - 1) % FOLDS_MAX)
 
 
-def fit_once(x: Matrix, y: Ints, labels: int, lam: float) -> Ridge:
-    """Beyond d rows it makes no difference whether a row is left out alone, so there each is."""
+def fit_once(x: Matrix, y: Ints, labels: int, lam: float, alone: bool = False) -> Ridge:
+    """Beyond d rows it makes no difference whether a row is left out alone, so there each is; with `alone` always."""
     n, d = x.shape
     root = np.sqrt(balanced_weights(y, labels))[:, None]
     xs = np.hstack([x, np.ones((n, 1))]) * root
@@ -91,7 +92,7 @@ def fit_once(x: Matrix, y: Ints, labels: int, lam: float) -> Ridge:
         inverse = np.linalg.inv(xs @ xs.T + lam * np.eye(n))
         alpha = inverse @ ys
         residual = np.empty_like(ys)
-        folds = folds_of(y)
+        folds = np.arange(n) if alone else folds_of(y)
         for f in np.unique(folds):
             rows = np.flatnonzero(folds == f)
             residual[rows] = np.linalg.solve(inverse[np.ix_(rows, rows)], alpha[rows])
@@ -120,13 +121,34 @@ def fit_ridge(x: Matrix, y: Ints, labels: int) -> Ridge:
     x = x * scale
     keep = by_turns(y, SEARCH_ROWS_MAX)
     xs, ys = x[keep], y[keep]
-    fair = np.bincount(ys, minlength=labels)[ys] > 1
+    counts = np.bincount(ys, minlength=labels)
+    # While most classes have but one row, the others would ask for the smallest penalty.
+    fair = (counts[ys] > 1) & (2 * (counts > 1).sum() >= (counts > 0).sum())
     root = balanced_weights(ys, labels)[fair, None]
     target = np.where(np.arange(labels)[None, :] == ys[:, None], 1.0, -1.0)[fair]
     errors = [float((root * (target - fit_once(xs, ys, labels, lam).left_out[fair]) ** 2).sum()) for lam in LAMBDAS]
     lam = LAMBDAS[int(np.argmin(errors))] if fair.any() else PRIOR_LAMBDA
     fit = fit_once(x, y, labels, lam)
-    return Ridge(weight=fit.weight * scale, bias=fit.bias, lam=lam, left_out=fit.left_out)
+    return without_surplus(x, y, labels, Ridge(weight=fit.weight * scale, bias=fit.bias, lam=lam, left_out=fit.left_out))
+
+
+def without_surplus(x: Matrix, y: Ints, labels: int, fit: Ridge) -> Ridge:
+    """Takes off what a label gains by nothing but having more rows than others, as functions/learning/imbalance.ts. x: on the penalty's scale."""
+    counts = np.bincount(y, minlength=labels)
+    present = counts > 0
+    least = int(counts[present].min())
+    if least == counts.max() or len(y) > SURPLUS_ROWS_MAX:
+        return fit
+
+    def loudness(rows: Ints) -> Matrix:
+        left_out = fit_once(x[rows], y[rows], labels, fit.lam, alone=True).left_out
+        weight = balanced_weights(y[rows], labels)[:, None] * (y[rows][:, None] != np.arange(labels)[None, :])
+        return (weight * left_out).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-300)
+
+    order = np.lexsort((np.arange(len(y)), folds_of(y)))
+    even = np.sort(order[turns(y[order]) <= least])
+    surplus = np.where(present, loudness(np.arange(len(y))) - loudness(even), 0.0)
+    return Ridge(weight=fit.weight, bias=fit.bias - surplus, lam=fit.lam, left_out=fit.left_out - surplus)
 
 
 def softmax(scores: Matrix, temperature: float) -> Matrix:

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import { argmax } from '../../functions/learning/features.ts';
 import { foldsOf } from '../../functions/learning/folds.ts';
 import { fitRidge } from '../../functions/learning/ridge.ts';
+import { rawScores } from '../../functions/learning/score-head.ts';
+import { solveHead } from '../../functions/learning/solve-head.ts';
 
 const D = 9;
 const counts = [5, 3, 2, 1];
@@ -45,4 +48,39 @@ test('left-out scores are those of a head without the rows of the fold', () => {
       expect(leftOut[i * 2 + c]).toBeCloseTo(said, 9);
     }
   }
+});
+
+test('a label gains nothing by having more examples than the others', () => {
+  // Three labels on a ring, each example a noisy draw of its label.
+  let state = 7;
+  const next = (): number => (state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296) / 4_294_967_296 - 0.5;
+  const draw = (c: number): Float32Array => Float32Array.from({ length: 64 }, (_, j) => next() + (j % 3 === c ? 0.25 : 0));
+  const solve = (counts: readonly number[]) => {
+    const drawn = counts.flatMap((count, c) =>
+      Array.from({ length: count }, (_, i) => ({ id: `${c}-${i}`, labelsOf: [c], base: draw(c), tuned: null })),
+    );
+    return solveHead({
+      labels: ['a', 'b', 'c'],
+      task: 'single_label',
+      transform: 'l2',
+      dimension: 64,
+      examples: drawn,
+      names: [null, null, null],
+      background: { base: [], tuned: [] },
+      tunedMix: 0,
+      trainedTemperature: null,
+      falseRejectRate: null,
+    })!.head;
+  };
+  const shares = (counts: readonly number[]): number => {
+    let first = 0;
+    for (let seed = 0; seed < 20; seed++) {
+      const head = solve(counts);
+      for (let i = 0; i < 30; i++) if (argmax(rawScores(head, { base: draw(i % 3), tuned: null })) === 0) first += 1 / 600;
+    }
+    return first;
+  };
+  expect(shares([2, 2, 2])).toBeCloseTo(1 / 3, 1);
+  // Without the correction nine answers in ten are the label with twelve examples.
+  expect(shares([12, 2, 2])).toBeLessThan(0.45);
 });
