@@ -73,9 +73,10 @@ export function refinementState(sql: SqlStorage): unknown {
 export function mayRefine(sql: SqlStorage, config: ClassifierConfig): boolean {
   const active = records.activeVersion(sql);
   if (active === 0 || active !== records.latestVersion(sql)) return false;
-  const recipe = records.selectVersion(sql, active, null)?.recipe;
+  // A version that somebody went back to is what they want, also when it had to be solved again.
+  const version = records.selectVersion(sql, active, null);
   const { n } = sql.exec<{ n: number }>('SELECT count(*) AS n FROM examples').one();
-  return n >= REFINED_ROWS_MIN[config.task] && recipe?.model === null && !recipe.adaptation;
+  return n >= REFINED_ROWS_MIN[config.task] && version?.kind === 'instant' && version.recipe.model === null && !version.recipe.adaptation;
 }
 
 /** One slice, and the next one is arranged. What takes I/O comes before the transaction. */

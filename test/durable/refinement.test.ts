@@ -6,6 +6,7 @@ import { newId } from '../../shared/ids.ts';
 import type { Classifier } from '../../functions/durable/classifier.ts';
 import type { NewExample } from '../../functions/domain/classifier-object.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
+import { rowsWithinBudget } from '../../functions/learning/solve-budget.ts';
 import { bindings } from '../setup/harness.ts';
 import { deps } from '../setup/training.ts';
 
@@ -54,7 +55,7 @@ async function classifier(n: number, sense = true, unseen: readonly string[] = [
     config,
     unseen.map((name) => ({ name, description: null, embedding: null })),
   );
-  for (let i = 0; i < n; i += 500) await object.enroll(examples(Math.min(500, n - i), n + i, sense), []);
+  await object.enroll(examples(n, n, sense), []);
   const stub = bindings.CLASSIFIER.getByName(id) as unknown as DurableObjectStub<Classifier>;
   const alarm = async () => await runDurableObjectAlarm(stub);
   const refinement = async () =>
@@ -131,13 +132,17 @@ describe('a large classifier', { timeout: 240_000 }, () => {
 
   it('leaves a version alone that somebody went back to', async () => {
     const { object, alarm, weights } = await classifier(1_000);
+    await object.enroll(examples(1, 6, true), []);
     await alarm();
     const latest = (await object.listVersions())[0]!.n;
+    const active = async () => (await object.listVersions()).find((v) => v.active)!.n;
     await object.activateVersion(latest - 1);
     await untilDone(alarm);
-    expect(await weights()).toBe(0);
-    expect((await object.listVersions()).find((v) => v.active)!.n).toBe(latest - 1);
-    expect((await object.listVersions())[0]!.n).toBe(latest);
+    expect([await weights(), await active(), (await object.listVersions())[0]!.n]).toEqual([0, latest - 1, latest]);
+    // The first one has no head any more, and comes back as a new version.
+    await object.activateVersion(1);
+    await untilDone(alarm);
+    expect((await object.listVersions())[0]).toMatchObject({ n: latest + 1, kind: 'restored', active: true });
   });
 
   it('with a label that has no example yet is left as it is', async () => {
@@ -152,4 +157,26 @@ describe('a large classifier', { timeout: 240_000 }, () => {
     const { alarm } = await classifier(100);
     expect(await alarm()).toBe(false);
   });
+});
+
+it('solves from as many long vectors as an instant solve may cost, and says of how many', { timeout: 240_000 }, async () => {
+  const [n, d] = [820, 4_096];
+  const id = newId('classifier');
+  const object = deps.classifier(id);
+  await object.create(
+    { id, tenant: 'ten_1', modality: 'vector', backbone: null, dimension: d, transform: 'l2', task: 'single_label', falseRejectRate: null },
+    [],
+  );
+  const next = random(3);
+  const rows = Array.from({ length: n }, (_, i): NewExample => {
+    const base = Float32Array.from({ length: d }, (_value, j) => next() + (j % 4 === i % 4 ? 0.3 : 0));
+    const sha256 = String((i * 7_919) % 10_007);
+    return { id: newId('example'), labels: [`class ${i % 4}`], base, tuned: null, sha256, contentType: null, objectKey: null, externalId: null };
+  });
+  await object.enroll(rows, []);
+  const { evidence } = (await object.listVersions())[0]! as { evidence: { examples: number; enrolled: number; left_out_accuracy: number } };
+  expect(evidence.enrolled).toBe(n);
+  expect(evidence.examples).toBe(rowsWithinBudget({ examples: n, dimension: d, labels: 4, background: 0 }));
+  expect(evidence.examples).toBeLessThan(n);
+  expect(evidence.left_out_accuracy).toBeGreaterThan(0.9);
 });
