@@ -106,6 +106,23 @@ function expectSame(head: Head, said: Said): void {
   }
 }
 
+/** The head with the threshold at which half of these inputs are unknown, found by halving. */
+function halfUnknown(head: Head, said: Said): Head {
+  const at = (threshold: number): Head => ({ ...head, openSet: { ...head.openSet!, threshold } });
+  const unknown = (threshold: number): number =>
+    said.base.filter((base, i) => {
+      const tuned = said.tuned?.[i];
+      return scoreHead(at(threshold), { base: Float32Array.from(base), tuned: tuned ? Float32Array.from(tuned) : null }).unknown;
+    }).length;
+  let [low, high] = [-100, 100];
+  while (high - low > 1e-3) {
+    const middle = (low + high) / 2;
+    if (unknown(middle) > said.base.length / 2) high = middle;
+    else low = middle;
+  }
+  return at(low);
+}
+
 /** A trunk and two tails that use the same inner names, with weights outside (also inside an attribute) and one operator set more in a tail. */
 const MAKE_TINY = `
 import os
@@ -183,8 +200,9 @@ describe('a tiny network', () => {
     ['tuned, near rows of the base', 1, 100_000],
   ])('becomes one graph: %s', async (name, tunedMix, size) => {
     const solved = headOf(6, 4, { tunedMix });
-    // Where about half of the inputs are unknown.
-    const head = { ...solved, openSet: { ...solved.openSet!, threshold: 2 + tunedMix } };
+    await unpack(await bundleOnnx(solved, originOf(EXAMPLE_MANIFEST), network(65_536)), `${name}, first`);
+    const embedded = JSON.parse(python(RUN, [folder, join(folder, `${name}, first`, 'model.onnx'), join(folder, 'x.npy')])) as Said;
+    const head = halfUnknown(solved, embedded);
     const names = await unpack(await bundleOnnx(head, originOf(EXAMPLE_MANIFEST), network(size)), name);
     const weights = ['trunk.onnx.data', 'tail.onnx.data', ...(tunedMix > 0 ? ['tuned.onnx.data'] : [])];
     expect(names).toEqual(['README.txt', 'labels.json', 'preprocessing.json', 'model.onnx', ...weights]);
