@@ -63,6 +63,7 @@ test('options', () => {
   expect(methodOf('adabn', 'text', shifted, null)).toBeNull();
   expect(methodOf('lp_ft', 'image', shifted, null)).toMatchObject({ probe_epochs: 5 });
   expect(methodOf('lp_ft', 'text', shifted, 3)).toMatchObject({ epochs: 3, probe_epochs: 1 });
+  expect(methodOf('lp_ft', 'image', shifted, 1)).toMatchObject({ epochs: 1, probe_epochs: 0 });
   expect(methodOf('linear_probe', 'image', shifted, 3)).toEqual({ type: 'linear_probe' });
 });
 

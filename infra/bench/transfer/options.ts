@@ -56,7 +56,8 @@ export function methodOf(name: MethodName, modality: 'image' | 'text', pair: Pai
   if (name === 'adabn' && modality === 'text') return null;
   if (name === 'linear_probe' || name === 'from_scratch') return METHODS[name];
   const method = epochs === null ? METHODS[name] : { ...METHODS[name], epochs };
-  return name === 'lp_ft' ? { ...method, probe_epochs: Math.ceil((epochs ?? EPOCHS[modality]) * PROBE_SHARE) } : method;
+  const every = epochs ?? EPOCHS[modality];
+  return name === 'lp_ft' ? { ...method, probe_epochs: Math.min(every - 1, Math.ceil(every * PROBE_SHARE)) } : method;
 }
 
 export function pairOf(name: string): Pair {
