@@ -322,7 +322,7 @@ print(json.dumps({"lines": len(code), "said": json.loads(said.getvalue())}))
 `;
 
 describe.skipIf(!existsSync(BACKBONES))('a shipped backbone', () => {
-  test('of texts, twice in one graph: weights of 20 MB inside the file pass through', async () => {
+  test('of texts, twice in one graph, as a whole network of the version would be', async () => {
     const dir = join(BACKBONES, SHIPPED_BACKBONES.text);
     const manifest = BackboneManifest.parse(JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')));
     const graphs = { trunk: graphOf(dir, 'trunk.onnx', 1 << 20), tail: graphOf(dir, 'tail.onnx', 1 << 20) };
