@@ -19,6 +19,8 @@ const TOPICS = {
   weather: 'rain,snow,sunshine,a storm,fog,wind,hail,a heat wave,drizzle,frost,thunder,clouds,a flood,sleet'.split(','),
   sport: 'football,tennis,rowing,boxing,cycling,hockey,golf,judo,rugby,fencing,swimming,cricket,skiing,archery'.split(','),
 };
+/** Dozens of embeddings on a machine with other work. */
+const SLOW_MS = 150_000;
 const LABELS = Object.keys(TOPICS) as (keyof typeof TOPICS)[];
 const plain = (what: string) => `A note about ${what}.`;
 const shouted = (what: string) => `!!! UNBELIEVABLE OFFER, CLICK NOW !!! win a million dollars and read everything on ${what} !!! order today !!!`;
@@ -83,28 +85,32 @@ type Figures = {
 const adapt = async (key: string, id: string, json: object) => await call(`/v1/classifiers/${id}/adapt`, { key, json });
 
 describe.skipIf(!bindings.HAS_BACKBONES)('the rows of a dataset', () => {
-  it('adapt as the same inputs do, and predictions say so', async () => {
-    const { key } = await newTenant();
-    const [one, other] = [await taught(key), await taught(key)];
-    const target = rows(6, 14, shouted);
-    const dataset = await textDataset(key, target, LABELS);
-    const byRows = await answer(await adapt(key, one, { dataset }), 200, Version);
-    const byInputs = await answer(await adapt(key, other, { inputs: target }), 200, Version);
-    const [mine, same] = [byRows, byInputs].map((v) => (v.evidence as { adaptation: Figures }).adaptation) as [Figures, Figures];
-    expect(mine.source).toMatchObject({ dataset, rows: 24, eligible: 24, other_labels: 0, read: 24 });
-    expect(same.source).toBeUndefined();
-    expect(mine).toMatchObject({ inputs: 24, labelled: 24 });
-    expect(mine.shift.distance).toBeCloseTo(same.shift.distance, 4);
-    expect(mine.after.information).toBeCloseTo(same.after.information, 3);
-    const asked = { inputs: rows(0, 6, shouted).map(({ text }) => ({ text })) };
-    const scores = await Promise.all(
-      [one, other].map(async (id) => {
-        const { data } = await answer(await call(`/v1/classifiers/${id}/predict`, { key, json: asked }), 200, PredictionList);
-        return data.flatMap((p) => p.scores.toSorted((a, b) => (a.label < b.label ? -1 : 1)).map((s) => s.score));
-      }),
-    );
-    for (const [i, score] of scores[0]!.entries()) expect(score).toBeCloseTo(scores[1]![i]!, 2);
-  });
+  it(
+    'adapt as the same inputs do, and predictions say so',
+    async () => {
+      const { key } = await newTenant();
+      const [one, other] = [await taught(key), await taught(key)];
+      const target = rows(6, 14, shouted);
+      const dataset = await textDataset(key, target, LABELS);
+      const byRows = await answer(await adapt(key, one, { dataset }), 200, Version);
+      const byInputs = await answer(await adapt(key, other, { inputs: target }), 200, Version);
+      const [mine, same] = [byRows, byInputs].map((v) => (v.evidence as { adaptation: Figures }).adaptation) as [Figures, Figures];
+      expect(mine.source).toMatchObject({ dataset, rows: 24, eligible: 24, other_labels: 0, read: 24 });
+      expect(same.source).toBeUndefined();
+      expect(mine).toMatchObject({ inputs: 24, labelled: 24 });
+      expect(mine.shift.distance).toBeCloseTo(same.shift.distance, 4);
+      expect(mine.after.information).toBeCloseTo(same.after.information, 3);
+      const asked = { inputs: rows(0, 6, shouted).map(({ text }) => ({ text })) };
+      const scores = await Promise.all(
+        [one, other].map(async (id) => {
+          const { data } = await answer(await call(`/v1/classifiers/${id}/predict`, { key, json: asked }), 200, PredictionList);
+          return data.flatMap((p) => p.scores.toSorted((a, b) => (a.label < b.label ? -1 : 1)).map((s) => s.score));
+        }),
+      );
+      for (const [i, score] of scores[0]!.entries()) expect(score).toBeCloseTo(scores[1]![i]!, 2);
+    },
+    SLOW_MS,
+  );
 
   it('leaves out test rows and labels that the classifier does not have, and judges by those that it has', async () => {
     const { key } = await newTenant();
@@ -167,45 +173,49 @@ describe('which rows', () => {
 });
 
 describe.skipIf(!bindings.HAS_BACKBONES)('files of a form', () => {
-  it('are read as the same pictures in JSON are', async () => {
-    const { key } = await newTenant();
-    const { id } = await answer(await call('/v1/classifiers', { key, json: { name: 'p', modality: 'image' } }), 201, Classifier);
-    const base64 = (bytes: Uint8Array) => btoa(bytes.reduce((text, b) => text + String.fromCharCode(b), ''));
-    const some = (from: number, to: number) =>
-      ['bird', 'building'].flatMap((label) =>
-        packPictures(label)
-          .slice(from, to)
-          .map((bytes) => ({ label, bytes })),
-      );
-    const examples = some(0, 4).map(({ label, bytes }) => ({ label, image: base64(bytes) }));
-    await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
-    const target = some(6, 12);
-    const form = new FormData();
-    for (const [i, { label, bytes }] of target.entries()) {
-      form.append('file', new File([bytes as BlobPart], `${i}.png`));
-      form.append('label', i < 4 ? label : '');
-    }
-    const inputs = target.map(({ label, bytes }, i) => ({ image: base64(bytes), ...(i < 4 ? { label } : {}) }));
-    // The same style again: both are refused, with the same figures.
-    const byForm = await problem(await call(`/v1/classifiers/${id}/adapt`, { key, method: 'POST', body: form }), 'negative_transfer');
-    const byJson = await problem(await adapt(key, id, { inputs }), 'negative_transfer');
-    expect(byForm.evidence).toEqual(byJson.evidence);
-    expect(byForm.evidence).toMatchObject({ inputs: 12, labelled: 4 });
+  it(
+    'are read as the same pictures in JSON are',
+    async () => {
+      const { key } = await newTenant();
+      const { id } = await answer(await call('/v1/classifiers', { key, json: { name: 'p', modality: 'image' } }), 201, Classifier);
+      const base64 = (bytes: Uint8Array) => btoa(bytes.reduce((text, b) => text + String.fromCharCode(b), ''));
+      const some = (from: number, to: number) =>
+        ['bird', 'building'].flatMap((label) =>
+          packPictures(label)
+            .slice(from, to)
+            .map((bytes) => ({ label, bytes })),
+        );
+      const examples = some(0, 3).map(({ label, bytes }) => ({ label, image: base64(bytes) }));
+      await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+      const target = some(6, 12);
+      const form = new FormData();
+      for (const [i, { label, bytes }] of target.entries()) {
+        form.append('file', new File([bytes as BlobPart], `${i}.png`));
+        form.append('label', i < 4 ? label : '');
+      }
+      const inputs = target.map(({ label, bytes }, i) => ({ image: base64(bytes), ...(i < 4 ? { label } : {}) }));
+      // The same style again: both are refused, with the same figures.
+      const byForm = await problem(await call(`/v1/classifiers/${id}/adapt`, { key, method: 'POST', body: form }), 'negative_transfer');
+      const byJson = await problem(await adapt(key, id, { inputs }), 'negative_transfer');
+      expect(byForm.evidence).toEqual(byJson.evidence);
+      expect(byForm.evidence).toMatchObject({ inputs: 12, labelled: 4 });
 
-    const { evidence } = await problem(await adapt(key, id, { dataset: await pictureDataset(key, target) }), 'negative_transfer');
-    const [rowsOf, mine] = [evidence, byJson.evidence] as [Figures, Figures];
-    expect(rowsOf).toMatchObject({ source: { rows: 12, eligible: 12, read: 12 }, inputs: 12, labelled: 4 });
-    expect(rowsOf.shift.distance).toBeCloseTo(mine.shift.distance, 5);
-    expect(rowsOf.after.labelled_accuracy).toBe(mine.after.labelled_accuracy);
+      const { evidence } = await problem(await adapt(key, id, { dataset: await pictureDataset(key, target) }), 'negative_transfer');
+      const [rowsOf, mine] = [evidence, byJson.evidence] as [Figures, Figures];
+      expect(rowsOf).toMatchObject({ source: { rows: 12, eligible: 12, read: 12 }, inputs: 12, labelled: 4 });
+      expect(rowsOf.shift.distance).toBeCloseTo(mine.shift.distance, 5);
+      expect(rowsOf.after.labelled_accuracy).toBe(mine.after.labelled_accuracy);
 
-    form.append('label', 'bird');
-    const counted = await problem(await call(`/v1/classifiers/${id}/adapt`, { key, method: 'POST', body: form }), 'invalid_request');
-    expect(counted.errors).toMatchObject([{ pointer: '/label', code: 'count' }]);
-    const broken = new FormData();
-    for (let i = 0; i < 3; i++) broken.append('file', new File([i === 1 ? 'no picture' : (target[i]!.bytes as BlobPart)], `${i}.png`));
-    const faults = await problem(await call(`/v1/classifiers/${id}/adapt`, { key, method: 'POST', body: broken }), 'unsupported_media_type');
-    expect(faults.errors).toMatchObject([{ pointer: '/file/1' }]);
-  });
+      form.append('label', 'bird');
+      const counted = await problem(await call(`/v1/classifiers/${id}/adapt`, { key, method: 'POST', body: form }), 'invalid_request');
+      expect(counted.errors).toMatchObject([{ pointer: '/label', code: 'count' }]);
+      const broken = new FormData();
+      for (let i = 0; i < 3; i++) broken.append('file', new File([i === 1 ? 'no picture' : (target[i]!.bytes as BlobPart)], `${i}.png`));
+      const faults = await problem(await call(`/v1/classifiers/${id}/adapt`, { key, method: 'POST', body: broken }), 'unsupported_media_type');
+      expect(faults.errors).toMatchObject([{ pointer: '/file/1' }]);
+    },
+    SLOW_MS,
+  );
 });
 
 it('vectors come as JSON only, and no dataset holds them', async () => {
