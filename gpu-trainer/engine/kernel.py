@@ -18,6 +18,7 @@ JITTER = 1e-6
 KERNEL_ROWS_MAX = 4096
 SHARPNESS = 0.5
 NEGLIGIBLE = 0.01
+OTHERS = 0.2
 NOISE = 0.1
 VARIANCE_WEIGHT = 2.0
 SPREAD_MIN = 0.02
@@ -83,7 +84,8 @@ def fit_frozen(x: Matrix, y: Ints, labels: int) -> Frozen:
     if not every:
         found.append(("ridge", heads.fit_ridge(x, y, labels), None))
     judged = [heads.temperature_and_loss(ridge.left_out[fair], y[fair]) for _, ridge, _ in found]
-    odds = np.exp(-SHARPNESS * np.array([loss - min(j[1] for j in judged) for _, loss in judged]))
+    prior = np.array([1.0] + [OTHERS] * (len(judged) - 1))
+    odds = prior * np.exp(-SHARPNESS * np.array([loss - min(j[1] for j in judged) for _, loss in judged]))
     odds[odds / odds.sum() < NEGLIGIBLE] = 0
     shares = odds / odds.sum()
     parts = [
