@@ -7,7 +7,7 @@
  * distribution is drawn from the enrolled examples themselves: random normal combinations of their residuals (the multiplier bootstrap, Wu 1986)
  * over a trace with random weights (the Bayesian bootstrap, Rubin 1981), because the trace is estimated from the same few examples.
  */
-import { normal, quantile, type Random } from './statistics.ts';
+import { normal, quantile, type Random } from '../../shared/statistics.ts';
 
 /** Examples that have another one of their label, below which nothing is said. */
 const ROWS_MIN = 6;

@@ -4,7 +4,7 @@
  * An alarm lasts until a window is well within the normal again, so a figure on the edge does not raise it over and over.
  */
 import { ALARM_RATE, CALM_SHARE, featureShift, type DriftReference } from './drift-reference.ts';
-import { drawMultinomial, quantile, type Random } from './statistics.ts';
+import { drawMultinomial, quantile, type Random } from '../../shared/statistics.ts';
 
 export const DRIFT_CAUSES = ['features', 'labels', 'unknown'] as const;
 export type DriftCause = (typeof DRIFT_CAUSES)[number];

@@ -1,6 +1,6 @@
 /** What counts as evidence at the gate: better, worse, not worse by more than a margin, and clearly worse calibrated. Pure. */
 import type { PairedComparison } from './paired-bootstrap.ts';
-import { calibrationError, quantile, seededRandom, Z_ONE_SIDED_95 } from './statistics.ts';
+import { calibrationError, quantile, seededRandom, Z_ONE_SIDED_95 } from '../../shared/statistics.ts';
 
 /** Evidence that a promotion needs, and that a loss needs to block one. */
 export const CONFIDENCE = 0.95;

@@ -1,7 +1,7 @@
 /** The gate's measurements of one contender, and a comparison as callers see it. */
 import type { Comparison, Contender, Metrics } from '../../shared/wire/evaluation.ts';
 import type { PairedComparison } from './paired-bootstrap.ts';
-import { calibrationError, drawMultinomial, quantile, seededRandom, wilsonInterval } from './statistics.ts';
+import { calibrationError, drawMultinomial, quantile, seededRandom, wilsonInterval } from '../../shared/statistics.ts';
 
 const METRIC_RESAMPLES = 2_000;
 

@@ -13,7 +13,7 @@ import { metricsOf, toComparison } from './gate-metrics.ts';
 import { weighReferences } from './gate-references.ts';
 import { factsOf, list, moreRows, points, sentence } from './gate-words.ts';
 import { comparePaired, type PairedComparison } from './paired-bootstrap.ts';
-import { signTest, Z_ONE_SIDED_95, Z_POWER_80 } from './statistics.ts';
+import { signTest, Z_ONE_SIDED_95, Z_POWER_80 } from '../../shared/statistics.ts';
 
 /** Below this many held-out rows the answer says that they are few. */
 export const SMALL_HELD_OUT_ROWS = 100;

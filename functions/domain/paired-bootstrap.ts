@@ -3,7 +3,7 @@
  * multinomial draw of those groups: the same distribution as drawing rows with replacement, at a cost that does not grow with the rows.
  * Source: Efron and Tibshirani 1993 (paired bootstrap, percentile interval); Dietterich 1998 on why the pairing matters.
  */
-import { drawMultinomial, quantile, seededRandom, signTest } from './statistics.ts';
+import { drawMultinomial, quantile, seededRandom, signTest } from '../../shared/statistics.ts';
 
 export const RESAMPLES = 4_000;
 

@@ -1,6 +1,6 @@
 /** Which rows of a frozen dataset stand for their domain: a seeded sample without test rows and without labels that are not asked about. */
 import { UNLABELLED } from '../../shared/dataset.ts';
-import { seededRandom } from './statistics.ts';
+import { seededRandom } from '../../shared/statistics.ts';
 
 export type RowSample = {
   /** Row → label, null where it has none; in the order in which they were drawn. */

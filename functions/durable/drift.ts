@@ -8,7 +8,7 @@ import type { DriftAlarm, DriftState, JudgedWindow, Observed } from '../domain/c
 import { judgeWindow, type Baseline, type DriftCause } from '../domain/drift.ts';
 import { driftReference, type DriftReference } from '../domain/drift-reference.ts';
 import { joinMoments } from '../domain/moments.ts';
-import { seededRandom } from '../domain/statistics.ts';
+import { seededRandom } from '../../shared/statistics.ts';
 import type { Ledger } from './ledger.ts';
 import { driftRows } from './drift-rows.ts';
 import { activeVersion, selectVersion } from './records.ts';

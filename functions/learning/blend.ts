@@ -1,6 +1,6 @@
 /**
  * Blend, do not pick. Each candidate is weighed by what it said about rows that it had not seen:
- *   w ∝ π exp(−β (lossₖ − min loss)),
+ *   w ∝ π exp(−β (lossₖ − min loss)),   π = 1 for the first candidate, OTHERS for the rest,
  * with the left-out log-loss at the candidate's own temperature (pseudo-Bayesian model averaging by leave-one-out predictive density,
  * Yao et al. 2018, Using stacking to average Bayesian predictive distributions; β < 1 because the left-out losses of two candidates go together).
  */
@@ -16,19 +16,17 @@ const OTHERS = 0.2;
 
 /** Candidates of one `space` read the same features, so that they fold into one matrix. */
 export type Candidate = { readonly name: string; readonly space: 'linear' | 'kernel'; readonly fit: RidgeFit };
-export type Map = { readonly space: Candidate['space']; readonly weight: Float64Array; readonly bias: Float64Array };
+export type LinearMap = { readonly space: Candidate['space']; readonly weight: Float64Array; readonly bias: Float64Array };
 export type Blended = {
   /** One linear map for each space that is heard; their sum is on the scale of the first candidate's scores. */
-  readonly maps: readonly Map[];
+  readonly maps: readonly LinearMap[];
   readonly lambda: number;
   /** Row-major [judged rows × labels]. */
   readonly leftOut: Float64Array;
   readonly parts: readonly { readonly name: string; readonly weight: number; readonly lambda: number; readonly left_out_loss: number | null }[];
 };
 
-/**
- * @param truth labels of the rows that the candidates were judged on. Without any, all candidates weigh the same.
- */
+/** @param truth labels of the rows that the candidates were judged on. Without any, their weights are those before there is evidence. */
 export function blend(candidates: readonly Candidate[], truth: readonly number[], labels: number): Blended {
   const judged = candidates.map(({ fit }) => fitTemperature(fit.leftOut, truth, labels));
   const least = Math.min(...judged.map((j) => j.loss));
@@ -37,7 +35,7 @@ export function blend(candidates: readonly Candidate[], truth: readonly number[]
   const kept = raw.map((w) => (w / sum < NEGLIGIBLE ? 0 : w));
   const total = kept.reduce((a, b) => a + b, 0);
   const first = candidates[0]!.fit;
-  const maps: Map[] = [];
+  const maps: LinearMap[] = [];
   const leftOut = new Float64Array(first.leftOut.length);
   const parts = candidates.map(({ name, space, fit }, i) => {
     const share = kept[i]! / total;

@@ -4,6 +4,7 @@
  * with Adam (Kingma & Ba 2015) on batches that a seed draws, the step falling with a half cosine. It goes on from where it stopped, so that a long
  * training is many short slices. Products are TensorFlow.js's; who calls this loads it (tensorflow.ts), because few isolates ever train.
  */
+import { seededRandom, type Random } from '../../shared/statistics.ts';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Tensorflow } from './tensorflow.ts';
 
@@ -52,16 +53,8 @@ export function startLogistic(plan: LogisticPlan): LogisticState {
 /** Multiply–adds of one step: scores, and the gradients of weights and of scores. */
 export const stepCost = ({ labels, dimension }: Pick<LogisticPlan, 'labels' | 'dimension'>): number => 3 * BATCH * labels * dimension;
 
-/** mulberry32 of seed and step: the batch of a step does not depend on how training was sliced. */
-function drawer(seed: number, step: number): () => number {
-  let a = (seed ^ Math.imul(step + 1, 0x9e3779b1)) | 0;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+/** Of seed and step: the batch of a step does not depend on how training was sliced. */
+const drawer = (seed: number, step: number): Random => seededRandom(seed ^ Math.imul(step + 1, 0x9e3779b1));
 
 /** Goes on by `steps` of the plan's steps over these rows; the state is changed in place. Answers the mean loss of the batches. */
 export function trainLogistic(tf: Tensorflow, plan: LogisticPlan, state: LogisticState, rows: LogisticRows, steps: number): number {

@@ -3,8 +3,7 @@
  * Kernel ridge on the base embedding, blended with linear ones; ridge on the tuned one beside it when the version carries a tail; the labels' names.
  */
 import { KERNEL_POWER, type FeatureTransform, type Head, type HeadComponent } from '../../shared/head.ts';
-import { blend, type Blended, type Map } from './blend.ts';
-
+import { blend, type Blended, type LinearMap } from './blend.ts';
 import { CAUTIOUS_BELIEF, fitTemperature, priorTemperature } from './calibration.ts';
 import { candidatesFor, fitPlain } from './candidates.ts';
 import { argmax, backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
@@ -174,7 +173,7 @@ const NAME_OF = { linear: 'ridge', kernel: 'kernel_ridge' } as const;
 /** Whether a component was learnt from the examples, not made from the labels' names. */
 export const isLearnt = ({ name }: HeadComponent): boolean => Object.values<string>(NAME_OF).includes(name);
 
-function learntComponent(embedding: 'base' | 'tuned', map: Map, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
+function learntComponent(embedding: 'base' | 'tuned', map: LinearMap, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
   const { space } = map;
   const kernel: HeadComponent['kernel'] = space === 'kernel' ? { power: KERNEL_POWER } : null;
   const [weight, bias] = [Float32Array.from(map.weight), Float32Array.from(map.bias)];

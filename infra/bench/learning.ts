@@ -1,4 +1,5 @@
 /** How learning grows: from an example's embedding to a head that can be served, and what a held head weighs. */
+import { seededRandom } from '../../shared/statistics.ts';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { decodeHead, encodeHead } from '../../shared/head-file.ts';
@@ -28,24 +29,13 @@ export type Growth = {
 };
 export type Resident = { readonly classes: number; readonly examples: number; readonly array_bytes: number; readonly measured_bytes: number };
 
-/** mulberry32: seeded, so that every run solves the same. */
-function random(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /** A sum of uniforms: near enough to a normal for directions. */
 const direction = (next: () => number, dimension: number): Float32Array =>
   Float32Array.from({ length: dimension }, () => next() + next() + next() - 1.5);
 
 /** Classes are clouds around centres as far apart as real ones: some examples are on the wrong side. */
 function inputOf(examples: number, classes: number, dimension = DIMENSION): SolveInput {
-  const next = random(examples * 31 + classes);
+  const next = seededRandom(examples * 31 + classes);
   const centres = Array.from({ length: classes }, () => direction(next, dimension));
   const rows = Array.from({ length: examples }, (_, i) => {
     const noise = direction(next, dimension);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { judgeWindow, stabilityIndex, type Baseline, type DriftCause, type Judgement } from '../../functions/domain/drift.ts';
 import { driftReference, featureShift, type DriftReference } from '../../functions/domain/drift-reference.ts';
 import { addToMoments, joinMoments, noMoments, type Moments } from '../../functions/domain/moments.ts';
-import { normal, seededRandom, type Random } from '../../functions/domain/statistics.ts';
+import { normal, seededRandom, type Random } from '../../shared/statistics.ts';
 
 type World = { readonly d: number; readonly k: number; readonly each: number; readonly decay: number };
 const WORLDS: readonly (World & { name: string })[] = [

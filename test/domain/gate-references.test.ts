@@ -4,7 +4,7 @@ import { decideGate, type GateInput } from '../../functions/domain/gate.ts';
 import { calibrationLoss, isEqualWithin, lowerLimit } from '../../functions/domain/gate-evidence.ts';
 import { heldOutFault } from '../../functions/domain/held-out-check.ts';
 import { comparePaired } from '../../functions/domain/paired-bootstrap.ts';
-import { seededRandom, type Random } from '../../functions/domain/statistics.ts';
+import { seededRandom, type Random } from '../../shared/statistics.ts';
 import type { HeldOut } from '../../shared/engine.ts';
 import { Evaluation, Reason } from '../../shared/wire/evaluation.ts';
 

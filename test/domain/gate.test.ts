@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decideGate, rowsNeeded, type GateInput } from '../../functions/domain/gate.ts';
 import { comparePaired } from '../../functions/domain/paired-bootstrap.ts';
-import { drawBinomial, seededRandom, signTest, wilsonInterval, type Random } from '../../functions/domain/statistics.ts';
+import { drawBinomial, seededRandom, signTest, wilsonInterval, type Random } from '../../shared/statistics.ts';
 import type { HeldOut } from '../../shared/engine.ts';
 import { Evaluation, Reason } from '../../shared/wire/evaluation.ts';
 

@@ -1,7 +1,7 @@
 /** The drift monitor end to end: predictions in, windows judged in the object, the event once, the figures in the report. */
 import { evictDurableObject } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
-import { normal, seededRandom, type Random } from '../../functions/domain/statistics.ts';
+import { normal, seededRandom, type Random } from '../../shared/statistics.ts';
 import { addToMoments, noMoments, type Moments } from '../../functions/domain/moments.ts';
 import { Classifier, Version } from '../../shared/wire/classifiers.ts';
 import type { Drift } from '../../shared/wire/drift.ts';

@@ -12,7 +12,7 @@ import { Classifier } from '../../shared/wire/classifiers.ts';
 import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Prediction } from '../../shared/wire/predictions.ts';
-import { normal, seededRandom } from '../../functions/domain/statistics.ts';
+import { normal, seededRandom } from '../../shared/statistics.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
 import { answer, bindings, call, newTenant, problem } from '../setup/harness.ts';
 import { makePng } from '../setup/png.ts';

@@ -1,6 +1,6 @@
 /** Verification: what is promised is kept, and what is extrapolated is not far off, over many seeded worlds with impostors of several kinds. */
 import { describe, expect, it } from 'vitest';
-import { seededRandom, type Random } from '../../functions/domain/statistics.ts';
+import { seededRandom, type Random } from '../../shared/statistics.ts';
 import { similarityToRows, verificationThreshold } from '../../functions/learning/verification.ts';
 
 const normal = (random: Random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());

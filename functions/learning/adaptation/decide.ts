@@ -2,12 +2,13 @@
  * Whether to adapt, and how: every method is solved, judged on the target inputs without their labels (and with those that are given), blended, and
  * the blend is refused when there is nothing to adapt to or the evidence says that the answers would get worse.
  */
+import { signTest } from '../../../shared/statistics.ts';
 import type { Embeddings } from '../score-head.ts';
 import type { SolveInput } from '../solve-head.ts';
 import { argmax } from '../features.ts';
 import { centred } from './align.ts';
 import { belongingOf, steadyRidge, type Belonging } from './belonging.ts';
-import { refusalOf, signTest, type AdaptationEvidence, type Judged, type RefusalReason } from './refusal.ts';
+import { refusalOf, type AdaptationEvidence, type Judged, type RefusalReason } from './refusal.ts';
 import {
   assemble,
   fitMethods,

@@ -87,14 +87,3 @@ function withoutLabels(e: AdaptationEvidence, classes: number): Refusal | null {
     };
   return null;
 }
-
-/** P(at least `won` of won + lost) when both are as likely: the one-sided sign test; 1 without any. */
-export function signTest(won: number, lost: number): number {
-  const n = won + lost;
-  let [term, sum] = [0.5 ** n, 0];
-  for (let i = n; i >= won; i--) {
-    sum += term;
-    term *= i / (n - i + 1);
-  }
-  return Math.min(1, sum);
-}

@@ -7,6 +7,7 @@
  * the same space (spaces.ts), so the result is an ordinary head: one matrix, one centre, and a prediction costs what it did.
  */
 import type { Head, HeadComponent, OpenSetRule } from '../../../shared/head.ts';
+import { seededRandom } from '../../../shared/statistics.ts';
 import { fitTemperature } from '../calibration.ts';
 import { argmax } from '../features.ts';
 import { labelPrior } from '../label-prior.ts';
@@ -43,6 +44,8 @@ export type Prepared = {
 /** A method's heads, one for each view that has a say, in the order of the views. */
 export type FittedMethod = { readonly method: AdaptMethod; readonly fits: readonly RidgeFit[] };
 
+/** The same draws in every run, so that the same examples give the same version. */
+const SEED = 0x9e3779b9;
 /** Left-out examples know nothing of the shift and ask for smaller ones: +.3 points, chosen on drawings (docs/decisions/0005). */
 const PENALTIES = [0.3, 1, 3] as const;
 
@@ -69,7 +72,7 @@ export function prepareAdaptation(input: SolveInput, targets: readonly Embedding
   });
   const main = views.reduce((a, b) => (b.weight > a.weight ? b : a));
   const said = probabilities(scoresOf(plain.head, targets), k, plain.head.temperature);
-  const shift = measureShift(main.source, main.labelOf, main.target, said, k, seeded());
+  const shift = measureShift(main.source, main.labelOf, main.target, said, k, seededRandom(SEED));
   return { input, plain, views, mapped, moved: movedSupport(input, plain, views[0], mapped[0]!), main, targets, shift };
 }
 
@@ -230,15 +233,4 @@ function openSetOf(head: Head, before: OpenSetRule, { input, targets }: Prepared
   const known = leftOutKnownness(leftOut, input.labels.length, varianceWeight);
   const rule = fitOpenSet(known, knownnessOf(head, before, backgroundRows(input, head.components)), rate, varianceWeight);
   return { ...rule, threshold: Math.min(rule.threshold, quantile(knownnessOf(head, rule, targets), rate)) };
-}
-
-/** mulberry32: the same draws in every run, so that the same examples give the same version. */
-function seeded(): () => number {
-  let a = 0x9e3779b9;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -1,4 +1,5 @@
 /** Seeded few-shot episodes: classes drawn, `shots` support rows a class, query rows, and probes of classes that the head never hears of. */
+import { seededRandom } from '../../../shared/statistics.ts';
 import type { EmbeddedSet } from './embeddings.ts';
 
 export type Episode = {
@@ -16,17 +17,6 @@ const QUERIES_PER_CLASS = 15;
 const QUERIES_MIN = 8;
 const PROBES_MAX = 100;
 
-/** mulberry32: small, seeded, good enough to shuffle with. */
-export function random(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 export function shuffled<T>(values: readonly T[], next: () => number): T[] {
   const out = [...values];
   for (let i = out.length - 1; i > 0; i--) {
@@ -43,7 +33,7 @@ export function episodes(set: EmbeddedSet, shots: number, count: number): Episod
   const ways = Math.min(WAYS_MAX, large.length > 4 ? Math.ceil((large.length * 2) / 3) : large.length);
   if (ways < 2) return [];
   return Array.from({ length: count }, (_, e) => {
-    const next = random(shots * 1_000_003 + e * 7_919 + set.name.length * 31);
+    const next = seededRandom(shots * 1_000_003 + e * 7_919 + set.name.length * 31);
     const classes = shuffled(large, next).slice(0, ways);
     const support: number[] = [];
     const supportY: number[] = [];
@@ -63,4 +53,28 @@ export function episodes(set: EmbeddedSet, shots: number, count: number): Episod
     const others = [...by.keys()].filter((c) => !classes.includes(c)).flatMap((c) => by[c]!);
     return { classes, support, supportY, query, queryY, probes: shuffled(others, next).slice(0, PROBES_MAX) };
   });
+}
+
+export const rowsByLabel = (set: EmbeddedSet): Map<string, number[]> => Map.groupBy(set.y.keys(), (row) => set.labels[set.y[row]!]!);
+
+/** `shots` source rows of each label, and the target rows that may be met: no thing that is an example is among them in another style. */
+export function drawDomains(
+  source: EmbeddedSet,
+  target: EmbeddedSet,
+  labels: readonly string[],
+  shots: number,
+  next: () => number,
+): { readonly rows: number[]; readonly y: number[]; readonly pool: { readonly row: number; readonly y: number }[] } {
+  const [from, to] = [rowsByLabel(source), rowsByLabel(target)];
+  const rows: number[] = [];
+  const y: number[] = [];
+  const pool: { row: number; y: number }[] = [];
+  for (const [c, label] of labels.entries()) {
+    const chosen = shuffled(from.get(label)!, next).slice(0, shots);
+    const things = new Set(chosen.map((row) => source.ids[row]));
+    rows.push(...chosen);
+    y.push(...chosen.map(() => c));
+    for (const row of to.get(label)!) if (!things.has(target.ids[row])) pool.push({ row, y: c });
+  }
+  return { rows, y, pool };
 }

@@ -1,6 +1,7 @@
 /** Seeded episodes of domain shift: examples in one drawing style, inputs without labels in another, and held-out inputs that neither has seen. */
 import type { EmbeddedSet } from '../accuracy/embeddings.ts';
-import { random, shuffled } from '../accuracy/episodes.ts';
+import { seededRandom } from '../../../shared/statistics.ts';
+import { drawDomains, rowsByLabel, shuffled } from '../accuracy/episodes.ts';
 
 export type ShiftEpisode = {
   readonly labels: readonly string[];
@@ -22,28 +23,15 @@ export const TARGET_INPUTS = 64;
 /** So many drawings of a class that the shots leave some to judge by. */
 const ROWS_MIN = 24;
 
-function rowsByLabel(set: EmbeddedSet): Map<string, number[]> {
-  return Map.groupBy(set.y.keys(), (row) => set.labels[set.y[row]!]!);
-}
-
 /** Of the same style too: then the target is other drawings of it, and there is nothing to adapt to. */
 export function shiftEpisodes(source: EmbeddedSet, target: EmbeddedSet, shots: number, count: number): ShiftEpisode[] {
   const [from, to] = [rowsByLabel(source), rowsByLabel(target)];
   const shared = [...from.keys()].filter((label) => from.get(label)!.length >= ROWS_MIN && (to.get(label)?.length ?? 0) >= ROWS_MIN);
   return Array.from({ length: count }, (_, e) => {
-    const next = random(e * 7_919 + source.name.length * 31 + target.name.length * 101 + shots);
+    const next = seededRandom(e * 7_919 + source.name.length * 31 + target.name.length * 101 + shots);
     const order = shuffled(shared, next);
     const labels = order.slice(0, WAYS);
-    const rows: number[] = [];
-    const sourceY: number[] = [];
-    const pool: { row: number; y: number }[] = [];
-    for (const [y, label] of labels.entries()) {
-      const chosen = shuffled(from.get(label)!, next).slice(0, shots);
-      const things = new Set(chosen.map((row) => source.ids[row]));
-      rows.push(...chosen);
-      sourceY.push(...chosen.map(() => y));
-      for (const row of to.get(label)!) if (!things.has(target.ids[row])) pool.push({ row, y });
-    }
+    const { rows, y: sourceY, pool } = drawDomains(source, target, labels, shots, next);
     const mixed = shuffled(pool, next);
     const held = mixed.slice(TARGET_INPUTS);
     const others = order.slice(WAYS).flatMap((label) => to.get(label)!);

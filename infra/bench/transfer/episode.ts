@@ -1,6 +1,7 @@
 /** One seeded draw of a transfer: labelled source rows, target rows without labels, rows for the gate, and rows that nothing but the truth sees. */
 import type { EmbeddedSet } from '../accuracy/embeddings.ts';
-import { random, shuffled } from '../accuracy/episodes.ts';
+import { seededRandom } from '../../../shared/statistics.ts';
+import { drawDomains, rowsByLabel, shuffled } from '../accuracy/episodes.ts';
 
 type Labelled = { readonly rows: readonly number[]; readonly y: readonly number[] };
 export type Episode = {
@@ -21,26 +22,15 @@ const GATE_SHARE = 0.4;
 const GATE_ROWS_MAX = 120;
 const TEST_ROWS_MAX = 240;
 
-const rowsByLabel = (set: EmbeddedSet): Map<string, number[]> => Map.groupBy(set.y.keys(), (row) => set.labels[set.y[row]!]!);
-
 /** No thing that is a labelled source row comes back in another style. @throws Error when fewer than two classes are large enough */
 export function drawEpisode(source: EmbeddedSet, target: EmbeddedSet | null, size: number, seed: number): Episode {
   const far = target ?? source;
   const [from, to] = [rowsByLabel(source), rowsByLabel(far)];
   const large = [...from.keys()].filter((label) => Math.min(from.get(label)!.length, to.get(label)?.length ?? 0) >= size + REST_MIN).toSorted();
   if (large.length < 2) throw new Error(`${source.name}: fewer than two classes have ${size + REST_MIN} rows`);
-  const next = random(seed * 7_919 + source.name.length * 31 + far.name.length * 101 + size);
+  const next = seededRandom(seed * 7_919 + source.name.length * 31 + far.name.length * 101 + size);
   const labels = shuffled(large, next).slice(0, WAYS);
-  const rows: number[] = [];
-  const y: number[] = [];
-  const pool: { row: number; y: number }[] = [];
-  for (const [c, label] of labels.entries()) {
-    const chosen = shuffled(from.get(label)!, next).slice(0, size);
-    const things = new Set(chosen.map((row) => source.ids[row]));
-    rows.push(...chosen);
-    y.push(...chosen.map(() => c));
-    for (const row of to.get(label)!) if (!things.has(far.ids[row])) pool.push({ row, y: c });
-  }
+  const { rows, y, pool } = drawDomains(source, far, labels, size, next);
   const mixed = shuffled(pool, next);
   const free = target ? UNLABELLED : 0;
   const rest = mixed.slice(free);

@@ -1,4 +1,4 @@
-/** Small statistics for the gate, each with its source. Pure: randomness is an argument. */
+/** Small statistics for the gate, heads and benchmarks, each with its source. Pure: randomness is an argument. */
 
 export type Random = () => number;
 
