@@ -1,5 +1,5 @@
 /** The ways in which the examples alone can make a head; blend.ts says how much each is worth. */
-import { KERNEL_POWER, type Support } from '../../shared/head.ts';
+import { KERNEL_POWER } from '../../shared/head.ts';
 import type { Candidate } from './blend.ts';
 import { transformFeature } from './features.ts';
 import { foldsOf } from './folds.ts';
@@ -8,6 +8,7 @@ import { fitAgainstBackground } from './only-named.ts';
 import { fitRidgeLeaveOneOut, takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
 import { supportCosines } from './score-head.ts';
 import type { LearnExample, SolveInput } from './solve-head.ts';
+import type { Chosen } from './support.ts';
 import { fitWhitened, makeWhitener, WHITENED_ROWS_MAX, type Whitener } from './whitening.ts';
 
 /** A kernel over landmarks asks for n × 512 similarities: beyond this many rows they cost more than they are worth. */
@@ -17,42 +18,33 @@ export const KERNEL_ROWS_MAX = 4_096;
  * Kernel ridge first. Beside it: ridge in the background's metric, for pictures that may look like nothing the backbone knows; plain ridge where there are
  * more examples than landmarks.
  */
-export function candidatesFor(input: SolveInput, center: Float32Array, support: Support, judged: readonly number[], onlyNamed: boolean): Candidate[] {
+export function candidatesFor(input: SolveInput, center: Float32Array, chosen: Chosen, judged: readonly number[], onlyNamed: boolean): Candidate[] {
   const n = input.examples.length;
   if (onlyNamed) {
     const against = fitAgainstBackground(input, center);
     return [{ name: 'ridge', space: 'linear', fit: { ...against, leftOut: takeRows(against.leftOut, judged, input.labels.length) } }];
   }
   const out: Candidate[] = [];
-  const all = support.labelOf.length === n;
+  const foldOf = foldsOf(input.examples);
+  const all = chosen.ids.length === n;
   // Landmarks that are some of the examples speak for all classes only where left-out rows say so.
-  if (all || (n <= KERNEL_ROWS_MAX && judged.length > 0)) out.push({ name: 'kernel_ridge', space: 'kernel', fit: kernelFit(input, support, judged) });
-  if (!all) out.push({ name: 'ridge', space: 'linear', fit: fitPlain(input.examples, (e) => e.base, input, center, judged) });
+  if (all || (n <= KERNEL_ROWS_MAX && judged.length > 0))
+    out.push({ name: 'kernel_ridge', space: 'kernel', fit: kernelFit(input, chosen, foldOf, judged) });
+  if (!all)
+    out.push({ name: 'ridge', space: 'linear', fit: fitRidgeLeaveOneOut(ridgeInput(input.examples, (e) => e.base, input, center, foldOf, judged)) });
   const whitener = input.task === 'single_label' && input.transform === 'sqrt_l2' && n <= WHITENED_ROWS_MAX ? whitenerOf(input, center) : null;
   if (whitener) {
-    const rows = ridgeInput(input.examples, (e) => e.base, input, center, judged);
+    const rows = ridgeInput(input.examples, (e) => e.base, input, center, foldOf, judged);
     out.push({ name: 'whitened_ridge', space: 'linear', fit: fitWhitened(rows, whitener) });
   }
   return out;
 }
 
-function kernelFit(input: SolveInput, support: Support, judged: readonly number[]): RidgeFit {
-  const { examples, dimension: d, labels } = input;
-  const [n, m] = [examples.length, support.labelOf.length];
-  const similarity = new Float64Array(n * m);
+function kernelFit({ examples, labels }: SolveInput, { support, landmarks }: Chosen, foldOf: Int32Array, judged: readonly number[]): RidgeFit {
+  const similarity = new Float64Array(examples.length * landmarks.m);
   for (const [i, { base }] of examples.entries())
-    similarity.set(kernelInPlace(supportCosines({ support }, { base, tuned: null }), KERNEL_POWER), i * m);
-  return fitKernelRidge({
-    landmarks: support.rows,
-    m,
-    d,
-    similarity,
-    n,
-    labels: labels.length,
-    labelsOf: examples.map((e) => e.labelsOf),
-    foldOf: foldsOf(examples),
-    judged,
-  });
+    similarity.set(kernelInPlace(supportCosines({ support }, { base, tuned: null }), KERNEL_POWER), i * landmarks.m);
+  return fitKernelRidge({ landmarks, similarity, labels: labels.length, labelsOf: examples.map((e) => e.labelsOf), foldOf, judged });
 }
 
 /** A background is the same array for as long as its owner keeps it, and its factor costs more than a small head. */
@@ -72,13 +64,20 @@ function whitenerOf(input: SolveInput, center: Float32Array): Whitener | null {
 
 type Get = (e: LearnExample) => Float32Array;
 
+/** Plain ridge on one of the embeddings. */
 export function fitPlain(rows: readonly LearnExample[], get: Get, input: SolveInput, center: Float32Array, judged: readonly number[]): RidgeFit {
-  return fitRidgeLeaveOneOut(ridgeInput(rows, get, input, center, judged));
+  return fitRidgeLeaveOneOut(ridgeInput(rows, get, input, center, foldsOf(rows), judged));
 }
 
-function ridgeInput(rows: readonly LearnExample[], get: Get, input: SolveInput, center: Float32Array, judged: readonly number[]): RidgeInput {
-  const d = input.dimension;
+function ridgeInput(
+  rows: readonly LearnExample[],
+  get: Get,
+  { transform, dimension: d, labels }: SolveInput,
+  center: Float32Array,
+  foldOf: Int32Array,
+  judged: readonly number[],
+): RidgeInput {
   const x = new Float64Array(rows.length * d);
-  for (const [i, row] of rows.entries()) transformFeature(get(row), input.transform, center, x, i * d);
-  return { x, n: rows.length, d, labels: input.labels.length, labelsOf: rows.map((r) => r.labelsOf), foldOf: foldsOf(rows), judged };
+  for (const [i, row] of rows.entries()) transformFeature(get(row), transform, center, x, i * d);
+  return { x, n: rows.length, d, labels: labels.length, labelsOf: rows.map((r) => r.labelsOf), foldOf, judged };
 }

@@ -7,6 +7,7 @@
 import { KERNEL_POWER } from '../../shared/head.ts';
 import { cholesky } from './linear-algebra.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit } from './ridge.ts';
+import type { Labelled } from './targets.ts';
 
 /** On the diagonal, for landmarks that are all but the same. */
 const JITTER = 1e-6;
@@ -17,31 +18,40 @@ export function kernelInPlace(cosines: Float64Array, power: number): Float64Arra
   return cosines;
 }
 
-export type KernelInput = {
-  /** Row-major [m × d] unit rows, centred. */
-  readonly landmarks: Float32Array;
+/** Unit rows, centred, that a kernel compares with, and what is made of them once. */
+export type Landmarks = {
+  /** Row-major [m × d]. */
+  readonly rows: Float32Array;
   readonly m: number;
   readonly d: number;
-  /** κ of each example to each landmark, row-major [n × m]. */
-  readonly similarity: Float64Array;
-  readonly n: number;
-  readonly labels: number;
-  readonly labelsOf: readonly (readonly number[])[];
-  readonly foldOf?: Int32Array;
-  readonly judged: readonly number[];
+  /** κ between them, [m × m]. */
+  readonly kernel: Float64Array;
+  /** L with L·Lᵀ = κ + JITTER·I, [m × m]. */
+  readonly lower: Float64Array;
 };
 
-/** κ between landmarks [m × m]. */
-export function landmarkKernel(landmarks: Float32Array, m: number, d: number): Float64Array {
-  const k = new Float64Array(m * m);
+/** Cost: O(m²d + m³). */
+export function landmarksOf(rows: Float32Array, m: number, d: number): Landmarks {
+  const kernel = new Float64Array(m * m);
   for (let i = 0; i < m; i++)
     for (let j = 0; j <= i; j++) {
       let sum = 0;
-      for (let q = 0, a = i * d, b = j * d; q < d; q++, a++, b++) sum += landmarks[a]! * landmarks[b]!;
-      k[i * m + j] = k[j * m + i] = sum;
+      for (let q = 0, a = i * d, b = j * d; q < d; q++, a++, b++) sum += rows[a]! * rows[b]!;
+      kernel[i * m + j] = kernel[j * m + i] = sum;
     }
-  return kernelInPlace(k, KERNEL_POWER);
+  kernelInPlace(kernel, KERNEL_POWER);
+  const lower = kernel.slice();
+  for (let i = 0; i < m; i++) lower[i * m + i]! += JITTER;
+  cholesky(lower, m);
+  return { rows, m, d, kernel, lower };
 }
+
+export type KernelInput = Labelled & {
+  readonly landmarks: Landmarks;
+  /** κ of each example to each landmark, row-major [n × m]. */
+  readonly similarity: Float64Array;
+  readonly judged: readonly number[];
+};
 
 /** Solves L·z = row in place. */
 function forward(l: Float64Array, m: number, z: Float64Array, at: number): void {
@@ -64,15 +74,12 @@ function backward(l: Float64Array, m: number, z: Float64Array, at: number): void
  * Ridge on ψ(x) = L⁻¹κ(x, landmarks), whose inner products are the kernel's; the penalty by leave-one-out. The weights, [labels × m], apply to κ itself:
  * W = W_ψ·L⁻¹. Cost: O(nm² + m³) beside the similarities.
  */
-export function fitKernelRidge(input: KernelInput, lambdas?: readonly number[]): RidgeFit {
-  const { m, n, labels: k, labelsOf, judged, foldOf } = input;
-  const l = landmarkKernel(input.landmarks, m, input.d);
-  for (let i = 0; i < m; i++) l[i * m + i]! += JITTER;
-  cholesky(l, m);
-  const x = input.similarity.slice();
-  for (let i = 0; i < n; i++) forward(l, m, x, i * m);
-  const fit = fitRidgeLeaveOneOut({ x, n, d: m, labels: k, labelsOf, judged, ...(foldOf ? { foldOf } : {}) }, lambdas);
+export function fitKernelRidge({ landmarks: { m, lower }, similarity, ...labelled }: KernelInput, lambdas?: readonly number[]): RidgeFit {
+  const n = labelled.labelsOf.length;
+  const x = similarity.slice();
+  for (let i = 0; i < n; i++) forward(lower, m, x, i * m);
+  const fit = fitRidgeLeaveOneOut({ ...labelled, x, n, d: m }, lambdas);
   const weight = fit.weight.slice();
-  for (let c = 0; c < k; c++) backward(l, m, weight, c * m);
+  for (let c = 0; c < labelled.labels; c++) backward(lower, m, weight, c * m);
   return { ...fit, weight };
 }

@@ -5,10 +5,9 @@
  * 0: as an enrolled example. 1: like nothing enrolled. It counts relatively to the spread s of what is enrolled, 2·v/s, so that data that lie close
  * together are told from strangers that lie close too. In AUROC it is one point above the similarity to the nearest example (docs/decisions/0004).
  */
-import type { Support } from '../../shared/head.ts';
 import { dotRows } from './dot-rows.ts';
 import { cholesky } from './linear-algebra.ts';
-import { landmarkKernel } from './kernel.ts';
+import type { Landmarks } from './kernel.ts';
 
 /** λ: a tenth of the spread, the penalty that left-out rows choose most. */
 const NOISE = 0.1;
@@ -19,9 +18,9 @@ const SPREAD_MIN = 0.02;
 
 export type Novelty = { readonly factor: Float32Array; readonly weight: number; readonly noise: number };
 
-/** F [m × m], lower triangular, for `Support.factor`, and the weight 2/s of v. Cost: O(m²d + m³). */
-export function fitNovelty(rows: Float32Array, m: number, d: number): Novelty {
-  const k = landmarkKernel(rows, m, d);
+/** F [m × m], lower triangular, for `Support.factor`, and the weight 2/s of v. Cost: O(m³). */
+export function fitNovelty({ kernel, m }: Landmarks): Novelty {
+  const k = kernel.slice();
   let sum = 0;
   for (const v of k) sum += v;
   const s = m > 1 ? Math.max(SPREAD_MIN, 1 - sum / (m * m)) : 1;
@@ -52,8 +51,8 @@ export function variance(factor: Float32Array, kernel: Float64Array): number {
 }
 
 /** v of each support row as if it were not among them, [m]. */
-export function leftOutVariances({ factor, noise }: Novelty, { labelOf }: Pick<Support, 'labelOf'>): Float64Array {
-  const m = labelOf.length;
+export function leftOutVariances({ factor, noise }: Novelty): Float64Array {
+  const m = Math.sqrt(factor.length);
   const diagonal = new Float64Array(m);
   for (let r = 0; r < m; r++) for (let c = 0; c <= r; c++) diagonal[c]! += factor[r * m + c]! ** 2;
   return diagonal.map((a) => 1 / a - noise);

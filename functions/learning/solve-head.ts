@@ -16,7 +16,7 @@ import { leftOutVariances, variance } from './novelty.ts';
 import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
 import { takeRows } from './ridge.ts';
 import { knownness, supportCosines } from './score-head.ts';
-import { chooseSupport } from './support.ts';
+import { chooseSupport, type Chosen } from './support.ts';
 
 export type LearnExample = {
   readonly id: string;
@@ -95,9 +95,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
   const chosen = chooseSupport(examples, input.transform, center, dimension);
   const blended =
-    chosen && tunedMix < 1
-      ? blend(candidatesFor(input, center, chosen.support, judged, onlyNamed), speaksForMost(truth, examples) ? truth : [], k)
-      : null;
+    chosen && tunedMix < 1 ? blend(candidatesFor(input, center, chosen, judged, onlyNamed), speaksForMost(truth, examples) ? truth : [], k) : null;
   if (blended) {
     for (const map of blended.maps) components.push(learntComponent('base', map, input.transform, center, 1 - tunedMix));
     for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * blended.leftOut[i]!;
@@ -180,14 +178,12 @@ function learntComponent(embedding: 'base' | 'tuned', map: LinearMap, transform:
   return { embedding, name: NAME_OF[space], transform, dimension: center.length, kernel, center, weight, bias, mix };
 }
 
-type Chosen = ReturnType<typeof chooseSupport>;
-
 /** v of each row with itself left out, [rows]; zeros without support. */
-function leftOutNovelty(rows: readonly LearnExample[], chosen: Chosen): Float64Array {
+function leftOutNovelty(rows: readonly LearnExample[], chosen: Chosen | null): Float64Array {
   if (!chosen) return new Float64Array(rows.length);
   const { support, novelty } = chosen;
   const place = new Map(chosen.ids.map((id, i) => [id, i]));
-  const own = leftOutVariances(novelty, support);
+  const own = leftOutVariances(novelty);
   return Float64Array.from(rows, ({ id, base }) => {
     const at = place.get(id);
     if (at !== undefined) return own[at]!;

@@ -1,7 +1,8 @@
-/** The enrolled examples that travel with a head, for `nearest` and the open-set rule. */
+/** The enrolled examples that travel with a head, for its kernel, `nearest` and the open-set rule. */
 import type { FeatureTransform, Support } from '../../shared/head.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
 import { byContent } from './folds.ts';
+import { landmarksOf, type Landmarks } from './kernel.ts';
 import { fitNovelty, type Novelty } from './novelty.ts';
 
 /** At 1,280 dimensions this is 2.6 MB in an isolate's head cache. */
@@ -32,13 +33,16 @@ function supportRows<R extends Row>(examples: readonly R[]): R[] {
 /** Which examples a head of them carries, in its order. */
 export const supportIds = (examples: readonly Row[]): string[] => supportRows(examples).map((e) => e.id);
 
-/** SUPPORT_ROWS_MAX rows at most, and which they are; null without examples. */
-export function chooseSupport(
-  examples: readonly Row[],
-  transform: FeatureTransform,
-  center: Float32Array,
-  dimension: number,
-): { readonly support: Support; readonly novelty: Novelty; readonly ids: readonly string[] } | null {
+export type Chosen = {
+  readonly support: Support;
+  readonly landmarks: Landmarks;
+  readonly novelty: Novelty;
+  /** Which examples they are. */
+  readonly ids: readonly string[];
+};
+
+/** SUPPORT_ROWS_MAX rows at most; null without examples. */
+export function chooseSupport(examples: readonly Row[], transform: FeatureTransform, center: Float32Array, dimension: number): Chosen | null {
   if (examples.length === 0) return null;
   const chosen = supportRows(examples);
   const rows = new Float32Array(chosen.length * dimension);
@@ -47,8 +51,9 @@ export function chooseSupport(
     normaliseInPlace(x);
     rows.set(x, to * dimension);
   }
-  const novelty = fitNovelty(rows, chosen.length, dimension);
+  const landmarks = landmarksOf(rows, chosen.length, dimension);
+  const novelty = fitNovelty(landmarks);
   const labelOf = Int32Array.from(chosen, (e) => e.labelsOf[0] ?? 0);
   const support: Support = { embedding: 'base', transform, dimension, center, rows, labelOf, factor: novelty.factor };
-  return { support, novelty, ids: chosen.map((e) => e.id) };
+  return { support, landmarks, novelty, ids: chosen.map((e) => e.id) };
 }

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { KERNEL_POWER, type Head, type Support } from '../../shared/head.ts';
+import { landmarksOf } from '../../functions/learning/kernel.ts';
 import { fitNovelty } from '../../functions/learning/novelty.ts';
 import { placeHead } from '../../functions/learning/resident-head.ts';
 import { rawScores, scoreHead } from '../../functions/learning/score-head.ts';
@@ -45,7 +46,7 @@ function supportOf(kept: number, classes: number, dimension: number): Support | 
   if (kept === 0) return null;
   const rows = Float32Array.from({ length: kept * dimension }, (_, i) => wave(7 * i + 3));
   const labelOf = Int32Array.from({ length: kept }, (_, i) => i % classes);
-  const { factor } = fitNovelty(rows, kept, dimension);
+  const { factor } = fitNovelty(landmarksOf(rows, kept, dimension));
   return { embedding: 'base', transform: 'l2', dimension, center: new Float32Array(dimension), rows, labelOf, factor };
 }
 

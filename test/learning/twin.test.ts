@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { fitNovelty, leftOutVariances, variance } from '../../functions/learning/novelty.ts';
-import { fitKernelRidge, kernelInPlace } from '../../functions/learning/kernel.ts';
+import { fitKernelRidge, kernelInPlace, landmarksOf } from '../../functions/learning/kernel.ts';
 import { fitRidgeLeaveOneOut } from '../../functions/learning/ridge.ts';
 import { fitTemperature } from '../../functions/learning/calibration.ts';
 import { fitOpenSet } from '../../functions/learning/open-set.ts';
@@ -57,9 +57,9 @@ test.each([
   for (const part of ['weight', 'bias', 'leftOut'] as const) for (const [i, v] of twin[part].entries()) expect(ours[part][i]).toBeCloseTo(v, 7);
   expect(fitTemperature(ours.leftOut, y, k).temperature).toBeCloseTo(twin.temperature, 3);
   const units = Float32Array.from(twin.units);
-  const landmarks = units.subarray(0, m * d);
+  const landmarks = landmarksOf(units.subarray(0, m * d), m, d);
   const kappa = (i: number): Float64Array => {
-    const cosine = (r: number): number => landmarks.subarray(r * d, (r + 1) * d).reduce((sum, v, j) => sum + v * units[i * d + j]!, 0);
+    const cosine = (r: number): number => landmarks.rows.subarray(r * d, (r + 1) * d).reduce((sum, v, j) => sum + v * units[i * d + j]!, 0);
     return kernelInPlace(
       Float64Array.from({ length: m }, (_, r) => cosine(r)),
       4,
@@ -67,13 +67,13 @@ test.each([
   };
   const similarity = Float64Array.from(Array.from({ length: n }, (_, i) => [...kappa(i)]).flat());
   const labelsOf = y.map((c) => [c]);
-  const kernel = fitKernelRidge({ landmarks, m, d, similarity, n, labels: k, labelsOf, foldOf, judged: [...y.keys()] });
+  const kernel = fitKernelRidge({ landmarks, similarity, labels: k, labelsOf, foldOf, judged: [...y.keys()] });
   // Weights over landmarks that are nearly the same are not settled by single precision; what they say about rows is.
   for (const part of ['bias', 'leftOut'] as const) for (const [i, v] of twin.kernel[part].entries()) expect(kernel[part][i]).toBeCloseTo(v, 3);
-  const novelty = fitNovelty(landmarks, m, d);
+  const novelty = fitNovelty(landmarks);
   expect(novelty.weight).toBeCloseTo(twin.varianceWeight, 4);
   for (let i = 0; i < n; i++) expect(variance(novelty.factor, kappa(i))).toBeCloseTo(twin.variance[i]!, 3);
-  const left = leftOutVariances(novelty, { labelOf: new Int32Array(m) });
+  const left = leftOutVariances(novelty);
   for (const [i, v] of twin.leftOutVariance.entries()) expect(left[i]).toBeCloseTo(v, 3);
   expect(fitOpenSet(twin.known, twin.background, 0.05, 2).threshold).toBeCloseTo(twin.threshold, 9);
 });

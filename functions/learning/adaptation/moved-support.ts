@@ -2,14 +2,13 @@
 import type { Head } from '../../../shared/head.ts';
 import { fitNovelty, leftOutVariances, variance } from '../novelty.ts';
 import type { SolveInput } from '../solve-head.ts';
-import { supportIds } from '../support.ts';
 import type { Rows } from './align.ts';
 import type { SolvedHead } from './solve-adapted.ts';
-import type { spaceOf } from './spaces.ts';
+import type { Space } from './spaces.ts';
 import type { View } from './views.ts';
 
 /** A view's examples as the target would have shown them, and what its heads are linear in. */
-export type Mapped = { readonly mapped: Rows; readonly space: ReturnType<typeof spaceOf> };
+export type Mapped = { readonly mapped: Rows; readonly space: Space };
 /** `novelty`: of each judged example among the others; `weight`: how much that counts (novelty.ts). */
 export type MovedSupport = { readonly support: Head['support']; readonly novelty: Float64Array; readonly weight: number };
 
@@ -17,12 +16,12 @@ export const targetCenter = ({ center, offset }: View): Float32Array => center.m
 
 export function movedSupport(input: SolveInput, plain: SolvedHead, base: View, first: Mapped): MovedSupport {
   const before = plain.head.support;
-  const { landmarks } = first.space;
-  if (!before || !landmarks) return { support: null, novelty: plain.leftOut.novelty, weight: 0 };
-  const found = fitNovelty(landmarks, before.labelOf.length, before.dimension);
-  const support = { ...before, center: targetCenter(base), rows: landmarks, factor: found.factor };
-  const own = leftOutVariances(found, support);
-  const kept = new Map(supportIds(input.examples).map((id, r) => [id, r]));
+  const { moved } = first.space;
+  if (!before || !moved) return { support: null, novelty: plain.leftOut.novelty, weight: 0 };
+  const found = fitNovelty(moved.landmarks);
+  const support = { ...before, center: targetCenter(base), rows: moved.landmarks.rows, factor: found.factor };
+  const own = leftOutVariances(found);
+  const kept = new Map(moved.ids.map((id, r) => [id, r]));
   const place = new Map(base.rows.map((i, row) => [input.examples[i]!.id, row]));
   const { x, width } = first.space.seen(first.mapped);
   const novelty = Float64Array.from(plain.leftOut.ids, (id) => {

@@ -6,7 +6,7 @@
 import { KERNEL_POWER, type HeadComponent } from '../../../shared/head.ts';
 import { normaliseInPlace } from '../features.ts';
 import { foldsOf } from '../folds.ts';
-import { fitKernelRidge, kernelInPlace } from '../kernel.ts';
+import { fitKernelRidge, kernelInPlace, landmarksOf, type Landmarks } from '../kernel.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit } from '../ridge.ts';
 import type { SolveInput } from '../solve-head.ts';
 import { supportIds } from '../support.ts';
@@ -14,6 +14,8 @@ import type { Rows } from './align.ts';
 import type { View } from './views.ts';
 
 export type Space = {
+  /** The examples as the target would have shown them, and their ids; null where heads are linear in the features. */
+  readonly moved: { readonly landmarks: Landmarks; readonly ids: readonly string[] } | null;
   readonly kernel: HeadComponent['kernel'];
   /** Of each row, [n × width]. */
   seen(rows: Rows): { readonly x: Float64Array; readonly width: number };
@@ -21,48 +23,47 @@ export type Space = {
   fit(rows: Rows, labelOf: readonly number[], foldOf: Int32Array, lambdas?: readonly number[]): RidgeFit;
 };
 
-const FEATURES: Omit<Space, 'fit'> = { kernel: null, seen: ({ x, d }) => ({ x, width: d }) };
+const FEATURES: Omit<Space, 'fit'> = { moved: null, kernel: null, seen: ({ x, d }) => ({ x, width: d }) };
 
 /** @param mapped the view's examples as the target would have shown them */
-export function spaceOf(input: SolveInput, view: View, mapped: Rows, k: number): Space & { readonly landmarks: Float32Array | null } {
+export function spaceOf(input: SolveInput, view: View, mapped: Rows, k: number): Space {
   const { d } = mapped;
   if (view.embedding === 'tuned')
     return {
       ...FEATURES,
-      landmarks: null,
       fit: ({ x, n }, labelOf, foldOf, lambdas) => fitRidgeLeaveOneOut({ x, n, d, labels: k, labelsOf: labelOf.map((c) => [c]), foldOf }, lambdas),
     };
   const place = new Map(view.rows.map((i, row) => [input.examples[i]!.id, row]));
   const ids = supportIds(input.examples);
   const m = ids.length;
-  const landmarks = new Float32Array(m * d);
+  const rows = new Float32Array(m * d);
   for (const [to, id] of ids.entries()) {
     const row = mapped.x.slice(place.get(id)! * d, (place.get(id)! + 1) * d);
     normaliseInPlace(row);
-    landmarks.set(row, to * d);
+    rows.set(row, to * d);
   }
-  const seen = (rows: Rows): { x: Float64Array; width: number } => ({ x: similarities(rows, landmarks, m), width: m });
+  const landmarks = landmarksOf(rows, m, d);
+  const seen = (of: Rows): { x: Float64Array; width: number } => ({ x: similarities(of, landmarks), width: m });
   return {
+    moved: { landmarks, ids },
     kernel: { power: KERNEL_POWER },
-    landmarks,
     seen,
-    fit: (rows, labelOf, foldOf, lambdas) => {
-      const labelsOf = labelOf.map((c) => [c]);
-      const judged = [...labelOf.keys()];
-      return fitKernelRidge({ landmarks, m, d, similarity: seen(rows).x, n: rows.n, labels: k, labelsOf, foldOf, judged }, lambdas);
+    fit: (of, labelOf, foldOf, lambdas) => {
+      const [labelsOf, judged] = [labelOf.map((c) => [c]), [...labelOf.keys()]];
+      return fitKernelRidge({ landmarks, similarity: seen(of).x, labels: k, labelsOf, foldOf, judged }, lambdas);
     },
   };
 }
 
 /** κ of each row to each landmark, [n × m]. */
-function similarities({ x, n, d }: Rows, landmarks: Float32Array, m: number): Float64Array {
+function similarities({ x, n, d }: Rows, { rows, m }: Landmarks): Float64Array {
   const out = new Float64Array(n * m);
   for (let i = 0; i < n; i++) {
     const row = x.slice(i * d, (i + 1) * d);
     normaliseInPlace(row);
     for (let r = 0; r < m; r++) {
       let sum = 0;
-      for (let j = 0, at = r * d; j < d; j++, at++) sum += row[j]! * landmarks[at]!;
+      for (let j = 0, at = r * d; j < d; j++, at++) sum += row[j]! * rows[at]!;
       out[i * m + r] = sum;
     }
   }
