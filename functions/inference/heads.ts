@@ -3,7 +3,7 @@
  * HEAD_TTL_SECONDS is asked for again, which costs a few bytes when nothing changed. Their rows lie in one wasm memory of the same bound; the least
  * recently asked for give up their place first.
  */
-import dotWasm from '../learning/kernel/dot.wasm';
+import dotWasm from '../learning/simd/dot.wasm';
 import type { Head } from '../../shared/head.ts';
 import { decodeHead } from '../../shared/head-file.ts';
 import type { ServedHead } from '../domain/classifier-object.ts';

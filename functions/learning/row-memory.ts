@@ -1,5 +1,5 @@
 /**
- * One bounded wasm memory for the rows that predictions are multiplied with, and the SIMD kernel (kernel/build/dot.c) that multiplies them where they
+ * One bounded wasm memory for the rows that predictions are multiplied with, and the SIMD kernel (simd/build/dot.c) that multiplies them where they
  * lie. Rows leave the heap for it, so nothing is held twice. A memory can grow but never shrink: freed blocks are used again, first fit.
  */
 import type { FeatureTransform } from '../../shared/head.ts';
@@ -37,7 +37,7 @@ export class RowMemory {
   /** The features that lie at VECTOR_AT now. */
   #features: Float32Array | null = null;
 
-  /** @param module the compiled `kernel/dot.wasm` (Workers import it; Node and browsers compile its bytes) */
+  /** @param module the compiled `simd/dot.wasm` (Workers import it; Node and browsers compile its bytes) */
   constructor(module: WebAssembly.Module, maxBytes: number) {
     this.#maxPages = 1 + Math.ceil(maxBytes / PAGE);
     this.#memory = new WebAssembly.Memory({ initial: 1, maximum: this.#maxPages });

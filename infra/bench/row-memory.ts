@@ -5,4 +5,4 @@ import { RowMemory } from '../../functions/learning/row-memory.ts';
 import { ROOT } from '../paths.ts';
 
 export const makeRowMemory = (maxBytes: number): RowMemory =>
-  new RowMemory(new WebAssembly.Module(new Uint8Array(readFileSync(join(ROOT, 'functions/learning/kernel/dot.wasm')))), maxBytes);
+  new RowMemory(new WebAssembly.Module(new Uint8Array(readFileSync(join(ROOT, 'functions/learning/simd/dot.wasm')))), maxBytes);

@@ -12,7 +12,7 @@ import { placeHead } from '../../functions/learning/resident-head.ts';
 import { RowMemory, type PlacedRows } from '../../functions/learning/row-memory.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
 
-const wasm = new WebAssembly.Module(new Uint8Array(readFileSync(join(import.meta.dirname, '../../functions/learning/kernel/dot.wasm'))));
+const wasm = new WebAssembly.Module(new Uint8Array(readFileSync(join(import.meta.dirname, '../../functions/learning/simd/dot.wasm'))));
 const PAGE = 65_536;
 const wave = (i: number): number => Math.sin(i * 12.9898) * 0.5;
 const waves = (n: number, by: number): Float32Array => Float32Array.from({ length: n }, (_, i) => wave(by * i + 1));
