@@ -136,12 +136,11 @@ export class RowMemory {
       features: (raw, transform) => (placed.block && raw.length === placed.values.length ? this.#transform(raw, transform, placed.block.at) : null),
       multiply: (x, rows, out) => {
         if (x.length > DIMENSION_MAX || rows > PRODUCTS_MAX || !placed.block) return false;
-        const { vector, products } = this.#work;
-        if (x !== this.#features) {
-          vector.set(x);
-          this.#features = null;
-        }
-        this.#kernel.dot_rows(placed.block.at, VECTOR_AT, PRODUCTS_AT, rows, x.length);
+        const { raw, products } = this.#work;
+        // Never over the features: a later part of the head may still want them.
+        const own = x === this.#features;
+        if (!own) raw.set(x);
+        this.#kernel.dot_rows(placed.block.at, own ? VECTOR_AT : RAW_AT, PRODUCTS_AT, rows, x.length);
         for (let r = 0; r < rows; r++) out[r] = products[r]!;
         return true;
       },

@@ -121,6 +121,7 @@ describe('a head in the memory', () => {
     components: [
       component('ridge', 0.7),
       { ...component('kernel_ridge', 0.5), kernel: { power: 4 }, weight: waves(labels * 50, 5) },
+      component('whitened_ridge', 0.4),
       { ...component('names', 0.3), embedding: 'tuned', transform: 'l2' },
     ],
     temperature: 0.3,
