@@ -73,9 +73,7 @@ def save_head(job: Job, fitted: Fitted) -> None:
             tensors[f"components.{i}.center"] = c["center"].astype(np.float32)
         tensors[f"components.{i}.weight"] = (part.factor * part.ridge.weight).astype(np.float32)
         tensors[f"components.{i}.bias"] = (part.factor * part.ridge.bias).astype(np.float32)
-    # Inputs of a target are compared with the support as if they came from the source.
-    support_center = center + fitted.shift
-    tensors["support.center"] = support_center.astype(np.float32)
+    tensors["support.center"] = center.astype(np.float32)
     tensors["support.rows"] = units[chosen].astype(np.float32)
     tensors["support.factor"] = novelty.factor.astype(np.float32)
     tensors["support.label_of"] = y[chosen].astype(np.int32)
@@ -88,7 +86,7 @@ def save_head(job: Job, fitted: Fitted) -> None:
         known = (oof.max(1) - novelty.weight * v)[fair]
 
         def knownness(base: Floats, scores: heads.Matrix) -> heads.Matrix:
-            near = kernel(heads.unit(heads.transform(base, job.backbone.kind, support_center)), units[chosen])
+            near = kernel(heads.unit(heads.transform(base, job.backbone.kind, center)), units[chosen])
             return scores.max(1) - novelty.weight * novelty.variance(near)
 
         threshold = heads.open_set_threshold(known, knownness(job.base_background, fitted.background), rate)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import heads
-from .aligned_head import fit_aligned
+from .aligned_head import Aligned, fit_aligned
 from .deploy import Tuned
 from .export import Floats
 from .heads import Matrix
@@ -18,8 +18,8 @@ from .kernel import Frozen, Part, fit_frozen
 
 @dataclass(frozen=True)
 class Fitted:
-    """`x`: base features of the training rows. `base`: the head on them, the frozen one; `frozen`, `candidate`: scores of held-out rows. Where heads
-    are aligned, `shift`: mean of the target's base features minus that of the source's; `there`: scores of the target's own rows."""
+    """`base`: the frozen head; `x`: base features of the training rows as inputs less `center` are compared with them: where heads are aligned, as
+    the target would have shown them. `frozen`, `candidate`: scores of held-out rows; `there`: of the target's own rows, where heads are aligned."""
 
     base: Frozen
     center: Matrix
@@ -30,7 +30,6 @@ class Fitted:
     background: Matrix
     oof: Matrix
     temperature: float
-    shift: Matrix | float = 0.0
     there: Matrix | None = None
 
     def answers(self) -> dict[str, Any]:
@@ -57,38 +56,43 @@ def fit(job: Job, mix: float, oof: Matrix, tuned: Tuned | None) -> Fitted:
     x = heads.transform(job.base_train, kind, center)
     base = fit_frozen(x, y, k)
     seen = job.base_target if job.recipe.aligns_heads else None
+    shown, middle = x, center
     if seen is None:
         components = [component("base", part, center, kind, 1 - mix) for part in base.parts]
     else:
-        components = [head(job, "base", job.base_train, job.base_background, seen, 1 - mix)]
+        aligned = aligned_head(job, x, heads.transform(seen, kind, center), over_kernel=True)
+        shown, middle = aligned.shown, center + aligned.offset
+        components = [component("base", aligned.part, middle, kind, 1 - mix)]
     if tuned is not None:
-        components.append(head(job, "tuned", tuned.train, tuned.background, tuned.target, mix))
+        components.append(tuned_component(job, tuned, mix))
     return Fitted(
         base=base,
-        center=center,
-        x=x,
+        center=middle,
+        x=shown,
         components=components,
         frozen=base.scores(heads.transform(job.base_held, kind, center)),
         candidate=total(components, k, kind, job.base_held, None if tuned is None else tuned.held),
         background=total(components, k, kind, job.base_background, None if tuned is None else tuned.background),
         oof=oof,
         temperature=heads.fit_temperature(oof[fair], y[fair]),
-        shift=0.0
-        if seen is None
-        else heads.transform(seen, kind).mean(axis=0) - heads.transform(job.base_train[~job.from_target], kind).mean(axis=0),
         there=None if seen is None else total(components, k, kind, seen, None if tuned is None else tuned.target),
     )
 
 
-def head(job: Job, name: str, train: Floats, background: Floats, target: Floats | None, mix: float) -> dict[str, Any]:
-    """One component over raw embeddings; what it reads is less the background's mean, or less the target's."""
-    y, k, kind = job.train.labels, len(job.labels), job.backbone.kind
-    center = heads.center_of(background, kind)
-    x = heads.transform(train, kind, center)
-    if target is None or job.target is None:
-        return component(name, linear(heads.fit_ridge(x, y, k)), center, kind, mix)
-    aligned = fit_aligned(x, y, k, job.from_target, heads.transform(target, kind, center), job.target.labels < 0)
-    return component(name, linear(aligned.ridge, "aligned_ridge"), center + aligned.offset, kind, mix)
+def aligned_head(job: Job, x: Matrix, there: Matrix, *, over_kernel: bool) -> Aligned:
+    assert job.target is not None
+    return fit_aligned(x, job.train.labels, len(job.labels), job.from_target, there, job.target.labels < 0, over_kernel=over_kernel)
+
+
+def tuned_component(job: Job, tuned: Tuned, mix: float) -> dict[str, Any]:
+    """What it reads is less the background's mean, or less the target's. Linear: a head has one set of support rows, of the backbone's embedding."""
+    kind = job.backbone.kind
+    center = heads.center_of(tuned.background, kind)
+    x = heads.transform(tuned.train, kind, center)
+    if tuned.target is None or job.target is None:
+        return component("tuned", linear(heads.fit_ridge(x, job.train.labels, len(job.labels))), center, kind, mix)
+    aligned = aligned_head(job, x, heads.transform(tuned.target, kind, center), over_kernel=False)
+    return component("tuned", aligned.part, center + aligned.offset, kind, mix)
 
 
 def scores_of(fitted: Fitted, kind: str, base: Floats, tuned: Floats | None) -> Matrix:

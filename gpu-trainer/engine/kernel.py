@@ -6,6 +6,7 @@ left-out rows. Not here: ridge in the background's metric, which the edge adds f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,10 +66,10 @@ def landmarks_of(x: Matrix, y: Ints) -> Ints:
     return heads.by_turns(y, heads.SUPPORT_ROWS_MAX)
 
 
-def fit_kernel(x: Matrix, landmarks: Matrix, y: Ints, labels: int) -> Ridge:
+def fit_kernel(x: Matrix, landmarks: Matrix, y: Ints, labels: int, fit_ridge: Callable[[Matrix, Ints, int], Ridge] = heads.fit_ridge) -> Ridge:
     """Ridge on L^-1 k(x, landmarks); weights [labels, m] for the kernel itself."""
     lower = np.linalg.cholesky(kernel(landmarks, landmarks) + JITTER * np.eye(len(landmarks)))
-    fit = heads.fit_ridge(np.linalg.solve(lower, kernel(heads.unit(x), landmarks).T).T, y, labels)
+    fit = fit_ridge(np.linalg.solve(lower, kernel(heads.unit(x), landmarks).T).T, y, labels)
     return Ridge(weight=np.linalg.solve(lower.T, fit.weight.T).T, bias=fit.bias, lam=fit.lam, left_out=fit.left_out)
 
 

@@ -165,8 +165,8 @@ class Stages:
             if len(outside) == 0 or len(np.unique(y[inside])) < 2:
                 return float(alone), [], fit_frozen(x, y, k).left_out
             if job.recipe.aligns_heads:
-                base[outside] = self.aligned(job.base_train, inside, outside, job.base_target)
-                tuned[outside] = self.aligned(embeddings[: len(y)], inside, outside, embeddings[len(y) :])
+                base[outside] = self.aligned(job.base_train, inside, outside, job.base_target, over_kernel=True)
+                tuned[outside] = self.aligned(embeddings[: len(y)], inside, outside, embeddings[len(y) :], over_kernel=False)
                 continue
             base[outside] = fit_frozen(x[inside], y[inside], k).scores(x[outside])
             # The fold's own centre: its background has not been through this network.
@@ -185,13 +185,14 @@ class Stages:
         mix = 1.0 if alone else bold(curve, len(fair)) if job.recipe.method in ADAPTING else mix
         return mix, [{"mix": c["mix"], "accuracy": c["accuracy"]} for c in curve], (1 - mix) * base + mix * tuned
 
-    def aligned(self, train: Floats, inside: heads.Ints, outside: heads.Ints, target: Floats) -> Matrix:
+    def aligned(self, train: Floats, inside: heads.Ints, outside: heads.Ints, target: Floats, *, over_kernel: bool) -> Matrix:
         """Scores of left-out rows by a head aligned with the target; each row is taken less the mean of its own domain."""
         job = self.job
         assert job.target is not None
         x, there = (heads.transform(raw, job.backbone.kind) for raw in (train, target))
         near = job.from_target
-        head = fit_aligned(x[inside], job.train.labels[inside], len(job.labels), near[inside], there, job.target.labels < 0)
+        y, free = job.train.labels[inside], job.target.labels < 0
+        head = fit_aligned(x[inside], y, len(job.labels), near[inside], there, free, over_kernel=over_kernel)
         return head.scores(x[outside], near[outside])
 
 

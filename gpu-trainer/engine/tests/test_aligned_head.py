@@ -1,10 +1,12 @@
 """The closed-form head for another domain: its algebra against brute force, and that it undoes a shift that the plain head does not survive."""
 
 import numpy as np
+import pytest
 
 from engine import heads
-from engine.aligned_head import PENALTY, SHRINKAGE, coral, fit_aligned, power, ridge
+from engine.aligned_head import KERNEL_PENALTY, PENALTY, SHRINKAGE, coral, fit_aligned, power, ridge
 from engine.heads import Ints, Matrix
+from engine.kernel import KERNEL_ROWS_MAX, kernel, landmarks_of
 
 
 def brute(rows: Matrix, p: float, x: Matrix) -> Matrix:
@@ -50,19 +52,45 @@ def domains(seed: int, shift: float = 3.0) -> tuple[Matrix, Ints, Matrix, Ints]:
     return *rows(24, False), *rows(90, True)
 
 
-def accuracies(seed: int, shift: float = 3.0) -> tuple[float, float]:
-    x, y, far, truth = domains(seed, shift)
+def accuracies(seed: int, over_kernel: bool) -> tuple[float, float]:
+    x, y, far, truth = domains(seed)
     seen, unseen = far[:45], far[45:]
-    aligned = fit_aligned(x, y, 3, np.zeros(len(x), dtype=bool), seen, np.ones(len(seen), dtype=bool))
+    aligned = fit_aligned(x, y, 3, np.zeros(len(x), dtype=bool), seen, np.ones(len(seen), dtype=bool), over_kernel=over_kernel)
     plain = heads.fit_ridge(x, y, 3)
     return tuple(float((s.argmax(1) == truth[45:]).mean()) for s in (aligned.scores(unseen), plain.scores(unseen)))  # type: ignore[return-value]
 
 
-def test_a_shift_is_undone_on_rows_that_alignment_has_not_seen() -> None:
-    reached = np.array([accuracies(seed) for seed in range(12)])
+@pytest.mark.parametrize("over_kernel", [False, True])
+def test_a_shift_is_undone_on_rows_that_alignment_has_not_seen(over_kernel: bool) -> None:
+    reached = np.array([accuracies(seed, over_kernel) for seed in range(12)])
     assert reached[:, 0].mean() > 0.9
     assert reached[:, 0].mean() > reached[:, 1].mean() + 0.1
     assert (reached[:, 0] < reached[:, 1]).sum() <= 1
+
+
+def test_over_the_kernel_it_is_linear_in_similarities_to_the_rows_as_the_target_would_show_them() -> None:
+    x, y, far, truth = domains(5)
+    near = np.concatenate([np.zeros(len(x), dtype=bool), np.ones(9, dtype=bool)])
+    both, answers = np.vstack([x, far[:9]]), np.concatenate([y, truth[:9]])
+    head = fit_aligned(both, answers, 3, near, far[:45], np.arange(45) >= 9, over_kernel=True)
+    centre = far[:45].mean(axis=0)
+    np.testing.assert_allclose(head.shown[near], far[:9] - centre)
+    np.testing.assert_allclose(head.shown[~near], coral(x - x.mean(axis=0), far[:45] - centre))
+    marks = heads.unit(head.shown)[landmarks_of(head.shown, answers)]
+    assert head.part.landmarks is not None and head.part.ridge.lam == KERNEL_PENALTY
+    np.testing.assert_array_equal(head.part.landmarks, marks)
+    similarity = kernel(heads.unit(far[45:] - centre), marks)
+    np.testing.assert_allclose(head.scores(far[45:]), similarity @ head.part.ridge.weight.T + head.part.ridge.bias)
+
+
+def test_beyond_the_rows_of_a_kernel_it_is_linear() -> None:
+    random = np.random.default_rng(0)
+    n = KERNEL_ROWS_MAX + 1
+    x, y, far = random.normal(size=(n, 4)), np.arange(n) % 2, random.normal(size=(30, 4))
+    args = 2, np.zeros(n, dtype=bool), far, np.ones(30, dtype=bool)
+    assert fit_aligned(x, y, *args, over_kernel=True).part.landmarks is None
+    fewer = fit_aligned(x[:-1], y[:-1], 2, args[1][:-1], far, args[3], over_kernel=True).part.landmarks
+    assert fewer is not None and len(fewer) == heads.SUPPORT_ROWS_MAX
 
 
 def test_labelled_rows_of_the_target_lose_its_mean_and_are_not_labelled_again() -> None:
@@ -76,7 +104,7 @@ def test_labelled_rows_of_the_target_lose_its_mean_and_are_not_labelled_again() 
     np.testing.assert_allclose(head.scores(both, near)[near], head.scores(far[:9]))
     # With every row labelled there is nothing left to guess: a wrong label in `far` beyond those rows cannot matter.
     known = fit_aligned(both, answers, 3, near, far[:45], np.zeros(45, dtype=bool))
-    assert not np.allclose(known.ridge.weight, head.ridge.weight)
+    assert not np.allclose(known.part.ridge.weight, head.part.ridge.weight)
     assert (known.scores(far[:9]).argmax(1) == truth[:9]).all()
 
 
