@@ -1,63 +1,51 @@
 /**
  * `npm run bench:accuracy [-- --episodes 50 --sets digits,mails --json]`: the shipped head code against what a user would pick instead, on real
  * embeddings, the same seeded episodes, in the same run. Prints means with 95 % intervals, AUROC for unknowns and the calibration error.
+ * `-- --setfit [--episodes 16 --minutes 25]` measures text sets at 8 shots beside SetFit, which fine-tunes the backbone in every episode.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
-import { encodeSafetensors, tensor } from '../../../shared/safetensors.ts';
-import { PYTHON } from '../../paths.ts';
 import { progressBar } from '../../progress.ts';
 import { ensureSetup } from '../../setup/main.ts';
 import { backgroundOf, embedDigits, embedSet, type EmbeddedSet } from './embeddings.ts';
-import { episodes, type Episode } from './episodes.ts';
+import { episodes } from './episodes.ts';
 import { runTfjsKnn } from './knn.ts';
 import { calibrationError, mean, type Said } from './measures.ts';
 import { runOurs, type Names, type Outcome } from './ours.ts';
+import { runPeers } from './run-peers.ts';
+import { besideSetFit } from './setfit.ts';
 import { printAll, type Cell } from './table.ts';
-import { emojiNames, emojiPictures, mails } from './sets.ts';
+import { emojiNames, emojiPictures, mails, type LabelledSet } from './sets.ts';
 
-const { values } = parseArgs({ options: { episodes: { type: 'string' }, sets: { type: 'string' }, json: { type: 'boolean' } } });
+const { values } = parseArgs({
+  options: {
+    episodes: { type: 'string' },
+    sets: { type: 'string' },
+    json: { type: 'boolean' },
+    setfit: { type: 'boolean' },
+    minutes: { type: 'string' },
+  },
+});
 const COUNT = Number(values.episodes ?? 50);
 const SHOTS = [1, 2, 4, 8, 16, 32] as const;
+const TEXTS: Record<string, () => LabelledSet> = {
+  'names-category': () => emojiNames('category'),
+  'names-subcategory': () => emojiNames('subcategory'),
+  mails: () => mails(),
+};
 const SETS: Record<string, () => EmbeddedSet> = {
   'emoji-twitter': () => embedSet(emojiPictures('twitter')),
   'emoji-google': () => embedSet(emojiPictures('google')),
   'emoji-apple': () => embedSet(emojiPictures('apple')),
   'emoji-facebook': () => embedSet(emojiPictures('facebook')),
   digits: embedDigits,
-  'names-category': () => embedSet(emojiNames('category')),
-  'names-subcategory': () => embedSet(emojiNames('subcategory')),
-  mails: () => embedSet(mails()),
+  ...Object.fromEntries(Object.entries(TEXTS).map(([name, load]) => [name, (): EmbeddedSet => embedSet(load())])),
 };
-const PeerLine = z.object({ shots: z.number(), accuracy: z.record(z.string(), z.number()), auroc: z.number().optional() });
-
-/** The scikit-learn peers run beside ours, in a process of their own. */
-async function runPeers(set: EmbeddedSet, all: readonly (readonly [number, readonly Episode[]])[]): Promise<z.infer<typeof PeerLine>[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'graft-accuracy-'));
-  try {
-    const d = set.rows[0]!.length;
-    const flat = new Float32Array(set.rows.length * d);
-    for (const [i, row] of set.rows.entries()) flat.set(row, i * d);
-    writeFileSync(join(folder, 'set.safetensors'), encodeSafetensors({ rows: tensor('F32', [set.rows.length, d], flat) }));
-    writeFileSync(join(folder, 'episodes.json'), JSON.stringify(all));
-    const child = spawn(PYTHON, [join(import.meta.dirname, 'peers.py'), join(folder, 'set.safetensors'), join(folder, 'episodes.json')], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
-    });
-    let text = '';
-    child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
-    const code = await new Promise((resolve) => child.on('close', resolve));
-    if (code !== 0) throw new Error(`the peers ended with ${String(code)} on ${set.name}`);
-    return z.array(PeerLine).parse(JSON.parse(text));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
+const chosen = <T>(from: Readonly<Record<string, T>>): T[] =>
+  (values.sets?.split(',') ?? Object.keys(from)).map((name) => {
+    const found = from[name];
+    if (found === undefined) throw new Error(`there is no set ${name}; there are ${Object.keys(from).join(', ')}`);
+    return found;
+  });
 function summarise(outcomes: readonly Outcome[]): { accuracy: number[]; auroc: number | null; ece: number } {
   const known = outcomes.flatMap((o) => (o.auroc === null ? [] : [o.auroc]));
   const said: Said[] = outcomes.flatMap((o) => o.said);
@@ -99,14 +87,14 @@ async function measureSet(set: EmbeddedSet): Promise<Cell[]> {
 
 try {
   await ensureSetup();
-  const wanted = values.sets?.split(',') ?? Object.keys(SETS);
-  const cells: Cell[] = [];
-  for (const name of wanted) {
-    const load = SETS[name];
-    if (!load) throw new Error(`there is no set ${name}; there are ${Object.keys(SETS).join(', ')}`);
-    cells.push(...(await measureSet(load())));
+  if (values.setfit) {
+    const sets = chosen(TEXTS).map((load) => load());
+    process.stdout.write(await besideSetFit(sets, COUNT, values.minutes === undefined ? null : Number(values.minutes)));
+  } else {
+    const cells: Cell[] = [];
+    for (const load of chosen(SETS)) cells.push(...(await measureSet(load())));
+    process.stdout.write(values.json ? `${JSON.stringify(cells)}\n` : printAll(cells, COUNT));
   }
-  process.stdout.write(values.json ? `${JSON.stringify(cells)}\n` : printAll(cells, COUNT));
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);

@@ -13,10 +13,10 @@ export type Cell = {
   peerAuroc: number | null;
 };
 
-const figure = (values: readonly number[]): string => `${mean(values).toFixed(1)}±${halfInterval(values).toFixed(1)}`;
+export const figure = (values: readonly number[]): string => `${mean(values).toFixed(1)}±${halfInterval(values).toFixed(1)}`;
 const plain = (value: number | null): string => (value === null ? '–' : value.toFixed(3));
 
-function table(rows: readonly (readonly string[])[]): string {
+export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)));
   return rows.map((row) => row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  ')).join('\n');
 }
