@@ -10,13 +10,15 @@ import {
   accuracies,
   allRegrets,
   gains,
+  gateRight,
   gateTable,
-  printAll,
   regretOf,
   sourceOnly,
   type Cell,
   type Measured,
 } from '../../infra/bench/transfer/questions.ts';
+import { figure, often, studentHalf, studentPoint } from '../../infra/bench/transfer/intervals.ts';
+import { printAll } from '../../infra/bench/transfer/tables.ts';
 
 function drawings(name: string, perClass: number): EmbeddedSet {
   const labels = ['a', 'b', 'c'];
@@ -54,7 +56,9 @@ test('options', () => {
   expect(asked.pairs.at(-1)).toEqual({ name: 'mails', source: 'mails', target: null });
   expect([asked.sizes, asked.seeds, asked.methods, asked.epochs]).toEqual([[4, 16], [1, 2], ['coral', 'lp_ft'], null]);
   expect(parseOptions(['--seeds', '5,9']).seeds).toEqual([5, 9]);
-  expect(parseOptions(['--quick']).pairs.length).toBeLessThan(4);
+  expect(parseOptions(['--quick'])).toMatchObject({ minutes: 9, seeds: [1, 2, 3], sizes: [8] });
+  expect(parseOptions(['--quick', '--minutes', '4']).minutes).toBe(4);
+  expect(asked.minutes).toBeNull();
   expect(parseOptions(['--quick']).methods).not.toContain('from_scratch');
   expect(() => parseOptions(['--methods', 'luck'])).toThrow('luck');
   expect(() => parseOptions(['--sizes', 'many'])).toThrow();
@@ -153,6 +157,7 @@ test('gains are paired with the same method without adaptation', () => {
 
 test('the gate is right when it promotes what is better and refuses what is worse', () => {
   expect(gateTable(CELLS)).toEqual({ promoted: { better: 1, undecided: 0, worse: 1 }, refused: { better: 0, undecided: 1, worse: 1 } });
+  expect(gateRight(gateTable(CELLS))).toEqual({ right: 2, decided: 3 });
 });
 
 test('a choice is behind the best method of its episode, and one that was not run is not judged', () => {
@@ -161,17 +166,37 @@ test('a choice is behind the best method of its episode, and one that was not ru
   expect(allRegrets(CELLS).map((r) => r.chooser)).toEqual(['auto', 'advice', 'always linear_probe', 'always coral']);
 });
 
+test('intervals are as wide as few episodes make them', () => {
+  // Quantiles of Student's t for .975.
+  for (const [degrees, point] of [
+    [1, 12.706],
+    [10, 2.228],
+    [11, 2.201],
+    [30, 2.042],
+    [120, 1.98],
+  ] as const)
+    expect(studentPoint(degrees)).toBeCloseTo(point, 2);
+  expect(studentHalf([1, 2, 3])).toBeCloseTo(4.303 / Math.sqrt(3), 2);
+  expect([figure([]), figure([4]), figure([1, 2, 3])]).toEqual(['–', '4.0 (one)', '2.0 ± 2.5']);
+  expect([often(0, 0), often(1, 10)]).toEqual(['–', '1 of 10 (2–40 %)']);
+});
+
 test('heads are compared draw by draw', () => {
   const draw = (pair: string, seed: number, frozen: number, aligned: number) => ({ pair, size: 8, seed, ridge: 40, frozen, aligned });
   const text = printHeads([draw('one>other', 1, 50, 60), draw('one>other', 2, 52, 50), draw('other>one', 1, 70, 76)]);
-  expect(text).toMatch(/one>other, 8 +2 +40\.0 ± 0\.0 +51\.0 ± 2\.0 +55\.0 ± 9\.8 +\+4\.0 ± 11\.8 +1/);
+  expect(text).toMatch(/one>other, 8 +2 +40\.0 ± 0\.0 +51\.0 ± 12\.7 +55\.0 ± 63\.5 +\+4\.0 ± 76\.2 +1/);
   expect(text).toMatch(/all, 8 a class +3 .* 1\n/);
 });
 
 test('one table a question', () => {
   const text = printAll(CELLS);
-  for (const part of ['1. How often right', '2. Does adapting pay', '3. Was the gate right', '4. Behind the best']) expect(text).toContain(part);
-  expect(text).toMatch(/source_only +53\.5 ± 1\.0/);
-  expect(text).toMatch(/one>other +53\.5 ± 1\.0 +\+1\.0 ± 9\.8/);
-  expect(text).toMatch(/worse than source-only +1 of 2/);
+  for (const part of ['1. How often right', '2. Does adapting pay', '3. Was the gate right', '4. Behind the best', '5. Against the head'])
+    expect(text).toContain(part);
+  expect(text).toMatch(/pairs, 8 a class \(2\)/);
+  expect(text).toMatch(/source_only +53\.5 ± 6\.4/);
+  expect(text).toMatch(/one>other +53\.5 ± 6\.4 +\+1\.0 ± 63\.5/);
+  expect(text).toMatch(/worse than without +1 of 2/);
+  expect(text).toMatch(/right where the truth is beyond noise +2 of 3/);
+  expect(text).toMatch(/coral +0\.0 ± 0\.0 +0 of 2 \(0–66 %\) +1 of 2/);
+  expect(printAll([])).toContain('No episode');
 });

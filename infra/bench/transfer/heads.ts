@@ -10,7 +10,7 @@ import { backboneFolder, type EmbeddedSet } from '../accuracy/embeddings.ts';
 import type { Domain } from './domains.ts';
 import { drawEpisode } from './episode.ts';
 import type { Pair } from './options.ts';
-import { figure, signed, table } from './questions.ts';
+import { figure, signed, table } from './intervals.ts';
 
 const Line = z.object({ frozen: z.number(), ridge: z.number(), aligned: z.number() });
 export type HeadsCell = z.infer<typeof Line> & { readonly pair: string; readonly size: number; readonly seed: number };

@@ -1,7 +1,8 @@
 /**
- * `npm run bench:transfer [-- --pairs apple>google,emoji,mails --sizes 8,24 --seeds 3 --methods coral,fine_tune --epochs 20 --quick --workers 2 --out FILE]`: the engine itself
+ * `npm run bench:transfer [-- --pairs apple>google,emoji,mails --sizes 8,24 --seeds 3 --methods coral,fine_tune --epochs 20 --quick --minutes 50 --workers 2 --out FILE]`: the engine itself
  * on pairs of domains. Which method is how accurate, whether adapting beats the same method without it, whether the gate was right about rows that it
- * did not see, and what the choices of `auto` and of the advice cost. Figures also go to a JSON file after every episode; `--resume` goes on from it.
+ * did not see, and what the choices of `auto` and of the advice cost. Figures also go to a JSON file after every episode, and the tables beside it as text;
+ * `--resume` goes on from it.
  * `--heads`: frozen against aligned closed-form heads alone, which needs no training.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +23,8 @@ import { drawEpisode } from './episode.ts';
 import { measureHeads, printHeads, type HeadsCell } from './heads.ts';
 import { judge } from './judge.ts';
 import { methodOf, parseOptions, type Asked, type MethodName, type Pair } from './options.ts';
-import { printAll, type Cell, type Measured } from './questions.ts';
+import type { Cell, Measured } from './questions.ts';
+import { printAll } from './tables.ts';
 
 type Task = { readonly pair: Pair; readonly size: number; readonly seed: number };
 
@@ -112,20 +114,29 @@ async function runAll(asked: Asked, out: string, machine: ReturnType<typeof desc
   const open = domainOpener();
   const bar = progressBar('Transfer');
   bar.tick(cells.length / all.length);
+  const started = performance.now();
+  let longest = 0;
+  const next = (): Task | undefined => {
+    const tooLate = asked.minutes !== null && performance.now() - started + longest > asked.minutes * 60_000;
+    return tooLate ? undefined : waiting.shift();
+  };
   const work = async (): Promise<void> => {
     const engine = new Engine();
     try {
-      for (let task = waiting.shift(); task; task = waiting.shift()) {
+      for (let task = next(); task; task = next()) {
+        const began = performance.now();
         cells.push(await runCell(engine, open, task, asked));
+        longest = Math.max(longest, performance.now() - began);
         bar.tick(cells.length / all.length, `${task.pair.name}, ${task.size} a class, seed ${task.seed}`);
         writeFileSync(out, `${JSON.stringify({ machine, options: asked, cells }, null, 1)}\n`);
+        writeFileSync(out.replace(/(\.json)?$/, '.txt'), printAll(cells));
       }
     } finally {
       engine.end();
     }
   };
   await Promise.all(Array.from({ length: Math.min(asked.workers, waiting.length) }, work));
-  bar.end(`${cells.length} episodes`);
+  bar.end(`${cells.length} of ${all.length} episodes`);
   return printAll(cells);
 }
 

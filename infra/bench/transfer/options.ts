@@ -19,6 +19,8 @@ export type Asked = {
   readonly out: string | null;
   /** Episodes that `out` has already are not run again. */
   readonly resume: boolean;
+  /** No episode begins that would end later than this, going by the longest before it; null: all of them run. */
+  readonly minutes: number | null;
   /** Closed-form heads alone, nothing trained. */
   readonly heads: boolean;
 };
@@ -44,7 +46,7 @@ const PROBE_SHARE = 1 / 4;
 
 const EMOJI = STYLES.flatMap((source) => STYLES.filter((target) => target !== source).map((target) => `${source}>${target}`));
 const EVERYTHING = [...EMOJI, 'mails', 'mails-easy>mails-hard', 'digits', 'digits>digits-dark'];
-const QUICK = { pairs: ['apple>google', 'digits'], sizes: [8], seeds: [1], epochs: 6 };
+const QUICK = { pairs: ['apple>google', 'facebook>twitter', 'mails', 'digits>digits-dark'], sizes: [8], seeds: [1, 2, 3], epochs: 6, minutes: 9 };
 /** A whole network from random weights takes longer than all others together, and is no news. */
 const QUICK_METHODS = METHOD_NAMES.filter((name) => name !== 'from_scratch');
 
@@ -76,6 +78,7 @@ export function parseOptions(args: readonly string[]): Asked {
       methods: { type: 'string' },
       epochs: { type: 'string' },
       workers: { type: 'string' },
+      minutes: { type: 'string' },
       out: { type: 'string' },
       quick: { type: 'boolean' },
       resume: { type: 'boolean' },
@@ -97,6 +100,7 @@ export function parseOptions(args: readonly string[]): Asked {
     methods: methods as MethodName[],
     epochs: values.epochs === undefined ? (quick ? QUICK.epochs : null) : Count.parse(values.epochs),
     workers: values.workers === undefined ? Math.min(2, availableParallelism()) : Count.parse(values.workers),
+    minutes: values.minutes === undefined ? (quick ? QUICK.minutes : null) : Count.parse(values.minutes),
     out: values.out ?? null,
     resume: values.resume === true,
     heads: values.heads === true,

@@ -1,5 +1,4 @@
 /** The benchmark's questions, answered from its cells: which method, does adapting pay, was the gate right, was the advice good. */
-import { halfInterval, mean } from '../accuracy/measures.ts';
 import type { Judged, Truth } from './judge.ts';
 import { ADAPTING, METHOD_NAMES, type MethodName } from './options.ts';
 
@@ -46,11 +45,20 @@ export function gains(cells: readonly Cell[], method: MethodName): number[] {
   });
 }
 
+/** Points of a method over what is served before any job, on the untouched rows. */
+export const overServed = (cells: readonly Cell[], method: MethodName): Measured[] => cells.flatMap((cell) => cell.methods[method] ?? []);
+
 export function gateTable(cells: readonly Cell[]): GateTable {
   const none = (): Record<Truth, number> => ({ better: 0, undecided: 0, worse: 0 });
   const table = { promoted: none(), refused: none() };
   for (const judged of cells.flatMap((cell) => Object.values(cell.methods))) table[judged.decision][judged.truth] += 1;
   return table;
+}
+
+/** Of the candidates whose truth lies beyond noise, how many the gate decided accordingly: promoted what is better, refused what is worse. */
+export function gateRight({ promoted, refused }: GateTable): { right: number; decided: number } {
+  const right = promoted.better + refused.worse;
+  return { right, decided: right + promoted.worse + refused.better };
 }
 
 /** Points that a choice is behind the method that turned out best in its episode. A choice that was not run cannot be judged. */
@@ -75,66 +83,4 @@ export function allRegrets(cells: readonly Cell[]): Regret[] {
     regretOf(cells, 'advice', (cell) => cell.advice.method),
     ...fixed.map((name) => regretOf(cells, `always ${name}`, () => name)),
   ];
-}
-
-export const figure = (values: readonly number[]): string =>
-  values.length === 0 ? '–' : values.length === 1 ? values[0]!.toFixed(1) : `${mean(values).toFixed(1)} ± ${halfInterval(values).toFixed(1)}`;
-export const signed = (values: readonly number[]): string => (values.length > 0 && mean(values) > 0 ? `+${figure(values)}` : figure(values));
-
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => (row[c] ?? '').length)));
-  return rows.map((row) => row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  ')).join('\n');
-}
-
-export function printAll(cells: readonly Cell[]): string {
-  const kinds = [...new Set(cells.map((c) => c.kind))];
-  const groups = kinds.flatMap((kind) =>
-    [...new Set(cells.filter((c) => c.kind === kind).map((c) => c.size))].map((size) => ({
-      name: `${kind}, ${size} a class`,
-      cells: cells.filter((c) => c.kind === kind && c.size === size),
-    })),
-  );
-  const names = [...new Set(groups.flatMap((g) => accuracies(g.cells).map((row) => row.name)))];
-  const first = table([
-    ['1. How often right, in %', ...groups.map((g) => g.name)],
-    ...names.map((name) => [name, ...groups.map((g) => figure(accuracies(g.cells).find((row) => row.name === name)?.values ?? []))]),
-  ]);
-  const shifted = cells.filter((cell) => sourceOnly(cell) !== null);
-  const pairs = [...new Set(shifted.map((c) => c.pair))];
-  const line = (name: string, some: readonly Cell[]): string[] => [
-    name,
-    figure(some.flatMap((c) => sourceOnly(c) ?? [])),
-    ...ADAPTING.map((m) => signed(gains(some, m))),
-    signed(some.flatMap((c) => (c.edge.adapted === null ? [] : [c.edge.adapted - c.edge.enrolled]))),
-  ];
-  const second = table([
-    ['2. Does adapting pay', 'source-only', ...ADAPTING.map((m) => `${m} gains`), 'edge /adapt gains'],
-    ...pairs.map((pair) =>
-      line(
-        pair,
-        shifted.filter((c) => c.pair === pair),
-      ),
-    ),
-    ...kinds
-      .map((kind) => ({ kind, some: shifted.filter((c) => c.kind === kind) }))
-      .filter(({ some }) => some.length > 0)
-      .map(({ kind, some }) => line(`all ${kind}`, some)),
-    ['worse than source-only', '', ...ADAPTING.map((m) => `${gains(shifted, m).filter((v) => v < 0).length} of ${gains(shifted, m).length}`)],
-  ]);
-  const gate = gateTable(cells);
-  const third = table([
-    ['3. Was the gate right', 'truly better', 'within noise', 'truly worse'],
-    ...(['promoted', 'refused'] as const).map((d) => [d, ...(['better', 'undecided', 'worse'] as const).map((t) => String(gate[d][t]))]),
-  ]);
-  const fourth = table([
-    ['4. Behind the best of the run', 'points', 'largest', 'not run'],
-    ...allRegrets(cells).map((r) => [
-      r.chooser,
-      figure(r.regrets),
-      r.regrets.length > 0 ? Math.max(...r.regrets).toFixed(1) : '–',
-      String(r.unmeasured),
-    ]),
-  ]);
-  const note = `${cells.length} episodes; accuracy on rows that neither training nor gate saw; means with 95 % intervals over episodes.`;
-  return `\n${note}\n\n${[first, second, third, fourth].join('\n\n')}\n`;
 }
