@@ -33,4 +33,9 @@ const child = spawn(join(root, 'node_modules', 'node', 'bin', 'node'), ['--disab
   stdio: 'inherit',
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// npm hands signals to the shell that it started us from, which dies of them: when our parent is gone, whoever ran npm wants the script to end.
+if (process.env.npm_lifecycle_event) {
+  const parent = process.ppid;
+  setInterval(() => process.ppid === parent || child.kill('SIGTERM'), 500).unref();
+}
 child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));

@@ -1,14 +1,15 @@
 /** The whole of Graft on one machine: object storage, the Worker and a trainer host as separate processes that can be killed and come back. */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { baseEnvironment, endMarked, exited, logTail, PART_OF, signalGroup, spawnLogged, stopChild } from './child.ts';
+import { claimFolder } from './folder-claim.ts';
 import { startObjectStore, type ObjectStore } from './object-store.ts';
 import { NODE, PYTHON, ROOT } from './paths.ts';
-import { freePorts } from './ports.ts';
+import { freePorts, isFree } from './ports.ts';
 import { publishBackbones } from './publish-backbones.ts';
 import { bundleWorker } from './worker-bundle.ts';
 
@@ -86,9 +87,19 @@ class Supervised implements Part {
 /** Starts every part and resolves when all answer. A second start over the same folder finds everything it had. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dir = resolve(options.dataDir);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const release = await claimFolder(dir);
+  try {
+    return await startParts(dir, options, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function startParts(dir: string, options: StackOptions, release: () => void): Promise<Stack> {
   // Parts that outlived a killed start over this folder: two Workers over one database would tear it.
   await endMarked(dir);
+  if (options.port !== undefined && !(await isFree(options.port))) throw new Error(`Port ${options.port} is taken by another process.`);
   const secrets = loadSecrets(dir);
   const log = (name: string): string => join(dir, 'logs', `${name}.log`);
   options.onProgress('Starting object storage');
@@ -155,6 +166,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await host.stop();
     await worker.stop();
     await store.stop();
+    release();
   };
   try {
     options.onProgress('Starting the Worker');

@@ -39,6 +39,19 @@ async function send(key: string, id: string, body: Uint8Array | string, type: st
   return await call(`/v1/classifiers/${id}/predict`, { key, body: body as BodyInit, headers: { 'content-type': type } });
 }
 
+/** A body of so many MiB without a declared length, and how much of it was asked for. */
+function streamed(mebibytes: number): { stream: string; sent: () => number } {
+  let sent = 0;
+  const stream = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (sent >= mebibytes << 20) return controller.close();
+      sent += 1 << 20;
+      controller.enqueue(new Uint8Array(1 << 20));
+    },
+  });
+  return { stream: stream as unknown as string, sent: () => sent };
+}
+
 describe.skipIf(!bindings.HAS_BACKBONES)('pictures', () => {
   it('are learnt from four of each and told apart, whatever form the request has', async () => {
     const { key } = await newTenant();
@@ -180,16 +193,25 @@ describe.skipIf(!bindings.HAS_BACKBONES)('pictures', () => {
   it('streamed without a length are counted while they come', async () => {
     const { key } = await newTenant();
     const { id } = await taughtPictures(key);
-    let sent = 0;
-    const endless = new ReadableStream<Uint8Array>({
-      pull(controller) {
-        sent += 1 << 20;
-        if (sent > 64 << 20) return controller.close();
-        controller.enqueue(new Uint8Array(1 << 20));
-      },
-    });
-    await problem(await send(key, id, endless as unknown as string, 'image/png'), 'body_too_large');
-    expect(sent).toBeLessThan(IMAGE_MAX_BYTES + (6 << 20));
+    const body = streamed(IMAGE_MAX_BYTES / (1 << 20) + 1);
+    await problem(await send(key, id, body.stream, 'image/png'), 'body_too_large');
+    expect(body.sent()).toBe(IMAGE_MAX_BYTES + (1 << 20));
+    const endless = streamed(1_000);
+    await problem(await send(key, id, endless.stream, 'image/png'), 'body_too_large');
+    expect(endless.sent()).toBeLessThan(120 << 20);
+  });
+
+  it('that are refused unread are read to their end all the same, because the answer is lost on a caller that still sends', async () => {
+    const { key } = await newTenant();
+    for (const [path, type, by, code] of [
+      ['/v1/classifiers/cls_none/predict', 'image/png', 'graft_of_nobody', 'unauthorized'],
+      ['/v1/classifiers/cls_none/predict', 'image/gif', key, 'unsupported_media_type'],
+      ['/v1/nothing', 'image/png', key, 'not_found'],
+    ] as const) {
+      const body = streamed(4);
+      await problem(await call(path, { key: by, body: body.stream, headers: { 'content-type': type } }), code);
+      expect(body.sent(), path).toBe(4 << 20);
+    }
   });
 
   it('are answered twenty at once, each with its own answer', async () => {
