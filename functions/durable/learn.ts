@@ -4,13 +4,11 @@ import type { ClassifierConfig, ExampleWarning, NewExample } from '../domain/cla
 import { backgroundCenter } from '../learning/features.ts';
 import { solveAdapted } from '../learning/adaptation/solve-adapted.ts';
 import { argmax } from '../learning/features.ts';
+import { NEAR_DUPLICATE } from '../learning/near-duplicates.ts';
 import { solveHead, unitFeature, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
 import { drawRows, rowsWithinBudget } from '../learning/solve-budget.ts';
 import { labelVectors, membersAt, membershipsAt, type Member, type Recipe } from './records.ts';
 import { readTarget } from './target-inputs.ts';
-
-/** Cosine from which two pictures or texts count as the same thing shown twice. */
-export const NEAR_DUPLICATE = 0.97;
 
 export type Solved = {
   readonly head: Head;

@@ -1,12 +1,15 @@
 /** The report of a classifier: what leaving each example out says about the head and about the labels. */
 import type { ClassifierConfig, LabelInfo } from '../domain/classifier-object.ts';
 import { softmax } from '../learning/calibration.ts';
-import { argmax } from '../learning/features.ts';
+import { argmax, backgroundCenter } from '../learning/features.ts';
+import { nearDuplicates } from '../learning/near-duplicates.ts';
+import { unitFeature } from '../learning/solve-head.ts';
 import { driftState } from './drift.ts';
-import { solveVersion, type Solved } from './learn.ts';
+import { placedExamples, solveVersion, type Solved } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import { multiLabelFindings } from './multi-label-report.ts';
 import * as records from './records.ts';
+import type { Recipe } from './records.ts';
 import { refinementState } from './refinement.ts';
 
 const Z95 = 1.959963984540054;
@@ -31,7 +34,29 @@ export function fullReport(ledger: Ledger, config: ClassifierConfig) {
   const names = labels.map((l) => l.name);
   const solved = solveVersion(sql, config, names, recipe, ledger.background(recipe), null);
   const report = makeReport(records.activeVersion(sql), labels, solved);
-  return { ...report, drift: driftState(sql), refinement: refinementState(sql) };
+  return { ...report, ...duplicates(ledger, config, names, recipe), drift: driftState(sql), refinement: refinementState(sql) };
+}
+
+/** Pairs of examples that show the same thing. */
+function duplicates(ledger: Ledger, config: ClassifierConfig, names: readonly string[], recipe: Recipe) {
+  const { sql } = ledger;
+  const placed = placedExamples(sql, names, null);
+  const center = backgroundCenter(ledger.background(recipe).base, config.transform, config.dimension);
+  const { pairs, compared } = nearDuplicates(placed, config.dimension, (rows) => {
+    const wanted = rows.map((r) => r.id);
+    const units = new Map<string, Float64Array>();
+    for (const { id, base } of records.eachMember(sql, null, null, wanted)) units.set(id, unitFeature(base, config.transform, center));
+    return wanted.map((id) => units.get(id)!);
+  });
+  const labelsOf = new Map(placed.map((p) => [p.id, p.labelsOf.map((i) => names[i]!)]));
+  return {
+    near_duplicates: pairs.slice(0, ISSUES_MAX).map((pair) => {
+      const [labels, others] = [labelsOf.get(pair.id)!, labelsOf.get(pair.with)!];
+      const conflict = labels.length !== others.length || !labels.every((l) => others.includes(l));
+      return { example_id: pair.id, labels, with: pair.with, with_labels: others, similarity: pair.similarity, same_bytes: pair.sameBytes, conflict };
+    }),
+    near_duplicates_among: compared,
+  };
 }
 
 function makeReport(version: number, labels: readonly LabelInfo[], solved: Solved | null) {

@@ -23,7 +23,7 @@ export class Verifier {
     const measured = this.#measured(ledger, asked.label);
     if (!measured.ok) return measured;
     const { center, rows, impostors } = measured.value;
-    const similarity = similarityToRows(unit(asked.embedding, ledger.config().transform, center), rows);
+    const similarity = Math.min(1, similarityToRows(unit(asked.embedding, ledger.config().transform, center), rows));
     const { threshold, promised } = verificationThreshold(impostors, asked.falseAcceptRate);
     const value = { version: this.#version, match: similarity > threshold, similarity, threshold, promised, impostors: impostors.length };
     return { ok: true, value };

@@ -19,6 +19,13 @@ export function bodyLimitOf(contentType: string): { bytes: number; what: string 
 export const limitBody: MiddlewareHandler<HttpEnv> = async (c, next) => {
   const raw = c.req.raw;
   if (raw.body === null) return await next();
+  const encoding = c.req.header('content-encoding');
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    await discard(raw.body);
+    throw new GraftError('unsupported_media_type', `A body with Content-Encoding "${encoding.slice(0, 100)}" is not read; send it as it is.`, {
+      param: 'content-encoding',
+    });
+  }
   const limit = bodyLimitOf(c.req.header('content-type') ?? '');
   const overLimit = () => new GraftError('body_too_large', `The body is over the limit of ${limit.bytes} bytes for ${limit.what}.`);
   const declared = c.req.header('content-length');

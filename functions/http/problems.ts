@@ -75,6 +75,8 @@ function detailsOf(error: z.core.$ZodError, at: readonly PropertyKey[] = []): Er
       const meant = issue.errors.toSorted((a, b) => deepest(b) - deepest(a))[0] ?? [];
       if (meant.some((inner) => inner.path.length > 0)) return detailsOf(new z.core.$ZodError(meant), path);
     }
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({ pointer: pointerOf([...path, key]), code: issue.code, detail: `There is no field "${key}" here.` }));
     return [{ pointer: pointerOf(path), code: issue.code, detail: issue.message }];
   });
 }

@@ -126,7 +126,7 @@ export function scoreHead(head: Head, e: Embeddings, top = head.labels.length): 
   const order = largestFirst(p, Math.max(top, 1));
   const scores = order.map((i) => ({ label: head.labels[i]!, score: p[i]! }));
   const near = nearestOf(seen.cosines);
-  const nearest = near && { label: head.labels[head.support!.labelOf[near.row]!]!, similarity: near.similarity };
+  const nearest = near && { label: head.labels[head.support!.labelOf[near.row]!]!, similarity: Math.min(1, near.similarity) };
   const rule = head.openSet;
   const unknown = rule !== null && knownnessOf(head, rule, seen) < rule.threshold;
   return {

@@ -11,7 +11,7 @@ export const LabelName = z
   .trim()
   .min(1)
   .max(LABEL_NAME_MAX_CHARS)
-  .regex(/^[^\p{Cc}]*$/u, 'has control characters')
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'has control characters or half of a surrogate pair')
   .meta({ id: 'LabelName' });
 export type LabelName = z.infer<typeof LabelName>;
 

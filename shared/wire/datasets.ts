@@ -10,6 +10,15 @@ const Name = z.string().trim().min(1).max(NAME_MAX_CHARS);
 
 /** Which columns or keys hold what; the defaults are `text`, `image`, `label` and `split`. `tasks.<name>` names the column of a task. */
 export const DatasetColumns = z.record(z.string().min(1).max(64), z.string().min(1).max(200)).meta({ id: 'DatasetColumns' });
+const COLUMN = /^(?:text|image|label|split|tasks\..+)$/;
+/** A key that means nothing would be ignored, and its rows come out unlabelled. */
+const NewColumns = DatasetColumns.superRefine((columns, context) => {
+  for (const key of Object.keys(columns)) {
+    if (COLUMN.test(key)) continue;
+    const message = `"${key}" is none of "text", "image", "label", "split" and "tasks.<name>".`;
+    context.addIssue({ code: 'custom', message, path: [key] });
+  }
+});
 
 export const CreateDatasetRequest = z
   .union([
@@ -18,7 +27,7 @@ export const CreateDatasetRequest = z
       modality: z.enum(['image', 'text']),
       task: z.enum(['single_label']).default('single_label'),
       format: z.enum(['imagefolder', 'jsonl', 'csv']),
-      columns: DatasetColumns.nullable().optional(),
+      columns: NewColumns.nullable().optional(),
     }),
     /** Made from the originals of a classifier's enrolled examples; needs no upload. */
     z.strictObject({ name: Name, from_classifier: z.string().regex(idPattern('classifier')) }),

@@ -17,6 +17,20 @@ export const Report = z
     reliability: z.array(z.object({ from: Share, to: Share, rows: z.number().int(), confidence: Share, accuracy: Share })),
     /** Examples that look as if they belong to another label, the surest first. */
     label_issues: z.array(z.object({ example_id: z.string(), label: z.string(), suggested: z.string(), probability: Share })),
+    /** Examples that show the same thing, the surest first; `with` was enrolled before. `conflict`: not under the same labels. */
+    near_duplicates: z.array(
+      z.object({
+        example_id: z.string(),
+        labels: z.array(z.string()),
+        with: z.string(),
+        with_labels: z.array(z.string()),
+        similarity: Share,
+        same_bytes: z.boolean(),
+        conflict: z.boolean(),
+      }),
+    ),
+    /** How many examples were compared pair by pair: of very many, some. Equal bytes are found among all. */
+    near_duplicates_among: z.number().int(),
     balance: z.object({ smallest: z.number().int(), largest: z.number().int() }),
     /** Whether the inputs of predictions are still like the enrolled ones. */
     drift: Drift,

@@ -161,6 +161,12 @@ describe('frozen datasets', () => {
     await runner(`leases/${again.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'caller' });
   });
 
+  it('have columns that mean something, or are told which do', async () => {
+    const json = { name: 'mails', modality: 'text', format: 'csv', columns: { text: 'body', kind: 'class', 'tasks.mood': 'mood' } };
+    const fault = await problem(await call('/v1/datasets', { key, json }), 'invalid_request');
+    expect(fault.errors).toMatchObject([{ pointer: '/columns/kind', detail: expect.stringContaining('"tasks.<name>"') }]);
+  });
+
   it('are made from a classifier without an upload', async () => {
     const classifier = await tinyClassifier(tenant, 2);
     const made = await answer(await call('/v1/datasets', { key, json: { name: 'from', from_classifier: classifier } }), 201, Dataset);

@@ -211,9 +211,9 @@ describe('csv', () => {
   });
 
   it('refuses a file whose quotes do not end', async () => {
-    const frozen = await freeze('mail.csv', 'text,label\nwin,spam\n"buy,spam\naunt,letter\n');
+    const frozen = await freeze('mail.csv', 'text,label\n"win ""now"",\nor never",spam\n"buy,spam\naunt,letter\n');
     expect(frozen.manifest).toBeNull();
-    expect(frozen.errors).toMatchObject([{ code: 'csv_invalid', file: 'mail.csv' }]);
+    expect(frozen.errors).toMatchObject([{ code: 'csv_invalid', file: 'mail.csv', line: 4 }]);
     expect(frozen.errors[0]?.detail).toContain('line');
   });
 });

@@ -241,6 +241,58 @@ describe('classifiers', () => {
     expect(full.left_out).toMatchObject({ rows: 6, accuracy: 1 });
   });
 
+  it('names examples that show the same thing, whatever their labels, in its report', async () => {
+    const { key } = await newTenant();
+    const { id } = await make(key);
+    const { data } = await enroll(key, id, [
+      { label: 'north', vector: [1, 0, 0, 0] },
+      { label: 'east', vector: [0, 1, 0, 0] },
+      { label: 'north', vector: [0, 0, 1, 0] },
+      { label: 'north', vector: [0, 1, 0.1, 0] },
+      { label: 'north', vector: [1, 0, 0, 0] },
+    ]);
+    const ids = data.map((e) => e.id);
+    const report = await answer(await call(`/v1/classifiers/${id}/report`, { key }), 200, Report);
+    expect(report.near_duplicates).toEqual([
+      { example_id: ids[4], labels: ['north'], with: ids[0], with_labels: ['north'], similarity: 1, same_bytes: true, conflict: false },
+      expect.objectContaining({ example_id: ids[3], with: ids[1], labels: ['north'], with_labels: ['east'], same_bytes: false, conflict: true }),
+    ]);
+    expect(report.near_duplicates[1]?.similarity).toBeCloseTo(1 / Math.hypot(1, 0.1), 6);
+    expect(report.near_duplicates_among).toBe(4);
+  });
+
+  it('lists the examples of one call in the order given, and calls no two vectors more alike than equal', async () => {
+    const { key } = await newTenant();
+    const { id } = await make(key);
+    const examples = Array.from({ length: 12 }, (_, i) => ({ label: i % 2 ? 'north' : 'east', vector: near(i % 2 ? NORTH : EAST, i / 30) }));
+    const { data } = await enroll(key, id, examples);
+    const listed = await answer(await call(`/v1/classifiers/${id}/examples?limit=100`, { key }), 200, listOf(Example, 'ExampleList'));
+    expect(listed.data.map((e) => e.id)).toEqual(data.map((e) => e.id));
+    for (const { vector } of examples) {
+      const { nearest } = await ask(key, id, vector);
+      expect(nearest?.similarity).toBeGreaterThan(0.99999);
+      expect(nearest?.similarity).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('names every field that does not exist, labels that are no text, and encodings that are not read', async () => {
+    const { key } = await newTenant();
+    const body = { name: 'x', modality: 'vector', dimension: 2, labels: [{ name: 'a', colour: 'red' }], colour: 'blue', 'a/b': 1 };
+    const fault = await problem(await call('/v1/classifiers', { key, json: body }), 'invalid_request');
+    expect(fault.errors?.map((e) => e.pointer).toSorted()).toEqual(['/a~1b', '/colour', '/labels/0/colour']);
+    expect(fault.detail).toContain('There is no field "colour" here.');
+    const half = await problem(
+      await call('/v1/classifiers', { key, json: { name: 'x', modality: 'vector', dimension: 2, labels: [{ name: 'a\ud800' }] } }),
+      'invalid_request',
+    );
+    expect(half.errors).toMatchObject([{ pointer: '/labels/0/name', detail: expect.stringContaining('surrogate') }]);
+    const packed = await problem(
+      await call('/v1/classifiers', { key, json: { name: 'x', modality: 'text' }, headers: { 'content-encoding': 'gzip' } }),
+      'unsupported_media_type',
+    );
+    expect(packed.detail).toContain('"gzip"');
+  });
+
   it('answers many classifiers with one input', async () => {
     const { key } = await newTenant();
     const [one, two] = [await taught(key), await taught(key)];

@@ -41,7 +41,10 @@ export async function enrollExamples(
     existing,
     items.flatMap((item) => item.labels),
   );
-  const read = await eachInput(items, at, async (item) => await prepare(deps, classifier, model, item));
+  // Ids sort by time and then at random: those of one call are made beforehand and sorted, so that its examples are listed in the order given.
+  const ids = items.map(() => deps.newId('example')).toSorted();
+  const numbered = items.map((item, i) => ({ item, id: ids[i]! }));
+  const read = await eachInput(numbered, at, async ({ item, id }) => await prepare(deps, classifier, model, item, id));
   const newLabels = await embedLabels(deps, classifier, named);
 
   const originals = read.flatMap(({ original }) => (original ? [original] : []));
@@ -77,10 +80,10 @@ async function prepare(
   classifier: StoredClassifier,
   model: string | null,
   item: ToEnroll,
+  id: string,
 ): Promise<{ example: NewExample; original: Original | null }> {
   refuseSeveralLabels(classifier, item.labels);
   const input = item.read();
-  const id = deps.newId('example');
   const embedded = await embedInput(deps, input, { backbone: classifier.backbone, model });
   const { bytes, contentType } = originalOf(input);
   const key = contentType === null ? null : objectKeys.example(classifier.tenant, classifier.id, id);

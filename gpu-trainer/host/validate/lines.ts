@@ -18,6 +18,8 @@ type At = { readonly file: string; readonly line: number };
 
 /** `columns` names a task's column as `tasks.<name>`. */
 const TASK_COLUMN = 'tasks.';
+const NEWLINE = 0x0a;
+const QUOTE = 0x22;
 
 /** `{"text", "label"}` or `{"text", "tasks": {name: label}}` a line; `target` is read as `label`, `split` is optional. */
 export async function* jsonLines(file: string, name: string, onError: OnError, columns: Columns = null): AsyncGenerator<SourceRow> {
@@ -75,8 +77,25 @@ export async function* csvRows(file: string, name: string, columns: Columns, onE
     }
   } catch (error) {
     if (error instanceof RowError) throw error;
-    throw new RowError('csv_invalid', `The CSV cannot be read: ${(error as Error).message}.`, name);
+    const { message, code, lines } = error as Error & { code?: string; lines?: number };
+    if (code !== 'CSV_QUOTE_NOT_CLOSED') throw new RowError('csv_invalid', `The CSV cannot be read: ${message}.`, name, lines);
+    const line = await lastOpenQuote(file);
+    throw new RowError('csv_invalid', `The quote that opens in line ${line} is not closed.`, name, line);
   }
+}
+
+/** Of a quote that stays open csv-parse knows only where the file ends. Quotes open and close in turn, escaped ones ("") twice. */
+async function lastOpenQuote(file: string): Promise<number> {
+  let [line, opened, open] = [1, 1, false];
+  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+    for (const byte of chunk) {
+      if (byte === NEWLINE) line++;
+      if (byte !== QUOTE) continue;
+      open = !open;
+      if (open) opened = line;
+    }
+  }
+  return opened;
 }
 
 async function* eachLine(
