@@ -1,15 +1,14 @@
-/** Training jobs, their event log and their checkpoints. A move is one conditional statement with the machine's own sources in its `where`. */
+/** Training jobs and their event log. A move is one conditional statement with the machine's own sources in its `where`. */
 import { and, asc, desc, eq, gt, inArray, isNull, lt, notExists, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/sqlite-core';
 import type { JobStatus } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged, insertWhen } from '../db/insert-if-changed.ts';
-import { checkpoints, classifiers, datasets, jobEvents, jobs, work } from '../db/schema.ts';
+import { classifiers, datasets, jobEvents, jobs, work } from '../db/schema.ts';
 import { sourcesOf } from '../domain/job-machine.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
 export type JobEventRow = typeof jobEvents.$inferSelect;
-export type CheckpointRow = typeof checkpoints.$inferSelect;
 
 export function insertJob(db: Database, row: typeof jobs.$inferInsert) {
   return db.insert(jobs).values(row);
@@ -110,24 +109,6 @@ export async function listJobEvents(db: Database, job: string, after: number, li
     .where(and(eq(jobEvents.jobId, job), gt(jobEvents.sequence, after)))
     .orderBy(asc(jobEvents.sequence))
     .limit(limit + 1);
-}
-
-/** A later checkpoint of the same lease and epoch takes the place of the earlier one. */
-export function saveCheckpoint(db: Database, row: typeof checkpoints.$inferInsert) {
-  const { objectKey, sha256, bytes, createdAt } = row;
-  return db
-    .insert(checkpoints)
-    .values(row)
-    .onConflictDoUpdate({ target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch], set: { objectKey, sha256, bytes, createdAt } });
-}
-
-/** Newest first. */
-export async function listCheckpoints(db: Database, job: string): Promise<CheckpointRow[]> {
-  return await db
-    .select()
-    .from(checkpoints)
-    .where(eq(checkpoints.jobId, job))
-    .orderBy(desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch));
 }
 
 /**

@@ -164,6 +164,28 @@ describe('progress and checkpoints', () => {
     expect(await (await fetch(second.work.checkpoint!.url)).text()).toBe('a later checkpoint');
     await runner(`leases/${second.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
 
+    // Once the job has ended nothing goes on from it: it is kept for a week.
+    const kept = async () =>
+      (await answer(await call(`/v1/training/jobs/${id}/checkpoints`, { key }), 200, listOf(Checkpoint, 'CheckpointList'))).data;
+    const endedAgo = async (ms: number) =>
+      await deps.d1
+        .prepare('update jobs set finished_at = ? where id = ?')
+        .bind(deps.now() - ms, id)
+        .run();
+    const day = 24 * 3_600_000;
+    await endedAgo(6.9 * day);
+    await runScheduled(deps);
+    expect(await kept()).toHaveLength(1);
+    await endedAgo(7.1 * day);
+    await deps.d1.prepare("update jobs set status = 'paused' where id = ?").bind(id).run();
+    await runScheduled(deps);
+    expect(await kept()).toHaveLength(1);
+    expect(await deps.objects.head(target.upload!.key)).not.toBeNull();
+    await deps.d1.prepare("update jobs set status = 'failed' where id = ?").bind(id).run();
+    await runScheduled(deps);
+    expect(await kept()).toEqual([]);
+    expect(await deps.objects.head(target.upload!.key)).toBeNull();
+
     const all = await answer(await call(`/v1/training/jobs/${id}/events?limit=100`, { key }), 200, JobEvents);
     expect(all.data.map((e) => e.id)).toEqual(all.data.map((_, i) => i + 1));
     const page = await answer(await call(`/v1/training/jobs/${id}/events?limit=2`, { key }), 200, JobEvents);

@@ -5,7 +5,8 @@ import { QualityCode } from '../../../shared/quality.ts';
 import { Advice } from '../../../shared/advice.ts';
 import { JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
 import type { Deps } from '../../deps.ts';
-import type { CheckpointRow, JobEventRow, JobRow } from '../../stores/jobs.ts';
+import type { CheckpointRow } from '../../stores/checkpoints.ts';
+import type { JobEventRow, JobRow } from '../../stores/jobs.ts';
 import { getWork, lastHostSeen, queuePosition } from '../../stores/work.ts';
 import { iso, isoOrNull } from '../datasets/present-dataset.ts';
 

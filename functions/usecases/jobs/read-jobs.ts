@@ -3,7 +3,8 @@ import { GraftError } from '../../../shared/errors.ts';
 import type { JobStatus } from '../../../shared/jobs.ts';
 import type { AnyJob, Checkpoint, JobEvent } from '../../../shared/wire/jobs.ts';
 import type { Deps } from '../../deps.ts';
-import { getJob as readJob, listCheckpoints as readCheckpoints, listJobEvents, listJobs as readJobs, type JobRow } from '../../stores/jobs.ts';
+import { listCheckpoints as readCheckpoints } from '../../stores/checkpoints.ts';
+import { getJob as readJob, listJobEvents, listJobs as readJobs, type JobRow } from '../../stores/jobs.ts';
 import { presentCheckpoint, presentAnyJob, presentJobEvent } from './present-job.ts';
 
 export async function needJob(deps: Pick<Deps, 'db'>, tenant: string, id: string): Promise<JobRow> {

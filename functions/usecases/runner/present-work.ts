@@ -11,8 +11,9 @@ import type { Download, TrainWork, ValidateWork } from '../../../shared/runner.t
 import { sha256Hex } from '../../domain/digests.ts';
 import { networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
+import { listCheckpoints } from '../../stores/checkpoints.ts';
 import { getDataset, getUpload } from '../../stores/datasets.ts';
-import { getJob, getTrainable, listCheckpoints } from '../../stores/jobs.ts';
+import { getJob, getTrainable } from '../../stores/jobs.ts';
 import { getModel } from '../../stores/models.ts';
 import type { WorkRow } from '../../stores/work.ts';
 import type { LeasedInputs } from './leased-inputs.ts';

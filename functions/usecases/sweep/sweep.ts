@@ -1,8 +1,9 @@
 /**
  * What time alone makes necessary, once a minute: hosts that vanished, completions half carried out, events and deliveries that no queue message
- * announces any more, and uploads that nobody finished. Each part is safe to repeat; a failure of one does not stop the others.
+ * announces any more, uploads that nobody finished and checkpoints that nothing goes on from. Each part is safe to repeat; a failure of one does not stop the others.
  */
 import type { Deps } from '../../deps.ts';
+import { forgetCheckpoint, uselessCheckpoints } from '../../stores/checkpoints.ts';
 import { closeUpload, staleUploads } from '../../stores/datasets.ts';
 import { forgetOldIdempotencyKeys } from '../../stores/idempotency.ts';
 import { dueDeliveries } from '../../stores/webhooks.ts';
@@ -18,6 +19,9 @@ const UPLOADS = 20;
 const IDEMPOTENCY_KEPT_MS = 24 * 3_600_000;
 /** A client may still complete an upload for this long after its URLs ran out. */
 const UPLOAD_GRACE_MS = 24 * 3_600_000;
+/** An ended job goes on from nothing; until then its checkpoints can be looked at (docs/storage.md). */
+const CHECKPOINTS_KEPT_MS = 7 * 24 * 3_600_000;
+const CHECKPOINTS = 50;
 
 export async function sweep(deps: Needs): Promise<void> {
   const parts: Record<string, () => Promise<unknown>> = {
@@ -29,6 +33,7 @@ export async function sweep(deps: Needs): Promise<void> {
         (await dueDeliveries(deps.db, deps.now(), DELIVERIES)).map((row) => row.id),
       ),
     uploads: () => abortStaleUploads(deps),
+    checkpoints: () => deleteUselessCheckpoints(deps),
     idempotency: () => forgetOldIdempotencyKeys(deps.db, deps.now() - IDEMPOTENCY_KEPT_MS),
   };
   for (const [part, run] of Object.entries(parts)) {
@@ -45,4 +50,11 @@ async function abortStaleUploads(deps: Needs): Promise<void> {
     await deps.objects.abortMultipart(upload.objectKey, upload.multipartId);
     await closeUpload(deps.db, upload.id, 'aborted');
   }
+}
+
+/** The objects first: a row that is left after a failure is looked at again, an object without a row never. */
+async function deleteUselessCheckpoints(deps: Needs): Promise<void> {
+  const rows = await uselessCheckpoints(deps.db, deps.now() - CHECKPOINTS_KEPT_MS, CHECKPOINTS);
+  await deps.objects.delete(rows.map((row) => row.objectKey));
+  for (const row of rows) await forgetCheckpoint(deps.db, row);
 }

@@ -1,0 +1,39 @@
+/** Resume points of training jobs: which objects hold them, and which of them nothing can go on from any more. */
+import { and, desc, eq, inArray, lt } from 'drizzle-orm';
+import type { Database } from '../db/database.ts';
+import { checkpoints, jobs } from '../db/schema.ts';
+
+export type CheckpointRow = typeof checkpoints.$inferSelect;
+
+/** A later checkpoint of the same lease and epoch takes the place of the earlier one. */
+export function saveCheckpoint(db: Database, row: typeof checkpoints.$inferInsert) {
+  const { objectKey, sha256, bytes, createdAt } = row;
+  return db
+    .insert(checkpoints)
+    .values(row)
+    .onConflictDoUpdate({ target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch], set: { objectKey, sha256, bytes, createdAt } });
+}
+
+/** Newest first. */
+export async function listCheckpoints(db: Database, job: string): Promise<CheckpointRow[]> {
+  return await db
+    .select()
+    .from(checkpoints)
+    .where(eq(checkpoints.jobId, job))
+    .orderBy(desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch));
+}
+
+/** Of jobs that ended before `endedBefore`: an ended job goes on from nothing. */
+export async function uselessCheckpoints(db: Database, endedBefore: number, limit: number): Promise<CheckpointRow[]> {
+  const rows = await db
+    .select({ checkpoint: checkpoints })
+    .from(checkpoints)
+    .innerJoin(jobs, eq(jobs.id, checkpoints.jobId))
+    .where(and(inArray(jobs.status, ['succeeded', 'failed', 'cancelled']), lt(jobs.finishedAt, endedBefore)))
+    .limit(limit);
+  return rows.map((row) => row.checkpoint);
+}
+
+export async function forgetCheckpoint(db: Database, { jobId, fence, epoch }: CheckpointRow): Promise<void> {
+  await db.delete(checkpoints).where(and(eq(checkpoints.jobId, jobId), eq(checkpoints.fence, fence), eq(checkpoints.epoch, epoch)));
+}
