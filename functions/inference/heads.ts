@@ -17,8 +17,13 @@ export const HEAD_TTL_SECONDS = 5;
 
 export type HeldHead = { readonly version: number; readonly model: string | null; readonly head: Head | null };
 export type FetchHead = (classifier: string, known: number | null) => Promise<ServedHead | { unchanged: true; version: number }>;
-/** `resident`: null while the head's rows are in the heap, because they fit nowhere else. */
-type Entry = { readonly held: HeldHead; readonly resident: ResidentHead | null; readonly bytes: number; readonly readAt: number };
+/** `resident`: null while the head's rows are in the heap, because they fit nowhere else. `fileBytes`: of the head's file. */
+type Entry = { readonly held: HeldHead; readonly resident: ResidentHead | null; readonly fileBytes: number; readonly readAt: number };
+
+/** What an entry holds: its file, less what of it moved, and what that takes where it is now. */
+function bytesOf({ resident, fileBytes }: Entry): number {
+  return resident && resident.placedBytes > 0 ? fileBytes - resident.movedBytes + resident.placedBytes : fileBytes;
+}
 
 /** Null where the runtime gives no such memory. */
 function openRows(maxBytes: number): RowMemory | null {
@@ -65,12 +70,12 @@ export class Heads {
     this.#reading.delete(classifier);
   }
 
-  /** Of all files held, wherever their parts are. */
+  /** Of all heads held, wherever their parts are. */
   get bytes(): number {
-    return [...this.#entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);
+    return [...this.#entries.values()].reduce((sum, entry) => sum + bytesOf(entry), 0);
   }
 
-  /** The wasm memory as large as it ever had to be, and what of the files is in the heap. */
+  /** The wasm memory as large as it ever had to be, and what of the heads is in the heap. */
   memory(): { readonly rowsBytes: number; readonly heapBytes: number } {
     const placed = [...this.#entries.values()].reduce((sum, entry) => sum + (entry.resident?.placedBytes ?? 0), 0);
     return { rowsBytes: this.#rows?.bytes ?? 0, heapBytes: this.bytes - placed };
@@ -94,7 +99,7 @@ export class Heads {
     if ('unchanged' in served && before) return this.#keep(classifier, { ...before, readAt }, writes);
     if ('unchanged' in served) throw new Error('a head was called unchanged that is not held');
     const held = { version: served.version, model: served.model, head: served.head && decodeHead(served.head) };
-    return this.#keep(classifier, { held, resident: null, bytes: served.head?.byteLength ?? 0, readAt }, writes);
+    return this.#keep(classifier, { held, resident: null, fileBytes: served.head?.byteLength ?? 0, readAt }, writes);
   }
 
   /** Answers the head to use: the same, with its rows placed where that was possible. */
@@ -104,24 +109,28 @@ export class Heads {
     if (writes !== this.#writes || (newer && newer.readAt > entry.readAt)) return entry.held;
     if (newer && newer.resident !== entry.resident) newer.resident?.release();
     this.#touch(classifier, entry);
-    let total = this.bytes;
-    for (const [id, old] of this.#entries) {
-      if (total <= this.#maxBytes || id === classifier) break;
-      this.#drop(id);
-      total -= old.bytes;
-    }
     // What was released while its version was asked for is placed again.
-    if (!entry.held.head || (entry.resident && entry.resident.placedBytes > 0)) return entry.held;
-    const resident = this.#place(classifier, entry.held.head, entry.bytes);
-    if (!resident) return entry.held;
-    const held = { ...entry.held, head: resident.head };
-    this.#touch(classifier, { ...entry, held, resident });
+    const there = !entry.held.head || (entry.resident && entry.resident.placedBytes > 0);
+    const resident = entry.held.head && !there ? this.#place(classifier, entry.held.head, entry.fileBytes) : null;
+    const held = resident ? { ...entry.held, head: resident.head } : entry.held;
+    if (resident) this.#touch(classifier, { ...entry, held, resident });
+    this.#makeRoom(classifier);
     return held;
   }
 
+  /** The least recently used go until the rest is within the bound; never `classifier`, which is about to answer. */
+  #makeRoom(classifier: string): void {
+    let total = this.bytes;
+    for (const [id, old] of this.#entries) {
+      if (total <= this.#maxBytes || id === classifier) return;
+      total -= bytesOf(old);
+      this.#drop(id);
+    }
+  }
+
   /** Older heads give up their place until it fits; a head larger than the whole memory stays in the heap. */
-  #place(classifier: string, head: Head, bytes: number): ResidentHead | null {
-    if (!this.#rows || bytes > this.#maxBytes) return null;
+  #place(classifier: string, head: Head, fileBytes: number): ResidentHead | null {
+    if (!this.#rows || fileBytes > 2 * this.#maxBytes) return null;
     for (;;) {
       const resident = placeHead(head, this.#rows);
       const oldest = [...this.#entries.keys()].find((id) => id !== classifier);

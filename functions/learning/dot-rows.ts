@@ -1,16 +1,13 @@
 /** Products of a matrix's rows with one vector: what scoring a head and finding the nearest example spend their time on. */
-import { placeOf } from './placed.ts';
-
 /** Rows at a time: each value of x is read once for eight sums that do not wait for each other. More run out of registers. */
 const AT_ONCE = 8;
 
 /**
- * y_r = Σᵢ W[r·d + i]·xᵢ: in double precision, or in single where the rows lie in a RowMemory.
+ * y_r = Σᵢ W[r·d + i]·xᵢ, in double precision.
  * @param w row-major [rows × d]
  * @param out [rows]
  */
 export function dotRows(w: Float32Array, x: Float64Array | Float32Array, rows: number, out = new Float64Array(rows)): Float64Array {
-  if (placeOf(w)?.multiply(x, rows, out)) return out;
   const d = x.length;
   let r = 0;
   for (; r + AT_ONCE <= rows; r += AT_ONCE) {

@@ -4,7 +4,7 @@
  * points over the same ridge without it on pictures and on text (docs/decisions/0004). With all examples among the landmarks it is exact kernel ridge
  * regression (Saunders et al. 1998); with fewer it is the Nyström approximation (Williams & Seeger 2001).
  */
-import { KERNEL_POWER } from '../../shared/head.ts';
+import { KERNEL_POWER, type KernelPower } from '../../shared/head.ts';
 import { cholesky } from './linear-algebra.ts';
 import { fitRidgeLeaveOneOut, type RidgeFit } from './ridge.ts';
 import type { Labelled } from './targets.ts';
@@ -13,8 +13,13 @@ import type { Labelled } from './targets.ts';
 const JITTER = 1e-6;
 
 /** cosines → κ, in place. */
-export function kernelInPlace(cosines: Float64Array, power: number): Float64Array {
-  for (let i = 0; i < cosines.length; i++) cosines[i] = ((1 + cosines[i]!) / 2) ** power;
+export function kernelInPlace(cosines: Float64Array, power: KernelPower): Float64Array {
+  // Powers of two by squaring: as many calls of the general power took as long as the cosines themselves.
+  for (let i = 0; i < cosines.length; i++) {
+    let value = (1 + cosines[i]!) / 2;
+    for (let p: number = power; p > 1; p /= 2) value *= value;
+    cosines[i] = value;
+  }
   return cosines;
 }
 

@@ -5,7 +5,6 @@
  * 0: as an enrolled example. 1: like nothing enrolled. It counts relatively to the spread s of what is enrolled, 2·v/s, so that data that lie close
  * together are told from strangers that lie close too. In AUROC it is one point above the similarity to the nearest example (docs/decisions/0004).
  */
-import { dotRows } from './dot-rows.ts';
 import { cholesky } from './linear-algebra.ts';
 import type { Landmarks } from './kernel.ts';
 
@@ -43,10 +42,12 @@ export function fitNovelty({ kernel, m }: Landmarks): Novelty {
 /** v(x) from κ(x) [m]. */
 export function variance(factor: Float32Array, kernel: Float64Array): number {
   const m = kernel.length;
-  // The upper half is zeros; as products of whole rows they are done where the rows lie (placed.ts).
-  const products = dotRows(factor, kernel, m);
   let left = 1;
-  for (let r = 0; r < m; r++) left -= products[r]! ** 2;
+  for (let r = 0, at = 0; r < m; r++, at += m) {
+    let sum = 0;
+    for (let c = 0; c <= r; c++) sum += factor[at + c]! * kernel[c]!;
+    left -= sum * sum;
+  }
   return left;
 }
 

@@ -1,19 +1,30 @@
-/** Arrays whose values lie in a RowMemory, and what its kernel can do with them there. Everything else is done by the plain loops. */
-import type { FeatureTransform } from '../../shared/head.ts';
+/** What of a head lies in a RowMemory, and what its kernel can do with it there. Everything else is done by the plain loops. */
+import type { FeatureTransform, HeadComponent, Support } from '../../shared/head.ts';
 
 /** A feature vector and ‖x‖². */
 export type Feature = { readonly x: Float64Array | Float32Array; readonly squares: number };
-export type Place = {
-  /** The array as a centre: features of a raw embedding, good until the next ones are asked for; null: not by the kernel. */
+
+/** Each operation answers false or null when the kernel cannot do it: not there any more, or values that its numbers cannot hold. */
+export interface Placed {
+  /** The values, or what the shorts in their place stand for, which is made anew at every reading. */
+  readonly values: Float32Array;
+  /** What it takes of the memory; 0 once freed. */
+  readonly bytes: number;
+  /** As a centre: features of a raw embedding, good until the next ones are asked for. */
   features(raw: Float32Array, transform: FeatureTransform): Feature | null;
-  /** The array as rows: their products with x, to single precision; false: not by the kernel. */
+  /** As rows: their products with x, to single precision or to that of shorts. */
   multiply(x: Float64Array | Float32Array, rows: number, out: Float64Array): boolean;
-};
+  /** As a lower triangular F: ‖F·x‖². */
+  lowerSquares(x: Float64Array): number | null;
+}
 
-const places = new WeakMap<Float32Array, Place>();
+/** Of a component: `center`, `weight`. Of a support: `center`, `rows`, `factor`. */
+export type Places = { readonly center: Placed; readonly weight?: Placed; readonly rows?: Placed; readonly factor?: Placed };
 
-export const placeOf = (values: Float32Array): Place | undefined => places.get(values);
+const places = new WeakMap<HeadComponent | Support, Places>();
 
-export function setPlace(values: Float32Array, place: Place): void {
-  places.set(values, place);
+export const placesOf = (part: HeadComponent | Support): Places | undefined => places.get(part);
+
+export function setPlaces(part: HeadComponent | Support, its: Places): void {
+  places.set(part, its);
 }

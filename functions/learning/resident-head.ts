@@ -1,61 +1,116 @@
-/** A head as an isolate holds it to answer with: its large rows in the isolate's RowMemory, equal centres held once. */
-import type { Head, HeadComponent } from '../../shared/head.ts';
+/**
+ * A head as an isolate holds it to answer with: its large rows in the isolate's RowMemory, equal centres held once. Kept examples and linear weights are
+ * shorts there as long as that changes too little to see (resident-precision.ts); the kernel's weights and the novelty's factor, whose large values
+ * cancel, stay floats. Where even single precision would show, the rows only lie there, and the plain loops read them.
+ */
+import type { Head, HeadComponent, Support } from '../../shared/head.ts';
+import { setPlaces, type Places } from './placed.ts';
+import { ERROR_MAX, STEP_OF_FLOATS, errorOfSupport, errorOfWeights } from './resident-precision.ts';
+import type { Form, Shape } from './row-forms.ts';
 import type { PlacedRows, RowMemory } from './row-memory.ts';
 
 export type ResidentHead = {
   readonly head: Head;
-  /** Of its file's bytes, how many lie in the RowMemory; 0 once released. */
+  /** Bytes of the RowMemory that it takes; 0 once released. */
   readonly placedBytes: number;
+  /** Of its file's bytes, how many left the heap for it. */
+  readonly movedBytes: number;
   /** Gives the rows' place back. Who still holds the head can go on using it. */
   release(): void;
 };
 
 /** Null when its rows do not fit as the memory is now: free others and ask again, or use the head as it is. */
 export function placeHead(head: Head, memory: RowMemory): ResidentHead | null {
-  const placed: PlacedRows[] = [];
-  const release = (): void => {
-    for (const rows of placed) memory.free(rows);
-  };
-  const move = (values: Float32Array): PlacedRows | null => {
-    const there = memory.place(values);
-    if (there) placed.push(there);
-    return there;
-  };
-  const centers: { readonly given: Float32Array; readonly rows: PlacedRows }[] = [];
-  const centerOf = (given: Float32Array): PlacedRows | null => {
-    const same = centers.find((c) => c.given.length === given.length && c.given.every((v, i) => v === given[i]));
-    if (same) return same.rows;
-    const rows = move(given);
-    if (rows) centers.push({ given, rows });
-    return rows;
-  };
+  const given = head.support && head.support.labelOf.length > 0 ? head.support : null;
+  const errorOfRows = given ? errorOfSupport(given, head) : 0;
+  const exact = errorOfRows * STEP_OF_FLOATS > ERROR_MAX;
+  const placing = new Placing(memory);
+  const labels = head.labels.length;
   const parts: HeadComponent[] = [];
   for (const component of head.components) {
-    const [center, weight] = [centerOf(component.center), move(component.weight)];
-    if (!center || !weight) return (release(), null);
-    parts.push(withRows(component, { center, weight }));
+    const shape = { rows: labels, columns: component.weight.length / labels };
+    const center = placing.center(component.center);
+    const weight =
+      exact || component.kernel
+        ? placing.move(component.weight, 'floats', shape)
+        : placing.shortsOr(component.weight, shape, errorOfWeights(component, head));
+    if (!center || !weight) return (placing.release(), null);
+    parts.push(withRows(component, { center, weight }, exact));
   }
-  let support = head.support;
-  if (support && support.labelOf.length > 0) {
-    const [center, rows, factor] = [centerOf(support.center), move(support.rows), move(support.factor)];
-    if (!center || !rows || !factor) return (release(), null);
-    support = withRows(support, { center, rows, factor });
+  let { support } = head;
+  if (given) {
+    const side = given.labelOf.length;
+    const [kept, square] = [
+      { rows: side, columns: given.dimension },
+      { rows: side, columns: side },
+    ];
+    const center = placing.center(given.center);
+    const rows = exact ? placing.move(given.rows, 'floats', kept) : placing.shortsOr(given.rows, kept, errorOfRows);
+    const factor = placing.move(given.factor, exact ? 'floats' : 'lower', square);
+    if (!center || !rows || !factor) return (placing.release(), null);
+    support = withRows(given, { center, rows, factor }, exact);
   }
-  const resident = {
+  return {
     head: { ...head, components: parts, support },
-    placedBytes: placed.reduce((sum, p) => sum + p.bytes, 0),
-    release: () => {
-      release();
-      resident.placedBytes = 0;
+    movedBytes: placing.movedBytes,
+    get placedBytes() {
+      return placing.bytes;
     },
+    release: () => placing.release(),
   };
-  return resident;
+}
+
+/** What of one head was moved so far. */
+class Placing {
+  readonly #memory: RowMemory;
+  readonly #placed: PlacedRows[] = [];
+  readonly #centers: { readonly given: Float32Array; readonly rows: PlacedRows }[] = [];
+  movedBytes = 0;
+  constructor(memory: RowMemory) {
+    this.#memory = memory;
+  }
+
+  get bytes(): number {
+    return this.#placed.reduce((sum, rows) => sum + rows.bytes, 0);
+  }
+
+  move(values: Float32Array, form?: Form, shape?: Shape): PlacedRows | null {
+    return this.#keep(values, this.#memory.place(values, form, shape));
+  }
+
+  /** Shorts, or floats where these would err by more than ERROR_MAX. */
+  shortsOr(values: Float32Array, shape: Shape, errorPerStep: number): PlacedRows | null {
+    const shorts = this.#memory.place(values, 'shorts', shape);
+    if (shorts && errorPerStep * shorts.step <= ERROR_MAX) return this.#keep(values, shorts);
+    if (shorts) this.#memory.free(shorts);
+    return this.move(values, 'floats', shape);
+  }
+
+  center(given: Float32Array): PlacedRows | null {
+    const same = this.#centers.find((c) => c.given.length === given.length && c.given.every((v, i) => v === given[i]));
+    if (same) this.movedBytes += given.byteLength;
+    if (same) return same.rows;
+    const rows = this.move(given);
+    if (rows) this.#centers.push({ given, rows });
+    return rows;
+  }
+
+  #keep(values: Float32Array, rows: PlacedRows | null): PlacedRows | null {
+    if (!rows) return null;
+    this.#placed.push(rows);
+    this.movedBytes += values.byteLength;
+    return rows;
+  }
+
+  release(): void {
+    for (const rows of this.#placed) this.#memory.free(rows);
+  }
 }
 
 /** Read through the place, which knows where the rows are now: a memory that grows moves them. */
-function withRows<T extends object>(owner: T, rows: { readonly [K in keyof T]?: PlacedRows }): T {
+function withRows<T extends HeadComponent | Support>(owner: T, rows: Places, exact: boolean): T {
   const made = { ...owner };
-  for (const [key, placed] of Object.entries<PlacedRows>(rows as Record<string, PlacedRows>))
-    Object.defineProperty(made, key, { get: () => placed.values, enumerable: true });
+  for (const [key, placed] of Object.entries(rows)) Object.defineProperty(made, key, { get: () => placed.values, enumerable: true });
+  if (!exact) setPlaces(made, rows);
   return made;
 }

@@ -1,5 +1,5 @@
 /** From embeddings and a head to an answer. The same function serves predictions, evaluation and exports' tests. */
-import { KERNEL_POWER, type Head, type HeadComponent, type OpenSetRule, type Support } from '../../shared/head.ts';
+import { KERNEL_POWER, type Head, type HeadComponent, type KernelPower, type OpenSetRule, type Support } from '../../shared/head.ts';
 import { softmax } from './calibration.ts';
 import { dotRows } from './dot-rows.ts';
 import { argmax, transformFeature } from './features.ts';
@@ -7,7 +7,7 @@ import { kernelInPlace } from './kernel.ts';
 import { variance } from './novelty.ts';
 import { largest } from './open-set.ts';
 import { largestFirst } from './order.ts';
-import { placeOf, type Feature } from './placed.ts';
+import { placesOf, type Feature } from './placed.ts';
 
 export type Embeddings = { readonly base: Float32Array; readonly tuned: Float32Array | null };
 export type Answer = {
@@ -43,7 +43,7 @@ class Features {
     const last = this.#last?.part;
     if (last && last.center === part.center && last.transform === part.transform && last.embedding === part.embedding) return this.#last!.feature;
     const raw = pick(this.#from, part.embedding);
-    const feature = placeOf(part.center)?.features(raw, part.transform) ?? plainFeature(raw, part);
+    const feature = placesOf(part)?.center.features(raw, part.transform) ?? plainFeature(raw, part);
     this.#last = { part, feature };
     return feature;
   }
@@ -57,32 +57,49 @@ function plainFeature(raw: Float32Array, { transform, center }: HeadComponent | 
   return { x, squares };
 }
 
+/** An embedding beside the support rows. */
+class Similarities {
+  readonly cosines: Float64Array;
+  #kernel: { readonly power: KernelPower; readonly values: Float64Array } | null = null;
+  constructor(cosines: Float64Array) {
+    this.cosines = cosines;
+  }
+
+  /** κ: the open-set rule and the components that the edge solves ask for the same. */
+  kernel(power: KernelPower): Float64Array {
+    if (this.#kernel?.power !== power) this.#kernel = { power, values: kernelInPlace(this.cosines.slice(), power) };
+    return this.#kernel.values;
+  }
+}
+
 type Scored = Pick<Head, 'components' | 'support'> & { readonly labels: { readonly length: number } };
 
-/** Raw scores before the temperature, [labels], and the cosines to the support rows. */
-type Seen = { readonly raw: Float64Array; readonly cosines: Float64Array };
+/** Raw scores before the temperature, [labels], and the support rows as they look from the embedding. */
+type Seen = { readonly raw: Float64Array; readonly similar: Similarities };
 
 /** @param compare whether the cosines are wanted although no component reads them */
 function see(head: Scored, e: Embeddings, compare = true): Seen {
   const labels = head.labels.length;
   const features = new Features(e);
-  const cosines = compare || head.components.some((k) => k.kernel) ? cosinesOf(head, features) : new Float64Array(0);
+  const similar = new Similarities(compare || head.components.some((k) => k.kernel) ? cosinesOf(head, features) : new Float64Array(0));
   const raw = new Float64Array(labels);
   for (const k of head.components) {
     if (k.mix === 0) continue;
     const { length } = pick(e, k.embedding);
     if (length !== k.dimension) throw new RangeError(`the embedding has ${length} values, the head expects ${k.dimension}`);
-    const x = k.kernel ? kernelInPlace(cosines.slice(), k.kernel.power) : features.of(k).x;
-    const products = dotRows(k.weight, x, labels);
+    const x = k.kernel ? similar.kernel(k.kernel.power) : features.of(k).x;
+    const products = new Float64Array(labels);
+    if (!placesOf(k)?.weight?.multiply(x, labels, products)) dotRows(k.weight, x, labels, products);
     for (let c = 0; c < labels; c++) raw[c]! += k.mix * (k.bias[c]! + products[c]!);
   }
-  return { raw, cosines };
+  return { raw, similar };
 }
 
 function cosinesOf({ support: s }: Pick<Head, 'support'>, features: Features): Float64Array {
   if (!s || s.labelOf.length === 0) return new Float64Array(0);
   const { x, squares } = features.of(s);
-  const products = dotRows(s.rows, x, s.labelOf.length);
+  const products = new Float64Array(s.labelOf.length);
+  if (!placesOf(s)?.rows?.multiply(x, products.length, products)) dotRows(s.rows, x, products.length, products);
   if (squares > 0) for (let r = 0; r < products.length; r++) products[r]! /= Math.sqrt(squares);
   return products;
 }
@@ -109,9 +126,14 @@ type Weights = Pick<OpenSetRule, 'bestWeight' | 'varianceWeight'>;
 /** u(x) = best score − w · v(x): the quantity that the open-set rule compares with its threshold (open-set.ts). */
 export const knownness = (head: Scored, rule: Weights, e: Embeddings): number => knownnessOf(head, rule, see(head, e));
 
-function knownnessOf({ support }: Scored, { bestWeight, varianceWeight }: Weights, { raw, cosines }: Seen): number {
-  const v = support && cosines.length > 0 && varianceWeight !== 0 ? variance(support.factor, kernelInPlace(cosines.slice(), KERNEL_POWER)) : 0;
+function knownnessOf({ support }: Scored, { bestWeight, varianceWeight }: Weights, { raw, similar }: Seen): number {
+  const v = support && similar.cosines.length > 0 && varianceWeight !== 0 ? varianceOf(support, similar.kernel(KERNEL_POWER)) : 0;
   return bestWeight * largest(raw) - varianceWeight * v;
+}
+
+function varianceOf(support: Support, kernel: Float64Array): number {
+  const squares = placesOf(support)?.factor?.lowerSquares(kernel) ?? null;
+  return squares === null ? variance(support.factor, kernel) : 1 - squares;
 }
 
 /**
@@ -125,7 +147,7 @@ export function scoreHead(head: Head, e: Embeddings, top = head.labels.length): 
   const p = multi ? raw.map((s) => 1 / (1 + Math.exp((-2 * s) / head.temperature))) : softmax(raw, head.temperature);
   const order = largestFirst(p, Math.max(top, 1));
   const scores = order.map((i) => ({ label: head.labels[i]!, score: p[i]! }));
-  const near = nearestOf(seen.cosines);
+  const near = nearestOf(seen.similar.cosines);
   const nearest = near && { label: head.labels[head.support!.labelOf[near.row]!]!, similarity: Math.min(1, near.similarity) };
   const rule = head.openSet;
   const unknown = rule !== null && knownnessOf(head, rule, seen) < rule.threshold;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeHead } from '../../shared/head-file.ts';
 import type { Head } from '../../shared/head.ts';
 import { HEAD_TTL_SECONDS, Heads } from '../../functions/inference/heads.ts';
-import { placeOf } from '../../functions/learning/placed.ts';
+import { placesOf } from '../../functions/learning/placed.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
 
 const [LABELS, D] = [40, 400];
@@ -33,7 +33,7 @@ function headOf(best: number): Head {
 const bytesOf = encodeHead(headOf(0)).byteLength;
 const e = { base: new Float32Array(D).fill(1), tuned: null };
 const said = (head: Head | null): string | null => (head ? scoreHead(head, e).label : null);
-const placed = (head: Head | null): boolean => head !== null && placeOf(head.components[0]!.weight) !== undefined;
+const placed = (head: Head | null): boolean => head !== null && (placesOf(head.components[0]!)?.weight?.bytes ?? 0) > 0;
 
 function heads(room: number) {
   const asked: string[] = [];

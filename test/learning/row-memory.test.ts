@@ -1,16 +1,13 @@
-/** Rows in the wasm memory: the kernel beside the plain loops, an allocator that never mixes two heads, and answers that stay the same. */
+/** Rows in the wasm memory: the kernel beside the plain loops, and an allocator that never mixes two heads. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Head } from '../../shared/head.ts';
 import { dotRows } from '../../functions/learning/dot-rows.ts';
 import { transformFeature } from '../../functions/learning/features.ts';
+import { variance } from '../../functions/learning/novelty.ts';
 import { largestFirst } from '../../functions/learning/order.ts';
-import { placeOf } from '../../functions/learning/placed.ts';
-import { placeHead } from '../../functions/learning/resident-head.ts';
 import { RowMemory, type PlacedRows } from '../../functions/learning/row-memory.ts';
-import { scoreHead } from '../../functions/learning/score-head.ts';
 
 const wasm = new WebAssembly.Module(new Uint8Array(readFileSync(join(import.meta.dirname, '../../functions/learning/simd/dot.wasm'))));
 const PAGE = 65_536;
@@ -27,9 +24,10 @@ describe('the kernel', () => {
     for (const d of [1, 3, 7, 8, 9, 15, 384, 1_283]) {
       const w = waves(rows * d, 1);
       const x = Float64Array.from(waves(d, 3));
-      const placed = memory.place(w)!;
-      expect(placeOf(placed.values)?.multiply(x, rows, new Float64Array(rows))).toBe(true);
-      const [fast, plain] = [dotRows(placed.values, x, rows), dotRows(w, x, rows)];
+      const placed = memory.place(w, 'floats', { rows, columns: d })!;
+      const fast = new Float64Array(rows);
+      expect(placed.multiply(x, rows, fast)).toBe(true);
+      const plain = dotRows(w, x, rows);
       const size = Math.sqrt(d) * 0.35;
       for (let r = 0; r < rows; r++) expect(Math.abs(fast[r]! - plain[r]!)).toBeLessThan(1e-5 * Math.max(1, size));
       memory.free(placed);
@@ -41,7 +39,7 @@ describe('the kernel', () => {
     for (const d of [1, 5, 8, 13, 384, 1_280, 4_096]) {
       const center = waves(d, 5).map((v) => v * 0.02);
       const raw = waves(d, 7).map((v) => v * 40 + 1);
-      const feature = placeOf(memory.place(center)!.values)!.features(raw, transform)!;
+      const feature = memory.place(center)!.features(raw, transform)!;
       const plain = transformFeature(raw, transform, center);
       for (let i = 0; i < d; i++) expect(Math.abs(feature.x[i]! - plain[i]!)).toBeLessThan(1e-6);
       expect(Math.abs(feature.squares - plain.reduce((sum, v) => sum + v * v, 0))).toBeLessThan(1e-5);
@@ -49,9 +47,110 @@ describe('the kernel', () => {
   });
 
   it('leaves what a float cannot hold to the plain loop', () => {
-    const place = placeOf(new RowMemory(wasm, PAGE).place(new Float32Array(9))!.values)!;
+    const place = new RowMemory(wasm, PAGE).place(new Float32Array(9))!;
     for (const value of [Number.NaN, Infinity, -Infinity, 1e30, 1e-30, 0]) expect(place.features(new Float32Array(9).fill(value), 'l2')).toBeNull();
     expect(place.features(new Float32Array(8).fill(1), 'l2')).toBeNull();
+  });
+});
+
+describe('rows of shorts', () => {
+  /** Products by the kernel, by the plain loop, and how far apart roundings of half a step each can bring them at the very most. */
+  function products(w: Float32Array, x: Float32Array, rows: number): { fast: Float64Array; plain: Float64Array; most: (row: number) => number } {
+    const d = x.length;
+    const memory = new RowMemory(wasm, 256 * PAGE);
+    const placed = memory.place(w, 'shorts', { rows, columns: d })!;
+    const query = memory.place(x, 'shorts', { rows: 1, columns: d })!;
+    const fast = new Float64Array(rows);
+    expect(placed.multiply(x, rows, fast)).toBe(true);
+    const sum = (values: Float32Array): number => values.reduce((a, v) => a + Math.abs(v), 0);
+    const stepOf = (row: Float32Array): number => memory.place(row, 'shorts', { rows: 1, columns: d })!.step;
+    const most = (r: number): number => {
+      const row = w.subarray(r * d, (r + 1) * d);
+      const [a, b] = [stepOf(row) / 2, query.step / 2];
+      return a * sum(x) + b * sum(row) + a * b * d + 1e-5 * Math.sqrt(dotRows(row, row, 1)[0]! * dotRows(x, x, 1)[0]!);
+    };
+    return { fast, plain: dotRows(w, x, rows), most };
+  }
+
+  it.each([1, 3, 4, 5, 8, 513])('give the products of %i rows of the plain loop', (rows) => {
+    for (const d of [1, 7, 15, 16, 17, 384, 1_283]) {
+      const { fast, plain, most } = products(waves(rows * d, 1), waves(d, 3), rows);
+      for (let r = 0; r < rows; r++) expect(Math.abs(fast[r]! - plain[r]!)).toBeLessThanOrEqual(most(r));
+    }
+  });
+
+  it('never overflow, however the values of rows as long as can be are spread', () => {
+    const value = fc.oneof(
+      fc.constantFrom(0, 1, -1, 300),
+      fc.integer({ min: -1_000, max: 1_000 }).map((v) => v / 1_000),
+    );
+    // A pattern that repeats with the lanes puts all of a row's length into one of them.
+    const pattern = fc.array(value, { minLength: 1, maxLength: 32 });
+    fc.assert(
+      fc.property(pattern, pattern, fc.constantFrom(16, 128, 1_280, 4_096), fc.boolean(), (a, b, d, same) => {
+        const w = Float32Array.from({ length: 5 * d }, (_, i) => a[i % a.length]!);
+        const x = same ? w.slice(0, d) : Float32Array.from({ length: d }, (_, i) => b[i % b.length]!);
+        const { fast, plain, most } = products(w, x, 5);
+        for (let r = 0; r < 5; r++) expect(Math.abs(fast[r]! - plain[r]!)).toBeLessThanOrEqual(most(r));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('are read back to half a step, and the same after they were freed', () => {
+    const memory = new RowMemory(wasm, 64 * PAGE);
+    const [w, shape] = [waves(7 * 203, 1), { rows: 7, columns: 203 }];
+    const placed = memory.place(w, 'shorts', shape)!;
+    expect(placed.bytes).toBeLessThan(0.6 * w.byteLength);
+    const read = placed.values;
+    for (let i = 0; i < w.length; i++) expect(Math.abs(read[i]! - w[i]!)).toBeLessThanOrEqual(0.51 * placed.step);
+    memory.free(placed);
+    memory.place(new Float32Array(w.length).fill(9));
+    expect(placed.values).toEqual(read);
+    expect(placed.multiply(waves(203, 3), 7, new Float64Array(7))).toBe(false);
+  });
+
+  it('refuse what they cannot hold', () => {
+    const memory = new RowMemory(wasm, 64 * PAGE);
+    const shape = { rows: 2, columns: 20 };
+    for (const value of [Number.NaN, Infinity, 1e30, 1e-30]) {
+      const w = waves(40, 1);
+      w[25] = value;
+      if (value !== 1e-30) expect(memory.place(w, 'shorts', shape) === null).toBe(true);
+      expect(
+        memory.place(
+          w.map((v, i) => (i < 20 ? v : value)),
+          'shorts',
+          shape,
+        ) === null,
+      ).toBe(true);
+      const placed = memory.place(waves(40, 1), 'shorts', shape)!;
+      expect(placed.multiply(new Float32Array(20).fill(value), 2, new Float64Array(2))).toBe(false);
+      memory.free(placed);
+    }
+    expect(memory.usedBytes).toBe(0);
+    const zeros = memory.place(new Float32Array(40), 'shorts', shape)!;
+    const out = new Float64Array(2).fill(1);
+    expect(zeros.multiply(waves(20, 1), 2, out)).toBe(true);
+    expect([...out, ...zeros.values.slice(0, 3)]).toEqual([0, 0, 0, 0, 0]);
+  });
+});
+
+describe('the lower half of a square', () => {
+  it.each([1, 2, 3, 4, 5, 8, 9, 63, 512])('of side %i gives the variance of the plain loop and is read back', (side) => {
+    const memory = new RowMemory(wasm, 64 * PAGE);
+    const factor = waves(side * side, 1).map((v, i) => (i % side <= Math.floor(i / side) ? v / side : 0));
+    const placed = memory.place(factor, 'lower', { rows: side, columns: side })!;
+    const kernel = Float64Array.from(waves(side, 3), (v) => v + 0.5);
+    // What was there before must not count.
+    placed.features(new Float32Array(side), 'l2');
+    const all = memory.place(new Float32Array(600).fill(7), 'floats', { rows: 1, columns: 600 })!;
+    all.multiply(new Float32Array(600).fill(7), 1, new Float64Array(1));
+    expect(1 - placed.lowerSquares(kernel)!).toBeCloseTo(variance(factor, kernel), 5);
+    expect(placed.values).toEqual(factor);
+    if (side > 16) expect(placed.bytes).toBeLessThan(0.6 * factor.byteLength);
+    memory.free(placed);
+    expect([placed.lowerSquares(kernel), placed.values]).toEqual([null, factor]);
   });
 });
 
@@ -98,92 +197,4 @@ describe('the order of classes', () => {
       }),
     );
   });
-});
-
-describe('a head in the memory', () => {
-  const [labels, d] = [37, 205];
-  const center = waves(d, 11).map((v) => v * 0.01);
-  const component = (name: string, mix: number) =>
-    ({
-      embedding: 'base',
-      name,
-      transform: 'sqrt_l2',
-      dimension: d,
-      kernel: null,
-      center: center.slice(),
-      weight: waves(labels * d, 1),
-      bias: waves(labels, 2),
-      mix,
-    }) as const;
-  const head: Head = {
-    labels: Array.from({ length: labels }, (_, c) => `label ${c}`),
-    task: 'single_label',
-    components: [
-      component('ridge', 0.7),
-      { ...component('kernel_ridge', 0.5), kernel: { power: 4 }, weight: waves(labels * 50, 5) },
-      component('whitened_ridge', 0.4),
-      { ...component('names', 0.3), embedding: 'tuned', transform: 'l2' },
-    ],
-    temperature: 0.3,
-    openSet: { threshold: 0, falseRejectRate: 0.05, bestWeight: 0.5, varianceWeight: 0.1 },
-    support: {
-      embedding: 'base',
-      transform: 'sqrt_l2',
-      dimension: d,
-      center: center.slice(),
-      rows: waves(50 * d, 9),
-      labelOf: Int32Array.from({ length: 50 }, (_, i) => i % labels),
-      factor: waves(50 * 50, 6).map((v) => v / 10),
-    },
-  };
-  const e = { base: waves(d, 3).map(Math.abs), tuned: waves(d, 4) };
-
-  function close(a: ReturnType<typeof scoreHead>, b: ReturnType<typeof scoreHead>): void {
-    expect(a.scores.map((s) => s.label)).toEqual(b.scores.map((s) => s.label));
-    for (const [i, s] of a.scores.entries()) expect(Math.abs(s.score - b.scores[i]!.score)).toBeLessThan(1e-5);
-    expect({ ...a, scores: [], confidence: 0, nearest: a.nearest?.label }).toEqual({ ...b, scores: [], confidence: 0, nearest: b.nearest?.label });
-    expect(Math.abs(a.nearest!.similarity - b.nearest!.similarity)).toBeLessThan(1e-5);
-  }
-
-  it('answers what it answers in the heap, whole and the first few, also after it was released', () => {
-    const memory = new RowMemory(wasm, 64 * PAGE);
-    const resident = placeHead(head, memory)!;
-    expect(placeOf(resident.head.components[0]!.weight)).toBeDefined();
-    const plain = scoreHead(head, e);
-    close(scoreHead(resident.head, e), plain);
-    close(scoreHead(resident.head, e, 3), { ...plain, scores: plain.scores.slice(0, 3) });
-    const several = { ...head, task: 'multi_label' } as const;
-    expect(scoreHead(several, e, 1).labels).toEqual(scoreHead(several, e).labels);
-    expect(scoreHead(several, e).labels.length).toBeGreaterThan(1);
-    resident.release();
-    expect([resident.placedBytes, memory.usedBytes]).toEqual([0, 0]);
-    // Another head moves in: who still holds the first one must not read the second.
-    placeHead({ ...head, components: [{ ...component('ridge', 1), weight: new Float32Array(labels * d).fill(9) }] }, memory);
-    close(scoreHead(resident.head, e), plain);
-  });
-
-  it('shares equal centres and leaves nothing behind when it does not fit', () => {
-    const memory = new RowMemory(wasm, PAGE);
-    expect(placeHead(head, memory) === null).toBe(true);
-    expect(memory.usedBytes).toBe(0);
-    const wide = placeHead(head, new RowMemory(wasm, 64 * PAGE))!;
-    expect(wide.head.support!.center).toBe(wide.head.components[0]!.center);
-  });
-
-  it('refuses an embedding of the wrong length or with a value that is no number in the same words', () => {
-    const resident = placeHead(head, new RowMemory(wasm, 64 * PAGE))!.head;
-    for (const base of [new Float32Array(d - 1), e.base.map((v, i) => (i === 5 ? Number.NaN : v))])
-      expect(() => scoreHead(resident, { ...e, base })).toThrow(
-        expect.objectContaining({ message: messageOf(() => scoreHead(head, { ...e, base })) }) as Error,
-      );
-  });
-
-  function messageOf(work: () => unknown): string {
-    try {
-      work();
-    } catch (error) {
-      return (error as Error).message;
-    }
-    return 'nothing was thrown';
-  }
 });

@@ -1,4 +1,5 @@
 /** The shipped edge code on one episode: solveHead and scoreHead, as the Durable Object and the Worker call them. */
+import type { Head } from '../../../shared/head.ts';
 import { knownness, scoreHead } from '../../../functions/learning/score-head.ts';
 import { solveHead } from '../../../functions/learning/solve-head.ts';
 import type { EmbeddedSet } from './embeddings.ts';
@@ -8,7 +9,8 @@ import { auroc, type Said } from './measures.ts';
 export type Names = 'none' | 'true' | 'shuffled';
 export type Outcome = { readonly accuracy: number; readonly auroc: number | null; readonly said: readonly Said[] };
 
-export function runOurs(set: EmbeddedSet, background: readonly Float32Array[], episode: Episode, names: Names): Outcome {
+/** The head of an episode's support. */
+export function solveEpisode(set: EmbeddedSet, background: readonly Float32Array[], episode: Episode, names: Names): Head {
   const labels = episode.classes.map((c) => set.labels[c]!);
   const k = labels.length;
   const named = episode.classes.map((_, i) => {
@@ -28,10 +30,14 @@ export function runOurs(set: EmbeddedSet, background: readonly Float32Array[], e
     falseRejectRate: 0.05,
   });
   if (!solved) throw new Error('an episode without examples and names has no head');
-  const { head } = solved;
+  return solved.head;
+}
+
+export function runOurs(set: EmbeddedSet, background: readonly Float32Array[], episode: Episode, names: Names): Outcome {
+  const head = solveEpisode(set, background, episode, names);
   const said = episode.query.map((row, i) => {
     const { scores } = scoreHead(head, { base: set.rows[row]!, tuned: null });
-    return { confidence: scores[0]!.score, right: scores[0]!.label === labels[episode.queryY[i]!] };
+    return { confidence: scores[0]!.score, right: scores[0]!.label === head.labels[episode.queryY[i]!] };
   });
   const evidence = (row: number): number => knownness(head, head.openSet!, { base: set.rows[row]!, tuned: null });
   return {

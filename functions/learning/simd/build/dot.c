@@ -1,13 +1,5 @@
 /* Features of an embedding, and products of rows with them, four lanes at a time. No data, no heap: the caller says where everything lies in the one imported memory. */
-#include <wasm_simd128.h>
-
-#define LOAD(p) wasm_v128_load(p)
-#define ADD_PRODUCT(sum, p, v) sum = wasm_f32x4_add(sum, wasm_f32x4_mul(LOAD(p), v))
-
-static inline float total(v128_t a, v128_t b) {
-  v128_t s = wasm_f32x4_add(a, b);
-  return (wasm_f32x4_extract_lane(s, 0) + wasm_f32x4_extract_lane(s, 1)) + (wasm_f32x4_extract_lane(s, 2) + wasm_f32x4_extract_lane(s, 3));
-}
+#include "lanes.h"
 
 /* out[r] = sum_i w[r * d + i] * x[i]. Four rows share each load of x, and each row has eight sums that do not wait for each other. */
 __attribute__((export_name("dot_rows"))) void dot_rows(const float *w, const float *x, float *out, int rows, int d) {
@@ -52,6 +44,34 @@ __attribute__((export_name("dot_rows"))) void dot_rows(const float *w, const flo
     for (; i < d; i++) s += p[i] * x[i];
     out[r] = s;
   }
+}
+
+/*
+ * |F x|^2 for a lower triangular F: four rows at a time, as wide as the last of the four and up to a multiple of eight, one after the other (lower-rows.ts).
+ * x has zeros from m up to a multiple of eight.
+ */
+__attribute__((export_name("lower_squares"))) double lower_squares(const float *f, const float *x, int m) {
+  double squares = 0;
+  for (int r = 0; r < m; r += 4) {
+    int width = (r + 4 + 7) & ~7;
+    const float *p0 = f, *p1 = p0 + width, *p2 = p1 + width, *p3 = p2 + width;
+    f = p3 + width;
+    v128_t a0 = wasm_f32x4_const_splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+    for (int i = 0; i < width; i += 8) {
+      v128_t v = LOAD(x + i), u = LOAD(x + i + 4);
+      ADD_PRODUCT(a0, p0 + i, v);
+      ADD_PRODUCT(a1, p1 + i, v);
+      ADD_PRODUCT(a2, p2 + i, v);
+      ADD_PRODUCT(a3, p3 + i, v);
+      ADD_PRODUCT(b0, p0 + i + 4, u);
+      ADD_PRODUCT(b1, p1 + i + 4, u);
+      ADD_PRODUCT(b2, p2 + i + 4, u);
+      ADD_PRODUCT(b3, p3 + i + 4, u);
+    }
+    double s0 = total(a0, b0), s1 = total(a1, b1), s2 = total(a2, b2), s3 = total(a3, b3);
+    squares += s0 * s0 + s1 * s1 + (s2 * s2 + s3 * s3);
+  }
+  return squares;
 }
 
 /*
