@@ -9,6 +9,7 @@ import { newRouter } from './http/router.ts';
 import { unrouted } from './http/unrouted.ts';
 import { datasetsRoutes } from './routes/datasets/index.ts';
 import { eventsRoutes } from './routes/events/index.ts';
+import { inferenceProtocolRoutes } from './routes/inference-protocol/index.ts';
 import { jobsRoutes } from './routes/jobs/index.ts';
 import { modelsRoutes } from './routes/models/index.ts';
 import { runnerRoutes } from './routes/runner/index.ts';
@@ -39,6 +40,7 @@ export function makeApp(): OpenAPIHono<HttpEnv> {
   app.route('/', tenantsRoutes).route('/', keysRoutes).route('/', usageRoutes);
   app.route('/', backbonesRoutes).route('/', classifiersRoutes).route('/', examplesRoutes).route('/', labelsRoutes);
   app.route('/', versionsRoutes).route('/', predictRoutes).route('/', adaptationRoutes).route('/', reviewRoutes);
+  app.route('/', inferenceProtocolRoutes);
   app.route('/', datasetsRoutes).route('/', uploadsRoutes).route('/', jobsRoutes).route('/', modelsRoutes);
   app.route('/', eventsRoutes).route('/', webhooksRoutes).route('/', runnerRoutes);
   app.route('/', metaRoutes(app));

@@ -60,6 +60,8 @@ export const Problem = z
     request_id: z.string(),
     errors: z.array(ErrorDetail).optional(),
     evidence: z.unknown().optional(),
+    /** Under /v2: the detail, where clients of the Open Inference Protocol look for it. */
+    error: z.string().optional(),
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;

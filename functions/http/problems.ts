@@ -151,6 +151,8 @@ function isTransient(error: unknown): boolean {
   return error instanceof Error && ((error as { overloaded?: unknown }).overloaded === true || (error as { retryable?: unknown }).retryable === true);
 }
 
+const isInferenceProtocol = (url: string): boolean => /^\/v2(?:\/|$)/.test(new URL(url).pathname);
+
 export function problemBody(error: GraftError, c: Context<HttpEnv>): Problem {
   const requestId = c.get('requestId');
   return {
@@ -161,6 +163,8 @@ export function problemBody(error: GraftError, c: Context<HttpEnv>): Problem {
     instance: new URL(c.req.url).pathname,
     code: error.code,
     request_id: requestId,
+    // The Open Inference Protocol has its own word for it, and its clients look for that.
+    ...(isInferenceProtocol(c.req.url) ? { error: error.message } : {}),
     ...(error.param === undefined ? {} : { param: error.param }),
     ...(error.errors === undefined ? {} : { errors: error.errors }),
     ...(error.evidence === undefined ? {} : { evidence: error.evidence }),

@@ -49,6 +49,15 @@ const WHO: Record<string, Who> = {
   'post /v1/classifiers/{id}/verify': ['predict'],
   'post /v1/classifiers/{id}/adapt': ['enroll'],
   'post /v1/predict': ['predict'],
+  'get /v2': 'anyone',
+  'get /v2/health/live': 'anyone',
+  'get /v2/health/ready': 'anyone',
+  'get /v2/models/{id}': 'any_key',
+  'get /v2/models/{id}/ready': 'any_key',
+  'post /v2/models/{id}/infer': ['predict'],
+  'get /v2/models/{id}/versions/{n}': 'any_key',
+  'get /v2/models/{id}/versions/{n}/ready': 'any_key',
+  'post /v2/models/{id}/versions/{n}/infer': ['predict'],
   'get /v1/classifiers/{id}/versions': 'any_key',
   'get /v1/classifiers/{id}/versions/{n}': 'any_key',
   'post /v1/classifiers/{id}/versions/{n}/activate': ['enroll'],
@@ -126,7 +135,9 @@ const guarded = operations.filter((operation) => WHO[operation] !== 'anyone');
 /** The path with ids that exist and belong to the tenant, or with ids that nobody has. */
 function pathOf(operation: string, real: boolean): string {
   const path = operation.slice(operation.indexOf(' ') + 1);
-  const ids = owned[path.split('/')[2] ?? ''] ?? {};
+  const [, root, collection = ''] = path.split('/');
+  // What the Open Inference Protocol calls a model is a classifier.
+  const ids = owned[root === 'v2' ? 'classifiers' : collection] ?? {};
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => (real ? (ids[name] ?? name) : 'nobody'));
 }
 /** An empty body: a caller who may call gets past the door and is told what is missing; nothing is changed. */

@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import { PredictRequest, type Prediction } from '../../../shared/wire/predictions.ts';
 import { tenantOf } from '../../http/auth.ts';
+import { tellTimings } from '../../http/server-timing.ts';
 import type { HttpEnv } from '../../http/context.ts';
 import { listAnswer } from '../../http/pages.ts';
 import { jsonBody } from '../../http/route-parts.ts';
@@ -20,12 +21,6 @@ function settle(c: Context<HttpEnv>, answered: readonly Answered[], timings: Tim
   afterPredictions(c.get('deps'), tenantOf(c), answered, (work) => c.executionCtx.waitUntil(work));
   tellTimings(c, timings);
   return answered.map(({ prediction }) => prediction);
-}
-
-/** Where the time went (Server-Timing, milliseconds). */
-function tellTimings(c: Context<HttpEnv>, timings: Timings): void {
-  const parts = (['decode', 'queue', 'embed', 'score'] as const).map((part) => `${part};dur=${timings[part].toFixed(2)}`);
-  c.header('Server-Timing', parts.join(', '));
 }
 
 export const predictRoutes = newRouter()

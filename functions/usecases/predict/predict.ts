@@ -1,5 +1,6 @@
 /** Answers what a classifier takes its inputs for. Touches the Durable Object only when the held head is old, and D1 not at all. */
 import { GraftError } from '../../../shared/errors.ts';
+import type { Head } from '../../../shared/head.ts';
 import type { Prediction } from '../../../shared/wire/predictions.ts';
 import type { Deps } from '../../deps.ts';
 import type { Input } from '../../domain/read-input.ts';
@@ -18,6 +19,8 @@ export type Answered = {
   readonly embedded: Pick<Embedded, 'base' | 'tuned'>;
   readonly prediction: Prediction;
 };
+/** One that there is something to answer with. */
+export type FilledHead = HeldHead & { readonly head: Head };
 export type PredictOptions = {
   readonly topK: number | undefined;
   readonly minVersion: number;
@@ -25,7 +28,7 @@ export type PredictOptions = {
   readonly at: (index: number) => string;
 };
 
-/** `read` makes each input; its faults and the decoder's are told together, at their pointers. */
+/** With the active version. `read` makes each input; its faults and the decoder's are told together, at their pointers. */
 export async function predict<T>(
   deps: Pick<Deps, 'encoder' | 'heads'>,
   classifier: StoredClassifier,
@@ -34,6 +37,18 @@ export async function predict<T>(
   options: PredictOptions,
 ): Promise<{ answered: Answered[]; timings: Timings }> {
   const held = await servedHead(deps, classifier.id, options.minVersion);
+  return await predictWith(deps, classifier, held, inputs, read, options);
+}
+
+/** The same with a head that the caller has. */
+export async function predictWith<T>(
+  deps: Pick<Deps, 'encoder'>,
+  classifier: StoredClassifier,
+  held: HeldHead,
+  inputs: readonly T[],
+  read: (input: T) => Input,
+  options: Pick<PredictOptions, 'topK' | 'at'>,
+): Promise<{ answered: Answered[]; timings: Timings }> {
   const timings: Timings = { decode: 0, embed: 0, queue: 0, score: 0 };
   const on = { backbone: classifier.backbone, model: held.model };
   const answered = await eachInput(inputs, options.at, async (item) => {
@@ -49,14 +64,14 @@ export async function predict<T>(
 }
 
 /** Throws `nothing_to_predict` while there is no head. */
-export async function servedHead(deps: Pick<Deps, 'heads'>, classifier: string, minVersion: number): Promise<HeldHead & { head: object }> {
+export async function servedHead(deps: Pick<Deps, 'heads'>, classifier: string, minVersion: number): Promise<FilledHead> {
   const held = await deps.heads.get(classifier, minVersion);
   if (!held.head)
     throw new GraftError(
       'nothing_to_predict',
       `The classifier "${classifier}" has nothing to answer with yet. Enroll an example of each label first.`,
     );
-  return held as HeldHead & { head: object };
+  return { ...held, head: held.head };
 }
 
 export function toPrediction(
