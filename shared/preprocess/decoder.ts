@@ -50,6 +50,7 @@ export function checkPicture(bytes: Uint8Array): PictureHeader {
   const header = sniffHeader(bytes);
   if (header === null) throw new GraftError('unsupported_media_type', `The bytes are not a picture that Graft knows. ${ADVICE}`);
   if (header === 'cut') throw new GraftError('picture_truncated', 'The picture ends inside its own header.');
+  if (header.animated) throw new GraftError('picture_invalid', 'The WebP is animated; send one of its pictures as a still one.');
   const { width, height } = header;
   if (width < 1 || height < 1) throw new GraftError('picture_invalid', `The picture says that it is ${width}×${height} pixels.`);
   const kind = pixelLimit(header);

@@ -9,6 +9,8 @@ export type PictureHeader = {
   readonly progressive: boolean;
   readonly lossless: boolean;
   readonly alpha: boolean;
+  /** Of WebP; an animated PNG shows its first picture to whoever knows of no others. */
+  readonly animated?: boolean;
   /** EXIF orientation 1–8 (1 when absent). */
   readonly orientation: number;
 };
@@ -130,7 +132,7 @@ function sniffWebp(b: Uint8Array): PictureHeader | 'cut' {
     }
     at += 8 + length + (length & 1);
   }
-  return { ...base, width: u24(24) + 1, height: u24(27) + 1, lossless, alpha: (flags & 0x10) !== 0, orientation };
+  return { ...base, width: u24(24) + 1, height: u24(27) + 1, lossless, alpha: (flags & 0x10) !== 0, animated: (flags & 0x02) !== 0, orientation };
 }
 
 /** Tag 0x0112 of IFD0 (TIFF 6.0 / EXIF 2.3, 4.6.4); null when there is none or the block is damaged. */

@@ -64,7 +64,7 @@ describe('an archive is refused whole', () => {
     'for the name %s',
     async (name) => {
       const error = await refusal([...fruit, { name, bytes: picture(5) }]);
-      expect(error.code).toBe('archive_unsafe');
+      expect(error).toMatchObject({ code: 'archive_unsafe', file: name });
       expect(error.detail).toContain(name);
     },
   );

@@ -54,3 +54,15 @@ test('every orientation is undone by its inverse', () => {
     if (o > 1) expect([...turned]).not.toEqual([...pixels]);
   }
 });
+
+test('says of a WebP with several pictures that it is animated, not that it is damaged', () => {
+  const webp = new Uint8Array(64);
+  webp.set(new TextEncoder().encode('RIFF'), 0);
+  new DataView(webp.buffer).setUint32(4, 56, true);
+  webp.set(new TextEncoder().encode('WEBPVP8X'), 8);
+  new DataView(webp.buffer).setUint32(16, 10, true);
+  webp[20] = 0x02;
+  webp.set(new TextEncoder().encode('ANIM'), 30);
+  expect(() => decoder.decodeSquare(webp)).toThrow('The WebP is animated');
+  expect(codeOf(webp)).toBe('picture_invalid');
+});

@@ -44,7 +44,11 @@ function listEntries(zip: ZipFile): Promise<Entry[]> {
       zip.readEntry();
     });
     zip.once('end', () => resolve(entries));
-    zip.once('error', (error: Error) => reject(new RowError('archive_unsafe', `The archive was refused: ${error.message}.`)));
+    zip.once('error', (error: Error) => {
+      // yauzl refuses names in words: "invalid relative path: ../a.png".
+      const name = /^(?:invalid relative path|absolute path|invalid characters in fileName): ([^]+)$/.exec(error.message)?.[1];
+      reject(new RowError('archive_unsafe', `The archive was refused: ${error.message}.`, name));
+    });
     zip.readEntry();
   });
 }
