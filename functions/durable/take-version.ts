@@ -13,6 +13,12 @@ import { fetchHead, fetchTrainingRows, type TrainingRows } from './trained.ts';
 type Taken = { version: number; activated: boolean; activeVersion: number; reason: string | null };
 const notFound = (n: number): Failure => ({ ok: false, code: 'not_found', detail: `There is no version ${n}.` });
 
+const modelGone = (n: number): Failure => ({
+  ok: false,
+  code: 'conflict',
+  detail: `The model of version ${n} was deleted, and with it the rows that it was trained on; it cannot be served.`,
+});
+
 /** Serves version `n` again; solved again without what was forgotten since. */
 export async function activateVersion(ledger: Ledger, n: number): Promise<Outcome<VersionInfo>> {
   const { sql } = ledger;
@@ -21,6 +27,7 @@ export async function activateVersion(ledger: Ledger, n: number): Promise<Outcom
   const wanted = records.selectVersion(sql, n, config.backbone);
   if (!wanted) return notFound(n);
   const pending = wanted.recipe.pending;
+  if (pending && !(await ledger.objects.head(pending.embeddingsKey))) return modelGone(n);
   const rows = pending ? await fetchTrainingRows(ledger.objects, pending.embeddingsKey, config.dimension) : null;
   return ledger.write(() => {
     const stored = readBlob(sql, `head:${n}`);
@@ -32,7 +39,11 @@ export async function activateVersion(ledger: Ledger, n: number): Promise<Outcom
     // Solved again without what was forgotten since, or with training rows that a refused job had left outside.
     const recipe = { ...wanted.recipe, pending: null };
     const m = records.latestVersion(sql) + 1;
-    if (pending && rows && recipe.model) importRows(sql, recipe.model, pending, rows, wanted.labels, m);
+    if (pending && rows) {
+      // As when a job is promoted: without its rows and labels the next enrollment would unlearn what it was trained on.
+      for (const name of wanted.labels) records.addLabel(sql, { name, embedding: null });
+      importRows(sql, recipe.model, pending, rows, wanted.labels, m);
+    }
     if (stored) ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: wanted.evidence, head: stored, parent: n });
     else {
       const solved = solveVersion(sql, config, wanted.labels, recipe, ledger.background(recipe), n);
@@ -85,10 +96,13 @@ export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Ou
   });
 }
 
-/** Training rows become examples (source `dataset`); enrolled examples get their tuned embedding. Held-out rows are never among them. */
+/**
+ * Training rows become examples (source `dataset`); enrolled examples get their tuned embedding. Held-out rows are never among them.
+ * @param model null: its head reads the plain backbone, so tuned embeddings are of no use
+ */
 function importRows(
   sql: SqlStorage,
-  model: string,
+  model: string | null,
   from: NonNullable<Recipe['pending']>,
   rows: TrainingRows,
   labels: readonly string[],
@@ -104,19 +118,18 @@ function importRows(
     const label = labels[rows.labels[i] ?? -1];
     if (label === undefined) continue;
     const externalId = `${from.datasetId}#${rows.rows[i]}`;
-    const embedding = rows.tuned?.[i];
+    const tuned = model !== null && rows.tuned?.[i] ? { model, embedding: rows.tuned[i] } : null;
     const known = there.get(externalId);
     if (known !== undefined) {
-      if (embedding) records.setTuned(sql, known, model, embedding);
+      if (tuned) records.setTuned(sql, known, tuned.model, tuned.embedding);
       continue;
     }
-    const tuned = embedding ? { model, embedding } : null;
     const example = { id: newId('example'), labels: [label], base, tuned, sha256: externalId, contentType: null, objectKey: null, externalId };
     records.insertExample(sql, example, since, 'dataset', Date.now());
   }
   for (const [i, id] of from.enrolledIds.entries()) {
     const embedding = rows.enrolledTuned?.[i];
-    if (embedding) records.setTuned(sql, id, model, embedding);
+    if (model !== null && embedding) records.setTuned(sql, id, model, embedding);
   }
 }
 

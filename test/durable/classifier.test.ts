@@ -1,7 +1,7 @@
 /** One classifier's Durable Object: many writers at once, restarts, forgetting, and trained versions. */
 import { evictDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
-import { decodeHead } from '../../shared/head-file.ts';
+import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 import type { Head } from '../../shared/head.ts';
 import { VERSIONS_KEPT } from '../../shared/limits.ts';
 import { listOf } from '../../shared/wire/page.ts';
@@ -202,6 +202,11 @@ describe('trained versions', () => {
       activate,
     };
   }
+  /** The same head with its tuned part given no weight: what a job leaves when tuning did not help. */
+  const withoutTuned = async (key: string) => {
+    const head = decodeHead((await deps.objects.get(key))!);
+    return encodeHead({ ...head, components: head.components.map((k) => ({ ...k, mix: k.embedding === 'tuned' ? 0 : 1 })) });
+  };
   const value = <T>(outcome: { ok: true; value: T } | { ok: false; detail: string }): T => {
     if (!outcome.ok) throw new Error(outcome.detail);
     return outcome.value;
@@ -256,5 +261,36 @@ describe('trained versions', () => {
     const chosen = value(await object.activateVersion(taken.version));
     expect(chosen.active).toBe(true);
     expect((await object.describe())!.version).toBe(chosen.n);
+  });
+
+  it('learns on from the rows of a refused candidate once it is activated, tuned or not', async () => {
+    await publishTinyBackbone();
+    for (const tuned of [true, false]) {
+      const object = deps.classifier(await tinyClassifier((await newTenant()).tenant, 3));
+      const before = (await object.describe())!;
+      const job = await trained(before.version, false);
+      if (!tuned) job.headKey = await put('head.safetensors', await withoutTuned(job.headKey));
+      const { version } = value(await object.takeTrained(job));
+      const enrolled = (await object.listExamples({ limit: 100, after: null, label: null })).data.length;
+      value(await object.activateVersion(version));
+      const { data } = await object.listExamples({ limit: 100, after: null, label: null });
+      expect(data.filter((e) => e.source === 'dataset').length, `tuned ${tuned}`).toBeGreaterThan(0);
+      expect(data.filter((e) => e.source === 'enrolled')).toHaveLength(enrolled);
+      // Everything that it was trained on has a label of the classifier.
+      const names = new Set((await object.describe())!.labels.map((l) => l.name));
+      for (const { labels } of data) for (const label of labels) expect(names.has(label), label).toBe(true);
+    }
+  });
+
+  it('says so when the model of a candidate was deleted, instead of failing', async () => {
+    await publishTinyBackbone();
+    const object = deps.classifier(await tinyClassifier((await newTenant()).tenant, 3));
+    const { version } = (await object.describe())!;
+    const job = await trained(version, false);
+    const taken = value(await object.takeTrained(job));
+    await deps.objects.delete([job.embeddingsKey]);
+    const outcome = await object.activateVersion(taken.version);
+    expect(outcome).toMatchObject({ ok: false, code: 'conflict', detail: expect.stringContaining('was deleted') });
+    expect((await object.describe())!.version).toBe(version);
   });
 });

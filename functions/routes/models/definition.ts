@@ -51,7 +51,15 @@ export const modelFileRoute = createRoute({
   middleware: [requireScope('train')],
   request: { params: z.object({ id: z.string(), name: z.string() }) },
   responses: {
-    200: { description: 'The bytes.', content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } } },
+    200: {
+      description: 'The bytes, typed by the ending of the name.',
+      content: {
+        'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) },
+        'application/json': { schema: z.unknown() },
+        'text/markdown': { schema: z.string() },
+        'image/svg+xml': { schema: z.string() },
+      },
+    },
     ...problemResponses('not_found'),
   },
 });

@@ -5,6 +5,13 @@ import { newRouter } from '../../http/router.ts';
 import { deleteModel, getModel, listModels, openModelFile } from '../../usecases/models/models.ts';
 import { deleteModelRoute, getModelRoute, listModelsRoute, modelFileRoute } from './definition.ts';
 
+const TYPES: Readonly<Record<string, string>> = {
+  json: 'application/json',
+  md: 'text/markdown; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+const typeOf = (name: string): string => TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
+
 export const modelsRoutes = newRouter()
   .openapi(listModelsRoute, async (c) => {
     const page = pageOf(c.req.valid('query'));
@@ -23,7 +30,8 @@ export const modelsRoutes = newRouter()
     const { id, name } = c.req.valid('param');
     const file = await openModelFile(c.get('deps'), { tenant: tenantOf(c), id, name });
     return c.body(file.body, 200, {
-      'content-type': 'application/octet-stream',
+      'content-type': typeOf(name),
+      'x-content-type-options': 'nosniff',
       'content-length': String(file.bytes),
       // The name is one of the manifest's own file names, so it needs no quoting.
       'content-disposition': `attachment; filename="${name}"`,

@@ -42,6 +42,9 @@ export const activateVersionRoute = createRoute({
   operationId: 'activateVersion',
   tags,
   summary: 'Serve this version (also the rollback)',
+  description:
+    'One atomic step. A version that saw examples which were deleted since, or a refused candidate whose training rows are not among the examples, comes ' +
+    'back as a new version (`kind: restored`, its `parent` is the one asked for); the answer is the version that is served.',
   middleware: [requireScope('enroll')],
   request: { params: versionParams },
   responses: { 200: jsonAnswer(Version, 'The version, now active.'), ...problemResponses('not_found', 'conflict', 'unprocessable') },
