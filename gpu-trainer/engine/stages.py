@@ -26,6 +26,8 @@ MIXES = tuple(i / 10 for i in range(11))
 FOLDS = 2
 # As few labelled rows of the target as this say more about it than all of the source's.
 WITNESSES_MIN = 20
+# Weight of the tuned part of an adapted model where nothing speaks against it: both aligned heads are better than either. docs/decisions/0014.
+SHARE = 0.3
 CHECKPOINT_EVERY_SECONDS = 10.0
 # A whole network's state is hundreds of MB: seldom. Inside epochs, which may be long, too.
 WHOLE_EVERY_SECONDS = 120.0
@@ -182,7 +184,7 @@ class Stages:
             curve.append({"mix": mix, "accuracy": right, "loss": loss})
         best = max(curve, key=lambda c: (round(c["accuracy"], 6), -c["loss"]))
         mix = best["mix"] if best["accuracy"] > curve[0]["accuracy"] else 0.0
-        mix = 1.0 if alone else bold(curve, len(fair)) if job.recipe.method in ADAPTING else mix
+        mix = 1.0 if alone else settled(curve, len(fair)) if job.recipe.method in ADAPTING else mix
         return mix, [{"mix": c["mix"], "accuracy": c["accuracy"]} for c in curve], (1 - mix) * base + mix * tuned
 
     def aligned(self, train: Floats, inside: heads.Ints, outside: heads.Ints, target: Floats, *, over_kernel: bool) -> Matrix:
@@ -202,9 +204,9 @@ def witnesses(fair: heads.Ints, from_target: np.ndarray[Any, Any]) -> heads.Ints
     return near if len(near) >= WITNESSES_MIN else fair
 
 
-def bold(curve: list[dict[str, float]], rows: int) -> float:
-    """The largest weight not worse than the best by more than one standard error of a share (Breiman et al. 1984): what a network gained on the
-    target hardly shows on the source, so it is taken unless the source speaks against it."""
+def settled(curve: list[dict[str, float]], rows: int) -> float:
+    """The weight nearest to SHARE that is not worse than the best by more than one standard error of a share (Breiman et al. 1984): rows of the
+    source hardly say what a weight is worth on the target, so they only speak against it."""
     best = max(c["accuracy"] for c in curve)
     error = (best * (1 - best) / max(rows, 1)) ** 0.5
-    return max(c["mix"] for c in curve if c["accuracy"] >= best - error)
+    return min((c["mix"] for c in curve if c["accuracy"] >= best - error), key=lambda mix: (round(abs(mix - SHARE), 6), mix))

@@ -9,11 +9,13 @@ import torch
 from PIL import Image, ImageFilter, ImageOps
 from safetensors.numpy import load_file, save_file
 
+from engine.adaptation import needs
 from engine.data import centre, embed
 from engine.efficientnet import normalise
 from engine.export import open_session, run_session
 from engine.head_file import ServedHead
-from engine.stages import bold, witnesses
+from engine.stages import SHARE, settled, witnesses
+from engine.wire import EngineError
 
 from .conftest import PACK, Ended, run_engine, spec_of
 
@@ -128,22 +130,32 @@ def test_without_labels_of_the_target_it_says_what_the_figures_are_of(domains: d
     assert any("no labelled held-out rows" in n for n in result["notes"])
 
 
-def test_a_target_is_needed_and_adabn_needs_batch_statistics(domains: dict[str, Path], mails: tuple[Path, list[str]], tmp_path: Path) -> None:
+def test_a_target_is_needed_and_adabn_needs_batch_statistics() -> None:
+    def refused(**spec: Any) -> EngineError:
+        with pytest.raises(EngineError) as caught:
+            needs({"modality": "image", "target": None, **spec})
+        return caught.value
+
     for method in ("domain_adaptation", "domain_confusion"):
-        error = run_engine(spec_of("image", domains["source"], NAMES, tmp_path, method={"type": method})).error
-        assert (error["code"], error["blame"]) == ("target_missing", "caller")
-    target = {"arrays": str(mails[0]), "labels": mails[1]}
-    method = {"type": "domain_adaptation", "alignment": "adabn"}
-    error = run_engine(spec_of("text", *mails, tmp_path, method=method, target=target)).error
-    assert error["code"] == "method_unavailable" and "layer norm" in error["detail"]
+        error = refused(method={"type": method})
+        assert (error.code, error.blame) == ("target_missing", "caller")
+    error = refused(modality="text", target={"arrays": "x"}, method={"type": "domain_adaptation", "alignment": "adabn"})
+    assert error.code == "method_unavailable" and "layer norm" in error.detail
+    needs({"modality": "image", "target": {"arrays": "x"}, "method": {"type": "domain_adaptation", "alignment": "adabn"}})
+    needs({"modality": "text", "target": None, "method": {"type": "fine_tune"}})
 
 
-def test_the_largest_weight_that_the_source_does_not_speak_against() -> None:
-    flat = [{"mix": m / 10, "accuracy": 0.8} for m in range(11)]
-    assert bold(flat, 100) == 1.0
-    falling = [{"mix": m / 10, "accuracy": 0.9 - 0.06 * m} for m in range(11)]
-    assert bold(falling, 100) == 0.0
-    assert bold(falling, 5) > 0.0
+def test_the_weight_is_that_of_two_heads_together_unless_labels_speak_against_it() -> None:
+    def curve(*accuracies: float) -> list[dict[str, float]]:
+        return [{"mix": m / 10, "accuracy": a} for m, a in enumerate(accuracies)]
+
+    assert settled(curve(*[0.8] * 11), 100) == SHARE
+    falling = curve(*[0.9 - 0.06 * m for m in range(11)])
+    assert settled(falling, 100) == 0.0
+    assert 0.0 < settled(falling, 5) < SHARE
+    rising = curve(*[0.6 + 0.03 * m for m in range(11)])
+    assert settled(rising, 10_000) == 1.0
+    assert SHARE < settled(rising, 30) < 1.0
     fair, near = np.arange(40), np.arange(60) >= 15
     np.testing.assert_array_equal(witnesses(fair, near), np.arange(15, 40))
     np.testing.assert_array_equal(witnesses(fair, np.arange(60) >= 30), fair)
