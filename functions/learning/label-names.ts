@@ -58,6 +58,16 @@ export function nameScores(
   return out;
 }
 
+/** The mean over labels of what each name scores on their examples, [labels]; `scores` row-major [examples × labels]. Classes weigh the same. */
+export function levelsOfNames(scores: Float64Array, truth: readonly number[], labels: number): Float64Array {
+  const counts = new Float64Array(labels);
+  for (const c of truth) counts[c]! += 1;
+  const shown = counts.reduce((sum, n) => sum + (n > 0 ? 1 : 0), 0);
+  const levels = new Float64Array(labels);
+  for (const [i, own] of truth.entries()) for (let c = 0; c < labels; c++) levels[c]! += scores[i * labels + c]! / (counts[own]! * shown);
+  return levels;
+}
+
 /** Weights at share a: the louder side at full strength, min(1, 2 − 2a) for ridge and PRIOR_MIX · min(1, 2a) for names. */
 export function mixesOf(share: number): { ridge: number; names: number } {
   return { ridge: Math.min(1, 2 - 2 * share), names: PRIOR_MIX * Math.min(1, 2 * share) };

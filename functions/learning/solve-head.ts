@@ -10,7 +10,7 @@ import { argmax, backgroundCenter, normaliseInPlace, transformFeature } from './
 import { judgedRows, newestFirst } from './judged-rows.ts';
 import { kernelInPlace } from './kernel.ts';
 import { mixesOf, shareOfNames } from './label-names.ts';
-import { labelPrior } from './label-prior.ts';
+import { centredPrior, labelPrior } from './label-prior.ts';
 import { exactMatches, fitSigmoidTemperature } from './multi-label.ts';
 import { leftOutVariances, variance } from './novelty.ts';
 import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
@@ -120,13 +120,16 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 
   let namesMix = 0;
   if (hasNames) {
-    const prior = labelPrior({ ...input, examples: rows }, center);
-    const said = prior.scores;
     const single = newestFirst(
       examples.filter((e) => e.labelsOf.length === 1),
       k,
     );
-    const all = { names: labelPrior({ ...input, examples: single }, center).scores, truth: single.map((e) => e.labelsOf[0]!) };
+    const spoken = single.map((e) => e.labelsOf[0]!);
+    // Pictures' rows have no level over the background; scores of several labels are each compared with 0; and a label without an example has no level.
+    const centred = !input.zeroShot && !multi && !onlyNamed;
+    const prior = centred ? centredPrior(input, single, spoken, center) : labelPrior({ ...input, examples: single }, center);
+    const all = { names: prior.scores, truth: spoken };
+    const said = Float64Array.from(labelPrior({ ...input, examples: rows }, center).scores, (s, at) => s + prior.component.bias[at % k]!);
     // Rows of several labels have no one label to be likely under.
     const one = [...rows.keys()].filter((i) => rows[i]!.labelsOf.length === 1);
     const left = { ridge: takeRows(scores, one, k), names: takeRows(said, one, k), truth: one.map((i) => truth[i]!) };

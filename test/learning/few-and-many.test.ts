@@ -1,7 +1,7 @@
 /** Heads at both ends: a handful of rows must not make the answers sure, and 10,000 rows of 1,000 classes must not run out of time or memory. */
 import { describe, expect, test } from 'vitest';
 import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature, softmax } from '../../functions/learning/calibration.ts';
-import { shareOfNames } from '../../functions/learning/label-names.ts';
+import { levelsOfNames, shareOfNames } from '../../functions/learning/label-names.ts';
 import { fitRidge } from '../../functions/learning/ridge.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
 import { solveHead, type LearnExample, type SolveInput } from '../../functions/learning/solve-head.ts';
@@ -77,6 +77,34 @@ describe('names', () => {
     expect(share(cosines(0), [])).toBeGreaterThan(0.45);
     expect(share(cosines(1), truth)).toBeLessThan(0.01);
     expect(share(cosines(1), [])).toBeLessThan(0.01);
+  });
+
+  test('of which one is nearer to everything that is asked do not answer with it', () => {
+    const labels = ['loud', 'second', 'third', 'fourth'];
+    // An axis for each label, one that all inputs share and the first name with them, and three that tell nothing.
+    const near = (c: number, way: number): Float32Array => {
+      const x = new Float32Array(8);
+      [x[c], x[4], x[5 + (way % 3)]] = [0.4, 1, way < 3 ? 0.5 : -0.5];
+      return x;
+    };
+    const names = labels.map((_, c) => Float32Array.from({ length: 8 }, (_v, axis) => Number(axis === c || (c === 0 && axis === 4))));
+    const examples = labels.map((_, c) => ({ id: `ex_${c}`, labelsOf: [c], base: near(c, c), tuned: null }));
+    const { head } = solveHead({ ...plain(labels, 8, examples), names })!;
+    const uncentred = head.components.map((part) => (part.name === 'label_names' ? { ...part, bias: new Float32Array(4) } : part));
+    const right = (components: typeof head.components): number =>
+      labels
+        .flatMap((label, c) => [0, 1, 2, 3, 4, 5].map((way) => ({ label, x: near(c, way) })))
+        .filter(({ label, x }) => scoreHead({ ...head, components }, { base: x, tuned: null }).scores[0]!.label === label).length;
+    expect(right(head.components)).toBe(24);
+    expect(right(uncentred)).toBeLessThan(12);
+    expect(right(head.components.filter((part) => part.name !== 'label_names'))).toBeLessThan(24);
+  });
+
+  test('are centred by classes, however many examples each has', () => {
+    const scores = Float64Array.from([0.6, 0.2, 0.4, 0.2, 0.1, 0.5]);
+    const levels = levelsOfNames(scores, [0, 0, 1], 2);
+    expect(levels[0]).toBeCloseTo((0.5 + 0.1) / 2, 12);
+    expect(levels[1]).toBeCloseTo((0.2 + 0.5) / 2, 12);
   });
 });
 

@@ -172,7 +172,8 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
   const prior = plain.head.components.filter((c) => !isLearnt(c)).map((c) => ({ ...c, center: movedCenter(c, input, targets) }));
   if (prior.length > 0) {
     const said = labelPrior(input, views[0].center).scores;
-    for (let i = 0; i < all.length; i++) all[i] = share * all[i]! + plain.evidence.names_mix * said[i]!;
+    const { bias } = prior[0]!;
+    for (let i = 0; i < all.length; i++) all[i] = share * all[i]! + plain.evidence.names_mix * (said[i]! + bias[i % k]!);
   }
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const scores = new Float64Array(plain.leftOut.scores.length);
