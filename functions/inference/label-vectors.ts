@@ -1,7 +1,9 @@
-/** Labels as vectors: the words' own embedding where texts are classified, a row of a zero-shot head where pictures are. */
+/** Labels as vectors: the words' own embeddings, averaged, where texts are classified, a row of a zero-shot head where pictures are. */
 import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
+import { labelWordings } from '../domain/label-text.ts';
+import { meanWording } from '../learning/label-names.ts';
 import { zeroShotRow, type NamedClasses } from '../learning/zero-shot.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { Encoder } from './encoder.ts';
@@ -41,7 +43,8 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
   return {
     async of(texts, backbone) {
       const manifest = backbone === null || texts.length === 0 ? null : await catalogue.get(backbone);
-      if (manifest?.modality === 'text') return await embed(texts, manifest.id);
+      if (manifest?.modality === 'text')
+        return await Promise.all(texts.map(async (text) => meanWording(await embed(labelWordings(text), manifest.id))));
       if (!manifest?.classes || !(await catalogue.get(SHIPPED_BACKBONES.text))) return none(texts);
       const classes = await classesOf(manifest.classes.sha256);
       if (!classes) return none(texts);

@@ -58,6 +58,16 @@ export function nameScores(
   return out;
 }
 
+/** The mean of the unit vectors of several wordings of one label. */
+export function meanWording(embeddings: readonly Float32Array[]): Float32Array {
+  const sum = new Float64Array(embeddings[0]?.length ?? 0);
+  for (const embedding of embeddings) {
+    const unit = transformFeature(embedding, 'l2', null);
+    for (let i = 0; i < sum.length; i++) sum[i]! += unit[i]! / embeddings.length;
+  }
+  return Float32Array.from(sum);
+}
+
 /** The mean over labels of what each name scores on their examples, [labels]; `scores` row-major [examples × labels]. Classes weigh the same. */
 export function levelsOfNames(scores: Float64Array, truth: readonly number[], labels: number): Float64Array {
   const counts = new Float64Array(labels);

@@ -134,4 +134,15 @@ describe('vectors of labels', () => {
     expect(await given([text]).of(['bird'], null)).toEqual([null]);
     expect(await given([text]).of(['bird'], text.id)).toEqual([unitAt(0, TEXT)]);
   });
+
+  it('of texts point between the words and a sentence of them, whatever the length of either embedding', async () => {
+    const read: string[] = [];
+    const encode = async ({ text: words }: { text: string }) => {
+      read.push(words);
+      return { base: unitAt(read.length, TEXT).map((v) => v * read.length * 3), tuned: null };
+    };
+    const vectors = makeLabelVectors({ catalogue: { get: async () => text }, read: async () => null, encoder: { encode } } as never);
+    expect(await vectors.of(['bird'], text.id)).toEqual([Float32Array.of(0, 0.5, 0.5, 0, 0, 0)]);
+    expect(read).toEqual(['bird', 'The topic is bird.']);
+  });
 });

@@ -3,6 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { labelWordings } from '../../../functions/domain/label-text.ts';
+import { meanWording } from '../../../functions/learning/label-names.ts';
 import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import { TEXT_MAX_TOKENS } from '../../../shared/limits.ts';
 import { makeDecoder } from '../../../shared/preprocess/decoder.ts';
@@ -95,6 +97,13 @@ export function pictureTensors(pictures: readonly Uint8Array[]): Record<string, 
 export const embedTexts = (title: string, texts: readonly string[]): Float32Array[] =>
   embedArrays(title, 'text', encodeSafetensors(textTensors(texts)));
 
+/** Label names as the edge embeds them. */
+function embedNames(title: string, names: readonly string[]): Float32Array[] {
+  const wordings = names.map(labelWordings);
+  const rows = embedTexts(`label names of ${title}`, wordings.flat());
+  return wordings.map((of, i) => meanWording(rows.slice(i * of.length, (i + 1) * of.length)));
+}
+
 export function embedSet(set: LabelledSet): EmbeddedSet {
   const labels = [...new Set(set.items.map((item) => item.label))].toSorted((a, b) => (a < b ? -1 : 1));
   const arrays =
@@ -111,7 +120,7 @@ export function embedSet(set: LabelledSet): EmbeddedSet {
     ids: set.items.map((item) => item.id),
     y: set.items.map((item) => labels.indexOf(item.label)),
     rows,
-    nameRows: set.modality === 'text' ? embedTexts(`label names of ${set.name}`, names) : null,
+    nameRows: set.modality === 'text' ? embedNames(set.name, names) : null,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:accuracy [-- --episodes 50 --sets digits,mails --json]`: the shipped head code against what a user would pick instead, on real
  * embeddings, the same seeded episodes, in the same run. Prints means with 95 % intervals, AUROC for unknowns and the calibration error.
- * `-- --setfit [--episodes 16 --minutes 25]` measures text sets at 8 shots beside SetFit, which fine-tunes the backbone in every episode.
+ * `-- --setfit [--episodes 16 --skip 0 --minutes 25]` measures text sets at 8 shots beside SetFit, which fine-tunes the backbone in every episode.
  */
 import { parseArgs } from 'node:util';
 import { progressBar } from '../../progress.ts';
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     sets: { type: 'string' },
     json: { type: 'boolean' },
     setfit: { type: 'boolean' },
+    skip: { type: 'string' },
     minutes: { type: 'string' },
   },
 });
@@ -89,7 +90,8 @@ try {
   await ensureSetup();
   if (values.setfit) {
     const sets = chosen(TEXTS).map((load) => load());
-    process.stdout.write(await besideSetFit(sets, COUNT, values.minutes === undefined ? null : Number(values.minutes)));
+    const minutes = values.minutes === undefined ? null : Number(values.minutes);
+    process.stdout.write(await besideSetFit(sets, { skip: Number(values.skip ?? 0), count: COUNT, minutes }));
   } else {
     const cells: Cell[] = [];
     for (const load of chosen(SETS)) cells.push(...(await measureSet(load())));

@@ -82,12 +82,18 @@ function runGraft({ set, list }: Prepared, background: readonly Float32Array[], 
   return { accuracy, seconds: (performance.now() - started) / 1_000 / list.length };
 }
 
-/** The comparison as text. @param minutes no new round of SetFit begins after these; null for all episodes */
-export async function besideSetFit(sources: readonly LabelledSet[], count: number, minutes: number | null): Promise<string> {
+/**
+ * The comparison as text.
+ * @param given episodes `skip` to `skip + count`; no new round of SetFit begins after `minutes` (null: all rounds)
+ */
+export async function besideSetFit(
+  sources: readonly LabelledSet[],
+  { skip, count, minutes }: { readonly skip: number; readonly count: number; readonly minutes: number | null },
+): Promise<string> {
   const background = backgroundOf('text');
   const all = sources.map((source): Prepared => {
     const set = embedSet(source);
-    return { source, set, list: episodes(set, SHOTS, count) };
+    return { source, set, list: episodes(set, SHOTS, skip + count).slice(skip) };
   });
   const theirs = await runSetFit(all, minutes);
   const columns: Record<string, number[][]> = {};
