@@ -5,6 +5,7 @@ import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
 import { labelWordings } from '../domain/label-text.ts';
 import { meanWording } from '../learning/label-names.ts';
 import { zeroShotRow, type NamedClasses } from '../learning/zero-shot.ts';
+import { Breather } from './breather.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { Encoder } from './encoder.ts';
 import type { Read } from './graph.ts';
@@ -22,7 +23,13 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
   const none = (texts: readonly string[]): null[] => texts.map(() => null);
 
   async function embed(texts: readonly string[], backbone: string): Promise<Float32Array[]> {
-    return await Promise.all(texts.map(async (text) => (await encoder.encode({ kind: 'text', text }, { backbone, model: null })).base));
+    const breather = new Breather();
+    const vectors: Float32Array[] = [];
+    for (const text of texts) {
+      vectors.push((await encoder.encode({ kind: 'text', text }, { backbone, model: null })).base);
+      await breather.breathe();
+    }
+    return vectors;
   }
 
   /** Read for each call: six megabytes that an isolate with both networks should not hold between two changes of labels. */

@@ -1,0 +1,43 @@
+/** What one request computes must not hold up the others. */
+import { describe, expect, it } from 'vitest';
+import { GraftError } from '../../shared/errors.ts';
+import { eachInput } from '../../functions/usecases/predict/each-input.ts';
+
+const RUN_MS = 30;
+/** As a network does: computes, and lets nobody else in. */
+function run(): void {
+  const until = performance.now() + RUN_MS;
+  while (performance.now() < until);
+}
+
+describe('a batch', () => {
+  it('lets others be answered between its inputs', async () => {
+    let answered = 0;
+    const others = setInterval(() => answered++, 1);
+    const results = await eachInput(
+      [1, 2, 3, 4, 5, 6],
+      (i) => `/inputs/${i}`,
+      async (n) => {
+        run();
+        return n;
+      },
+    );
+    clearInterval(others);
+    expect(results).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(answered).toBeGreaterThanOrEqual(4);
+  });
+
+  it('still tells every fault, and at once what is nobody’s', async () => {
+    const odd = async (n: number) => {
+      if (n === 7) throw new Error('ours');
+      if (n % 2) throw new GraftError('text_invalid', `${n} is odd.`, { param: 'text' });
+      return n;
+    };
+    const at = (i: number) => `/inputs/${i}`;
+    await expect(eachInput([1, 2, 3], at, odd)).rejects.toMatchObject({
+      code: 'text_invalid',
+      errors: [{ pointer: '/inputs/0/text' }, { pointer: '/inputs/2/text' }],
+    });
+    await expect(eachInput([1, 7], at, odd)).rejects.toThrow('ours');
+  });
+});
