@@ -60,11 +60,9 @@ export const DRIFT_WINDOW_MIN = 100;
 /** Bytes of an ONNX file that an operator adds: what a multipart request of JSON_MAX_BYTES can carry beside its manifest. */
 export const BACKBONE_ONNX_MAX_BYTES = 24 * 1024 * 1024;
 /**
- * Wasm memory that an added network may take at the edge. Of an isolate's 128 MiB the two shipped networks take 60 and the decoder 24; what is left
- * has to hold the script and requests, too.
+ * Wasm memory that an added network may take at the edge: what the runtime's share of an isolate leaves beside the two shipped networks, which take 52
+ * of its 90 MB (functions/inference/isolate-budget.ts).
  */
 export const BACKBONE_EDGE_MAX_MEMORY_BYTES = 32 * 1024 * 1024;
 /** One run at the edge: a request of BATCH_MAX_INPUTS then stays within a minute. */
 export const BACKBONE_EDGE_MAX_MILLISECONDS = 900;
-/** File bytes of added networks that an isolate holds open at a time; the least recently used one goes first. */
-export const BACKBONE_EDGE_OPEN_MAX_BYTES = 16 * 1024 * 1024;

@@ -5,7 +5,6 @@
 import imgdecWasm from '../../shared/preprocess/imgdec.wasm';
 import { SHIPPED_BACKBONES, isShipped, type BackboneManifest } from '../../shared/catalogue.ts';
 import { GraftError } from '../../shared/errors.ts';
-import { BACKBONE_EDGE_OPEN_MAX_BYTES } from '../../shared/limits.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { makeDecoder } from '../../shared/preprocess/decoder.ts';
 import { networkInputDims, toNetworkInput } from '../../shared/preprocess/pixels.ts';
@@ -52,13 +51,19 @@ export interface Encoder {
 /** Graphs of a backbone; of an added one both are null, because it is opened when it is used. */
 type Opened = { readonly manifest: BackboneManifest; readonly graphs: { trunk: Graph; tail: Graph } | null; readonly tokenize: Tokenizer | null };
 
-export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwork: FindNetwork; tailsMaxBytes?: number }): Encoder {
+const ADDED = 'added:';
+
+export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwork: FindNetwork }): Encoder {
   const { catalogue, read } = parts;
   const queue = new RunQueue();
   const decoder = makeDecoder(imgdecWasm);
-  const networks = new TunedNetworks(read, parts.findNetwork, queue, parts.tailsMaxBytes);
+  /** Networks of models, and, with ADDED before their id, added backbones: one budget. */
+  const networks = new TunedNetworks(
+    read,
+    async (id) => await (id.startsWith(ADDED) ? findAdded(id.slice(ADDED.length)) : parts.findNetwork(id)),
+    queue,
+  );
   const opened = new Map<string, Promise<Opened>>();
-  const added = new TunedNetworks(read, async (id) => await findAdded(id), queue, BACKBONE_EDGE_OPEN_MAX_BYTES);
 
   async function findAdded(id: string): Promise<NetworkSource | null> {
     const manifest = await catalogue.get(id);
@@ -113,7 +118,7 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
   /** Calls `use` with an open trunk, and a tail where the backbone has one to itself. */
   async function withGraphs<T>({ manifest, graphs }: Opened, use: (trunk: Graph, tail: Graph | null) => Promise<T>): Promise<T> {
     if (graphs) return await use(graphs.trunk, graphs.tail);
-    const used = await added.with(manifest.id, async ({ tail: network }) => ({ result: await use(network, null) }));
+    const used = await networks.with(`${ADDED}${manifest.id}`, async ({ tail: network }) => ({ result: await use(network, null) }));
     if (!used) throw unknown(manifest.id);
     return used.result;
   }
@@ -165,7 +170,11 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
   return {
     encode,
     tryOut: tryBesideShipped,
-    memory: () => ({ runtimeBytes: ortMemoryBytes(), decoderBytes: decoder.memoryBytes(), tails: networks.models }),
+    memory: () => ({
+      runtimeBytes: ortMemoryBytes(),
+      decoderBytes: decoder.memoryBytes(),
+      tails: networks.models.filter((id) => !id.startsWith(ADDED)),
+    }),
   };
 }
 

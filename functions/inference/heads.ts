@@ -9,9 +9,8 @@ import { decodeHead } from '../../shared/head-file.ts';
 import type { ServedHead } from '../domain/classifier-object.ts';
 import { placeHead, type ResidentHead } from '../learning/resident-head.ts';
 import { RowMemory } from '../learning/row-memory.ts';
+import { HEADS_MAX_BYTES } from './isolate-budget.ts';
 
-/** What fits an isolate beside both backbones and a decoder that a hostile picture has filled (npm run bench sums it). */
-export const HEADS_MAX_BYTES = 20 * 1024 * 1024;
 /** How long a version switched in another isolate may still be answered by the one before. */
 export const HEAD_TTL_SECONDS = 5;
 

@@ -1,14 +1,13 @@
 /**
- * Tuned networks of tenants, kept by last use up to one bound in bytes. Tails run over the shared trunks, so an isolate serves many of them; of whole
- * networks, trunk and tail of its own, one is held at a time, and the next one takes its place.
+ * Networks beside the shipped ones: backbones that operators added, and tuned networks of tenants, kept by last use up to one bound in bytes. Tails run over
+ * the shared trunks, so an isolate serves many of them; of whole networks, trunk and tail of its own, one is held at a time, and the next one takes its
+ * place.
  */
 import { GraftError } from '../../shared/errors.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
+import { NETWORKS_MAX_BYTES } from './isolate-budget.ts';
 import { Graph, readGraph, type GraphSource, type Read } from './graph.ts';
 import type { RunQueue } from './run-queue.ts';
-
-/** File bytes; the runtime needs about as much again. Seven picture tails of 4.5 MB. */
-export const TAILS_MAX_BYTES = 32 * 1024 * 1024;
 
 /** `trunk` is null where the shared one feeds the tail. */
 export type NetworkSource = { readonly trunk: GraphSource | null; readonly tail: GraphSource };
@@ -24,7 +23,7 @@ export class TunedNetworks {
   readonly #find: FindNetwork;
   readonly #queue: RunQueue;
   readonly #maxBytes: number;
-  constructor(read: Read, find: FindNetwork, queue: RunQueue, maxBytes = TAILS_MAX_BYTES) {
+  constructor(read: Read, find: FindNetwork, queue: RunQueue, maxBytes = NETWORKS_MAX_BYTES) {
     this.#read = read;
     this.#find = find;
     this.#queue = queue;

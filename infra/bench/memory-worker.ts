@@ -1,11 +1,11 @@
 /**
  * What an isolate holds to answer predictions, without the rest of the Worker: both shipped backbones, the decoder and the heads of many classifiers.
- * `POST /image/<head>` and `POST /text/<head>` answer with that head, or with the error's code; `GET /memory` counts what is held outside the heap;
- * `GET /collect` does so after a collection.
+ * `POST /image/<head>` and `POST /text/<head>` answer with that head, or with the error's code; `…/<head>/tail-3` or `…/<head>/whole-3` run a tenant's own
+ * network beside it, which has the files of the shipped one. `GET /memory` counts what is held outside the heap; `GET /collect` does so after a collection.
  */
 import { GraftError } from '../../shared/errors.ts';
 import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
-import { makeCatalogue } from '../../functions/inference/catalogue.ts';
+import { graphSource, makeCatalogue } from '../../functions/inference/catalogue.ts';
 import { makeEncoder, type Encoder } from '../../functions/inference/encoder.ts';
 import { Heads } from '../../functions/inference/heads.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
@@ -21,18 +21,25 @@ function makeParts(env: Bindings): Parts {
     return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
   };
   const now = (): number => Date.now();
-  const encoder = makeEncoder({ catalogue: makeCatalogue(read, now), read, findNetwork: async () => null });
+  const catalogue = makeCatalogue(read, now);
+  const findNetwork = async (model: string) => {
+    const [kind, network] = model.split('-');
+    const manifest = await catalogue.get(SHIPPED_BACKBONES[kind === 'text' ? 'text' : 'image']);
+    if (!manifest) throw new Error('the backbones are not there');
+    return { trunk: network === 'whole' ? graphSource(manifest.trunk) : null, tail: graphSource(manifest.tail) };
+  };
+  const encoder = makeEncoder({ catalogue, read, findNetwork });
   // Classifiers of a kind are as large as each other: `image-7` has the file of `image`.
   const served = async (id: string) => ({ version: 1, model: null, head: await read(`heads/${id.split('-')[0]}`) });
   return { encoder, heads: new Heads(served, now) };
 }
 
-async function answer({ encoder, heads }: Parts, kind: 'image' | 'text', id: string, request: Request): Promise<unknown> {
+async function answer({ encoder, heads }: Parts, kind: 'image' | 'text', id: string, own: string | undefined, request: Request): Promise<unknown> {
   const input = kind === 'image' ? { kind, bytes: new Uint8Array(await request.arrayBuffer()) } : { kind, text: await request.text() };
   const { head } = await heads.get(id, 0);
   if (!head) throw new Error(`there is no head ${id}`);
   try {
-    const embedded = await encoder.encode(input, { backbone: SHIPPED_BACKBONES[kind], model: null });
+    const embedded = await encoder.encode(input, { backbone: SHIPPED_BACKBONES[kind], model: own ? `${kind}-${own}` : null });
     return { label: scoreHead(head, embedded).scores[0]?.label };
   } catch (error) {
     if (error instanceof GraftError) return { refused: error.code };
@@ -47,8 +54,8 @@ const { gc } = globalThis as { gc?: () => void };
 export default {
   async fetch(request, env) {
     const all = (parts ??= makeParts(env));
-    const [, kind, id = ''] = new URL(request.url).pathname.split('/');
-    if (kind === 'image' || kind === 'text') return Response.json(await answer(all, kind, id, request));
+    const [, kind, id = '', own] = new URL(request.url).pathname.split('/');
+    if (kind === 'image' || kind === 'text') return Response.json(await answer(all, kind, id, own, request));
     if (kind === 'collect') gc?.();
     // What the collector freed is counted off by the next turn.
     await Promise.resolve();

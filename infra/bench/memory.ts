@@ -18,7 +18,8 @@ import type { NotMeasured } from './serving.ts';
 const CLASSIFIERS = 50;
 const CLASSES = 10;
 const KEPT = 100;
-export const ISOLATE_BYTES = 128e6;
+/** Tenants with a tail of their own, of each modality: more than an isolate keeps. */
+const TAILS = 12;
 
 const Counted = z.object({ runtime_bytes: z.number(), decoder_bytes: z.number(), rows_bytes: z.number(), heads_bytes: z.number() });
 const HeapUsage = z.object({ usedSize: z.number(), embedderHeapUsedSize: z.number(), backingStorageSize: z.number() });
@@ -110,6 +111,15 @@ export async function measureMemory(folder: string): Promise<Memory | NotMeasure
       'text/text-#',
       Array.from({ length: 4 }, () => LONG_TEXT),
     );
+    const own = async (input: string, path: string, count: number, body: string | Uint8Array): Promise<void> => {
+      for (let i = 0; i < count; i++) await ask(`${url}/${path.replace('#', String(i))}`, body);
+      await step(input, path, [body]);
+    };
+    await own(`${TAILS} tenants' own picture tails`, 'image/image-1/tail-#', TAILS, small);
+    await own(`${TAILS} tenants' own text tails`, 'text/text-1/tail-#', TAILS, LONG_TEXT);
+    await own('a picture network of its own', 'image/image-1/whole-#', 2, small);
+    await own('a text network of its own', 'text/text-1/whole-#', 2, LONG_TEXT);
+    await own(`${TAILS} tenants' own picture tails again`, 'image/image-1/tail-#', TAILS, small);
     for (const { name, bytes } of hostile) await step(name, 'image/image-#', [Uint8Array.from(bytes)]);
     const together = hostile.slice(0, 6).map(({ bytes }) => Uint8Array.from(bytes));
     await step('the first six of them at once', 'image/image-#', together);

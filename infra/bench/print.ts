@@ -1,8 +1,9 @@
 /** The report as text: one table a question, milliseconds with the number of repeats. */
+import { ISOLATE_BYTES } from '../../functions/inference/isolate-budget.ts';
 import type { Enrolling } from './enrolling.ts';
 import type { Growth, Large, Resident } from './learning.ts';
 import type { Machine } from './machine.ts';
-import { ISOLATE_BYTES, type Memory } from './memory.ts';
+import type { Memory } from './memory.ts';
 import type { Spread } from './measure.ts';
 import type { Scoring } from './scoring.ts';
 import type { NotMeasured, Serving } from './serving.ts';
@@ -137,7 +138,7 @@ export function toText(report: Report): string {
     'A head held by an isolate: its arrays, and what the process grows by',
     table(['classes', 'examples', 'arrays', 'measured'], report.resident.map(residentRow)),
     '',
-    `An isolate with both backbones, the decoder and ${'classifiers' in report.memory ? report.memory.classifiers : 'many'} classifiers, over pictures that are hard on memory (MB)`,
+    `An isolate with both backbones, the decoder and ${'classifiers' in report.memory ? report.memory.classifiers : 'many'} classifiers, over tenants' own networks and pictures that are hard on memory (MB)`,
     memoryText(report.memory),
     '',
     'The Worker as deployed',
