@@ -55,15 +55,17 @@ export function embedArrays(title: string, modality: 'image' | 'text', arrays: U
     mkdirSync(join(CACHE, 'embeddings'), { recursive: true });
     const bar = progressBar(`Embedding ${title}`);
     bar.tick(null);
-    const given = `${out}.arrays`;
+    // Two benchmarks may embed the same set at once.
+    const part = `${out}.${process.pid}.part`;
+    const given = `${out}.${process.pid}.arrays`;
     writeFileSync(given, arrays);
-    const { status, stderr } = spawnSync(PYTHON, ['-m', 'engine.embed', folder, given, `${out}.part`], {
+    const { status, stderr } = spawnSync(PYTHON, ['-m', 'engine.embed', folder, given, part], {
       cwd: join(ROOT, 'gpu-trainer'),
       encoding: 'utf8',
     });
     rmSync(given);
     if (status !== 0) throw new Error(`embedding ${title}: ${stderr}`);
-    renameSync(`${out}.part`, out);
+    renameSync(part, out);
     bar.end();
   }
   return rowsOf(out);
