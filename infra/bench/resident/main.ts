@@ -61,6 +61,7 @@ else {
     'shared',
     'with one',
     'at the end',
+    'one whole too',
     'per held',
     'warm p50',
     'p95',
