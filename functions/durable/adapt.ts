@@ -1,12 +1,13 @@
 /** A version adapted to a target domain, or the refusal with its evidence, inside the caller's transaction. */
 import { encodeHead } from '../../shared/head-file.ts';
-import type { Failure, Outcome, TargetInput, TargetSource, VersionInfo } from '../domain/classifier-object.ts';
+import type { Failure, LabelInfo, Outcome, TargetInput, TargetSource, VersionInfo } from '../domain/classifier-object.ts';
 import { decideAdaptation } from '../learning/adaptation/decide.ts';
 import { solveInput } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { keepTarget } from './target-inputs.ts';
 
+const LABELS_SHOWN = 10;
 const failure = (code: Failure['code'], detail: string, evidence?: unknown): Failure => ({ ok: false, code, detail, evidence });
 
 /** @param ledger with its background loaded; `from.model`: whose tuned embeddings the targets carry */
@@ -34,13 +35,16 @@ export function adaptVersion(
     );
   const input = solveInput(sql, config, labels, recipe, ledger.background(recipe), null);
   if (input.examples.length === 0) return failure('nothing_to_predict', 'There is no example to adapt yet. Enroll some of the source domain first.');
+  const taught = new Set(input.examples.flatMap((e) => e.labelsOf)).size;
+  if (taught < 2)
+    return failure('unprocessable', 'Adaptation moves labels against each other, and only one has examples. Enroll some of another label first.');
   const decision = decideAdaptation(
     input,
     targets,
     targets.map((t) => (t.label === null ? null : labels.indexOf(t.label))),
   );
   const source = from.source ? { source: from.source } : {};
-  if (!decision) return failure('unprocessable', 'Some labels have no example yet, and only their names speak for them. Enroll one of each first.');
+  if (!decision) return failure('unprocessable', lacking(records.selectLabels(sql)));
   if (!decision.adapt) return failure('negative_transfer', decision.detail, { reason: decision.reason, ...source, ...decision.evidence });
   const n = records.latestVersion(sql) + 1;
   const target = keepTarget(sql, n, targets, config.dimension);
@@ -53,4 +57,11 @@ export function adaptVersion(
     parent: records.activeVersion(sql) || null,
   });
   return { ok: true, value: records.selectVersion(sql, n, config.backbone)! };
+}
+
+/** Labels whose names alone speak for them cannot be moved to another domain. */
+function lacking(labels: readonly LabelInfo[]): string {
+  const bare = labels.filter((l) => l.examples === 0).map((l) => `"${l.name}"`);
+  const shown = bare.length > LABELS_SHOWN ? [...bare.slice(0, LABELS_SHOWN), `${bare.length - LABELS_SHOWN} more`] : bare;
+  return `Labels without an example have only their names to speak for them: ${shown.join(', ')}. Enroll one of each first.`;
 }

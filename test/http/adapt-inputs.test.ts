@@ -85,6 +85,17 @@ type Figures = {
 const adapt = async (key: string, id: string, json: object) => await call(`/v1/classifiers/${id}/adapt`, { key, json });
 
 describe.skipIf(!bindings.HAS_BACKBONES)('the rows of a dataset', () => {
+  it('need an example of every label, and the refusal names those that have none', { timeout: SLOW_MS }, async () => {
+    const { key } = await newTenant();
+    const labels = LABELS.map((name) => ({ name }));
+    const { id } = await answer(await call('/v1/classifiers', { key, json: { name: 'notes', modality: 'text', labels } }), 201, Classifier);
+    const examples = rows(0, 2, plain).filter(({ label }) => label !== 'sport');
+    await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+    const inputs = rows(6, 10, shouted).map(({ text }) => ({ text }));
+    const { detail } = await problem(await call(`/v1/classifiers/${id}/adapt`, { key, json: { inputs } }), 'unprocessable');
+    expect(detail).toContain('to speak for them: "sport".');
+  });
+
   it(
     'adapt as the same inputs do, and predictions say so',
     async () => {

@@ -293,6 +293,23 @@ describe('classifiers', () => {
     expect(packed.detail).toContain('"gzip"');
   });
 
+  it('names the field in which a label is unknown or taken', async () => {
+    const { key } = await newTenant();
+    const { id, examples } = await taught(key);
+    const at = async (path: string, method: string, json: object, code: 'unknown_label' | 'conflict') =>
+      (await problem(await call(`/v1/classifiers/${id}${path}`, { key, method, json }), code)).errors?.map((e) => e.pointer);
+    expect(await at(`/examples/${examples[0]}`, 'PATCH', { label: 'up' }, 'unknown_label')).toEqual(['/label']);
+    expect(await at('/verify', 'POST', { label: 'up', vector: NORTH }, 'unknown_label')).toEqual(['/label']);
+    expect(await at('/labels/north', 'PATCH', { merge_into: 'up' }, 'unknown_label')).toEqual(['/merge_into']);
+    expect(await at('/labels/north', 'PATCH', { name: 'east' }, 'conflict')).toEqual(['/name']);
+    const inputs = Array.from({ length: 12 }, (_, i) => ({ vector: near(NORTH, i / 50), ...(i === 3 ? { label: 'up' } : {}) }));
+    expect(await at('/adapt', 'POST', { inputs }, 'unknown_label')).toEqual(['/inputs/3/label']);
+    const bare = await make(key, { labels: [{ name: 'north' }, { name: 'south' }] });
+    await enroll(key, bare.id, [{ label: 'north', vector: NORTH }]);
+    const adapt = await call(`/v1/classifiers/${bare.id}/adapt`, { key, json: { inputs: inputs.map(({ vector }) => ({ vector })) } });
+    expect((await problem(adapt, 'unprocessable')).detail).toContain('only one has examples');
+  });
+
   it('answers many classifiers with one input', async () => {
     const { key } = await newTenant();
     const [one, two] = [await taught(key), await taught(key)];

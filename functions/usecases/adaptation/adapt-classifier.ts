@@ -1,4 +1,5 @@
 /** Adapts a classifier to the domain of some inputs: embeds them and asks its object, which has the examples, to solve and to judge. */
+import { GraftError } from '../../../shared/errors.ts';
 import type { Version } from '../../../shared/wire/classifiers.ts';
 import type { Deps } from '../../deps.ts';
 import type { TargetInput } from '../../domain/classifier-object.ts';
@@ -27,15 +28,34 @@ export type Target =
 export async function adaptClassifier(deps: Needs, classifier: StoredClassifier, target: Target): Promise<Version> {
   const { id, tenant } = classifier;
   const { labels, model } = await describeClassifier(deps, classifier);
+  const names = labels.map((l) => l.name);
+  if ('inputs' in target) refuseStrangers(target, names);
   const { targets, source } =
     'dataset' in target
-      ? await datasetTarget(deps, { tenant, dataset: target.dataset, classifier, model, labels: labels.map((l) => l.name) })
+      ? await datasetTarget(deps, { tenant, dataset: target.dataset, classifier, model, labels: names })
       : { targets: await embedTargets(deps, classifier, model, target), source: null };
   const version = toVersion(unwrap(await deps.classifier(id).adapt(targets, { model, source })));
   deps.heads.forget(id);
   const data = { classifier: id, version: version.n, previous: version.parent, kind: version.kind, model: version.model, reason: 'adapted' };
   await recordEvent(deps, { tenant, type: 'classifier.version.activated', data });
   return version;
+}
+
+/** Before anything is embedded: that takes seconds. */
+function refuseStrangers({ inputs, at }: Extract<Target, { inputs: unknown }>, names: readonly string[]): void {
+  const errors = inputs.flatMap(({ label }, i) =>
+    label === null || names.includes(label)
+      ? []
+      : [
+          {
+            pointer: `${at(i)}/label`,
+            code: 'unknown_label',
+            detail: `This classifier has no label "${label}". It has: ${names.join(', ') || 'none'}.`,
+          },
+        ],
+  );
+  const [first] = errors;
+  if (first) throw new GraftError('unknown_label', first.detail, { errors, param: first.pointer.slice(1).replaceAll('/', '.') });
 }
 
 async function embedTargets(

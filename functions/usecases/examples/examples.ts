@@ -50,7 +50,9 @@ export async function relabelExample(
 ): Promise<UpdatedExample> {
   await loadClassifier(deps, tenant, id);
   const labels = change.labels ?? (change.label === undefined ? [] : [change.label]);
-  const { version, example: info } = unwrap(await deps.classifier(id).relabelExample(example, [...new Set(labels)]));
+  const { version, example: info } = unwrap(await deps.classifier(id).relabelExample(example, [...new Set(labels)]), {
+    unknown_label: change.labels ? 'labels' : 'label',
+  });
   deps.heads.forget(id);
   return { ...toExample(info), version };
 }

@@ -25,6 +25,7 @@ export async function updateLabel(deps: Needs, tenant: string, id: string, name:
       ...(embedded?.embedding ? { embedding: embedded.embedding } : {}),
       ...(mergeInto === undefined ? {} : { mergeInto }),
     }),
+    { conflict: 'name', unknown_label: 'merge_into' },
   );
   deps.heads.forget(id);
   const now = labels.find((label) => label.name === after);
