@@ -50,8 +50,12 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
   return {
     async of(texts, backbone) {
       const manifest = backbone === null || texts.length === 0 ? null : await catalogue.get(backbone);
-      if (manifest?.modality === 'text')
-        return await Promise.all(texts.map(async (text) => meanWording(await embed(labelWordings(text), manifest.id))));
+      if (manifest?.modality === 'text') {
+        const wordings = texts.map(labelWordings);
+        const vectors = await embed(wordings.flat(), manifest.id);
+        let at = 0;
+        return wordings.map((own) => meanWording(vectors.slice(at, (at += own.length))));
+      }
       if (!manifest?.classes || !(await catalogue.get(SHIPPED_BACKBONES.text))) return none(texts);
       const classes = await classesOf(manifest.classes.sha256);
       if (!classes) return none(texts);

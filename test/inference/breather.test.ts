@@ -1,6 +1,9 @@
 /** What one request computes must not hold up the others. */
 import { describe, expect, it } from 'vitest';
 import { GraftError } from '../../shared/errors.ts';
+import type { Catalogue } from '../../functions/inference/catalogue.ts';
+import type { Encoder } from '../../functions/inference/encoder.ts';
+import { makeLabelVectors } from '../../functions/inference/label-vectors.ts';
 import { eachInput } from '../../functions/usecases/predict/each-input.ts';
 
 const RUN_MS = 30;
@@ -25,6 +28,22 @@ describe('a batch', () => {
     clearInterval(others);
     expect(results).toEqual([1, 2, 3, 4, 5, 6]);
     expect(answered).toBeGreaterThanOrEqual(4);
+  });
+
+  it('of label names does, too', async () => {
+    const encoder = {
+      encode: async () => {
+        run();
+        return { base: new Float32Array([1, 0]), tuned: null, timings: { decode: 0, embed: 0, queue: 0 } };
+      },
+    } as unknown as Encoder;
+    const catalogue = { get: async () => ({ id: 'words', modality: 'text' }) } as unknown as Catalogue;
+    let answered = 0;
+    const others = setInterval(() => answered++, 1);
+    const vectors = await makeLabelVectors({ catalogue, read: async () => null, encoder }).of(['a', 'b', 'c', 'd'], 'words');
+    clearInterval(others);
+    expect(vectors).toHaveLength(4);
+    expect(answered).toBeGreaterThanOrEqual(3);
   });
 
   it('still tells every fault, and at once what is nobody’s', async () => {
