@@ -41,7 +41,7 @@ export const MethodOptions = z
     /** Stop after this many epochs without a smaller loss on rows set aside from the training rows; 0: never. */
     early_stopping: z.number().int().min(0).max(100).optional(),
     class_weights: z.enum(['balanced', 'none']).optional(),
-    /** domain_adaptation: which discrepancy is made small (Sun & Saenko 2016; Long et al. 2015; Li et al. 2017). */
+    /** domain_adaptation: which discrepancy is made small (Sun & Saenko 2016; Long et al. 2015; Li et al. 2017); pictures have adabn, texts coral where it is absent. */
     alignment: z.enum(['coral', 'mmd', 'adabn']).optional(),
     /** Weight of the alignment or domain loss at its full strength. */
     alignment_weight: z.number().min(0).max(100).optional(),

@@ -19,6 +19,7 @@ from .losses.alignment import source_only
 from .losses.coral import coral_loss
 from .losses.mmd import mmd_loss
 from .multi_task import paired_interval as interval
+from .recipe import alignment_of
 from .training import Model, Trained, train_once
 from .validators import information_maximisation, soft_neighbourhood_density
 from .wire import EngineError, say
@@ -113,7 +114,7 @@ def adapt(job: Job) -> Model:
     theirs = plain.candidate.argmax(1) == job.held.labels
     low, high = interval(ours, theirs, job.spec["seed"])
     job.evidence["adaptation"] = {
-        "method": job.options.get("alignment", "coral") if job.recipe.method == "domain_adaptation" else "dann",
+        "method": alignment_of(job.options, job.spec["modality"]) if job.recipe.method == "domain_adaptation" else "dann",
         "accuracy": float(ours.mean()),
         "source_only_accuracy": float(theirs.mean()),
         "difference": float(ours.mean() - theirs.mean()),

@@ -104,11 +104,17 @@ def zero_shot(options: Options, modality: str) -> Recipe:
 
 
 ALIGNMENTS: dict[str, Objective] = {"coral": coral, "mmd": mmd, "adabn": adabn}
+# AdaBN is a point ahead of Deep CORAL on drawings (docs/decisions/0014); a text network has no batch statistics.
+DEFAULT_ALIGNMENT = {"image": "adabn", "text": "coral"}
+
+
+def alignment_of(options: Options, modality: str) -> str:
+    return options.get("alignment") or DEFAULT_ALIGNMENT[modality]
 
 
 def domain_adaptation(options: Options, modality: str) -> Recipe:
-    """Deep CORAL (Sun & Saenko 2016), multi-kernel MMD (Long et al. 2015) or the target's batch statistics (Li et al. 2017) on the tail."""
-    name = options.get("alignment") or "coral"
+    """The target's batch statistics (Li et al. 2017), Deep CORAL (Sun & Saenko 2016) or multi-kernel MMD (Long et al. 2015) on the tail."""
+    name = alignment_of(options, modality)
     base = replace(fine_tune({}, modality), method="domain_adaptation", objective=ALIGNMENTS[name], aligns_heads=True)
     return replace(base, adapts_statistics=name == "adabn")
 

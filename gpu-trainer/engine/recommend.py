@@ -10,6 +10,7 @@ from typing import Any
 from .distances import Distance
 from .gain import ALIGNING, TUNING, Gain, expected, nothing
 from .probe import PROBE_ROWS_MIN, Trial
+from .recipe import DEFAULT_ALIGNMENT
 
 ENOUGH = 0.97
 NOISY = 0.1
@@ -95,7 +96,7 @@ def options_of(e: Evidence) -> list[dict[str, Any]]:
     if e.distance is not None:
         seconds = tail + e.target_rows * views * e.trunk_seconds + passes * step
         gain, words = adapting(e, e.distance)
-        out.append(option(e, "domain_adaptation", {"alignment": "coral"}, gain, seconds, words))
+        out.append(option(e, "domain_adaptation", {"alignment": DEFAULT_ALIGNMENT[e.modality]}, gain, seconds, words))
     return out
 
 

@@ -189,7 +189,9 @@ test('heads are compared draw by draw', () => {
 });
 
 test('one table a question', () => {
-  const text = printAll(CELLS);
+  const text = printAll(CELLS, 2);
+  expect(text).toContain('\n2 episodes;');
+  expect(printAll(CELLS, 5)).toContain('2 of 5 episodes were reached;');
   for (const part of ['1. How often right', '2. Does adapting pay', '3. Was the gate right', '4. Behind the best', '5. Against the head'])
     expect(text).toContain(part);
   expect(text).toMatch(/pairs, 8 a class \(2\)/);
@@ -198,5 +200,5 @@ test('one table a question', () => {
   expect(text).toMatch(/worse than without +1 of 2/);
   expect(text).toMatch(/right where the truth is beyond noise +2 of 3/);
   expect(text).toMatch(/coral +0\.0 ± 0\.0 +0 of 2 \(0–66 %\) +1 of 2/);
-  expect(printAll([])).toContain('No episode');
+  expect(printAll([], 4)).toContain('No episode');
 });

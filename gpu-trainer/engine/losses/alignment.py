@@ -127,6 +127,8 @@ def target_statistics(job: Job, network: Network) -> Network:
 
 
 def adopt_statistics(network: nn.Module, source: Source, rows: list[int]) -> None:
+    if not rows:
+        return
     tail = network.get_submodule("tail")
     device = next(tail.parameters()).device
     parts = [rows[i : i + STATISTICS_BATCH] for i in range(0, len(rows), STATISTICS_BATCH)]

@@ -20,6 +20,7 @@ from engine.evidence import noise_of
 from engine.gain import Gain, expected
 from engine.job import Job
 from engine.probe import Trial, aligned, measurable, tuned_tail
+from engine.recipe import recipe_of
 from engine.recommend import Evidence, decide, options_of
 from engine.survey import open_backbone
 
@@ -99,6 +100,11 @@ def test_a_target_apart_is_adapted_to_unless_the_trial_speaks_against_it() -> No
     assert taken(distance=far, tuning=trial_of(0.0))[0] == "domain_adaptation"
     assert taken(distance=far, tuning=trial_of(0.0), aligning=trial_of(0.05))[0] == "domain_adaptation"
     assert taken(distance=far, tuning=trial_of(-0.04), aligning=trial_of(-0.08))[0] == "linear_probe"
+    for modality, alignment in (("image", "adabn"), ("text", "coral")):
+        (found,) = (o for o in options_of(replace(EVIDENCE, distance=far, modality=modality)) if o["method"] == "domain_adaptation")
+        assert found["options"] == {"alignment": alignment}
+        # What is recommended is what a job does that names no alignment.
+        assert recipe_of("domain_adaptation", {}, modality) == recipe_of("domain_adaptation", found["options"], modality)
     near = Distance(0.1, 0.01, 0.4, 0.1)
     assert taken(distance=near, tuning=trial_of(0.04))[0] == "fine_tune"
     basis = {o["method"]: o["basis"] for o in options_of(replace(EVIDENCE, distance=far, tuning=trial_of(0.04)))}

@@ -6,7 +6,9 @@ import { EngineLine, type EngineResult, type EngineSpec } from '../../../shared/
 import type { Advice } from '../../../shared/advice.ts';
 import { CACHE, PYTHON, ROOT } from '../../paths.ts';
 
-type Last = { readonly result?: EngineResult; readonly advice?: Advice; readonly choice?: string };
+/** A method with its options, as `auto` or an advice names it. */
+export type Named = { readonly method: string; readonly options: Readonly<Record<string, unknown>> };
+type Last = { readonly result?: EngineResult; readonly advice?: Advice; readonly choice?: Named };
 
 export class Engine {
   private readonly child: ChildProcess;
@@ -33,7 +35,7 @@ export class Engine {
   }
 
   /** What `auto` would do, without doing it. */
-  async choose(spec: EngineSpec): Promise<string> {
+  async choose(spec: EngineSpec): Promise<Named> {
     const { choice } = await this.ask({ do: 'choose', spec, sets: [] });
     return choice!;
   }
@@ -56,7 +58,10 @@ export class Engine {
       if (line.type === 'error') throw new Error(`${request.spec.job}: ${line.code}: ${line.detail}`);
       if (line.type === 'result') return { result: line.result };
       if (line.type === 'advice') return { advice: line.advice };
-      if (line.type === 'choice' && request.do === 'choose') return { choice: line.method };
+      if (line.type === 'choice' && request.do === 'choose') {
+        const { method, options } = line;
+        return { choice: { method, options: options.find((option) => option.method === method)?.options ?? {} } };
+      }
     }
   }
 }

@@ -18,7 +18,7 @@ import { STYLES } from '../accuracy/sets.ts';
 import { writeCell } from './cell.ts';
 import { domainOpener } from './domains.ts';
 import { solveEdge } from './edge.ts';
-import { Engine } from './engine.ts';
+import { Engine, type Named } from './engine.ts';
 import { drawEpisode } from './episode.ts';
 import { measureHeads, printHeads, type HeadsCell } from './heads.ts';
 import { judge } from './judge.ts';
@@ -32,8 +32,8 @@ const isEmoji = (name: string): boolean => (STYLES as readonly string[]).include
 const kindOf = (pair: Pair): string => (isEmoji(pair.source) ? (pair.target === null ? 'emoji, one style' : 'emoji pairs') : pair.name);
 
 /** The method of the run that an advice amounts to; `full` networks are not among them. */
-function methodNamed(method: string, options: Readonly<Record<string, unknown>>): MethodName | null {
-  if (method === 'domain_adaptation') return (options['alignment'] as MethodName | undefined) ?? 'coral';
+function methodNamed({ method, options }: Named): MethodName | null {
+  if (method === 'domain_adaptation') return options['alignment'] as MethodName;
   if (method === 'domain_confusion') return 'dann';
   if (method === 'fine_tune' && options['depth'] === 'full') return null;
   return method as MethodName;
@@ -74,8 +74,8 @@ async function runCell(engine: Engine, open: ReturnType<typeof domainOpener>, { 
       },
       methods: measured,
       edge: { enrolled: accuracyOf(edge.head, rows, episode.test.y), adapted: edge.adapted && accuracyOf(edge.adapted, rows, episode.test.y) },
-      auto: methodNamed(auto, {}),
-      advice: { method: methodNamed(advice.how.method, advice.how.options), verdict: advice.when.verdict },
+      auto: methodNamed(auto),
+      advice: { method: methodNamed(advice.how), verdict: advice.when.verdict },
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -129,7 +129,7 @@ async function runAll(asked: Asked, out: string, machine: ReturnType<typeof desc
         longest = Math.max(longest, performance.now() - began);
         bar.tick(cells.length / all.length, `${task.pair.name}, ${task.size} a class, seed ${task.seed}`);
         writeFileSync(out, `${JSON.stringify({ machine, options: asked, cells }, null, 1)}\n`);
-        writeFileSync(out.replace(/(\.json)?$/, '.txt'), printAll(cells));
+        writeFileSync(out.replace(/(\.json)?$/, '.txt'), printAll(cells, all.length));
       }
     } finally {
       engine.end();
@@ -137,7 +137,7 @@ async function runAll(asked: Asked, out: string, machine: ReturnType<typeof desc
   };
   await Promise.all(Array.from({ length: Math.min(asked.workers, waiting.length) }, work));
   bar.end(`${cells.length} of ${all.length} episodes`);
-  return printAll(cells);
+  return printAll(cells, all.length);
 }
 
 try {

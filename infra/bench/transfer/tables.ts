@@ -74,9 +74,11 @@ function againstTheServed(cells: readonly Cell[]): string {
   ]);
 }
 
-export function printAll(cells: readonly Cell[]): string {
+/** @param planned how many episodes were asked for; a run may be cut by its time */
+export function printAll(cells: readonly Cell[], planned: number): string {
   if (cells.length === 0) return '\nNo episode was finished.\n';
-  const note = `${cells.length} episodes; accuracy on rows that neither training nor gate saw; means with 95 % intervals over episodes (Student), shares with Wilson's.`;
+  const said = cells.length < planned ? `${cells.length} of ${planned} episodes were reached` : `${cells.length} episodes`;
+  const note = `${said}; accuracy on rows that neither training nor gate saw; means with 95 % intervals over episodes (Student), shares with Wilson's.`;
   const parts = [howOftenRight, doesAdaptingPay, wasTheGateRight, behindTheBest, againstTheServed].map((print) => print(cells));
   return `\n${note}\n\n${parts.join('\n\n')}\n`;
 }
