@@ -1,8 +1,8 @@
 /** Cursors of lists. A cursor is opaque to callers: base64url of the last id of the page before. */
 import { GraftError } from '../../shared/errors.ts';
-import type { PageQuery } from '../../shared/wire/page.ts';
+import type { PageQuery, WholeQuery } from '../../shared/wire/page.ts';
 
-export { listOf, PageQuery } from '../../shared/wire/page.ts';
+export { listOf, PageQuery, WholeQuery } from '../../shared/wire/page.ts';
 
 const PREFIX = 'after:';
 
@@ -40,4 +40,14 @@ export function toList<Row extends { readonly id: string }, Item>(rows: readonly
 /** The answer from items and the id that the next page starts after. */
 export function listAnswer<Item>(data: Item[], hasMore: boolean, lastId: string | null) {
   return { object: 'list' as const, data, has_more: hasMore, next_cursor: hasMore && lastId !== null ? encodeCursor(lastId) : null };
+}
+
+/** The answer from a list that was read whole. After an item that is gone by now there is nothing: lists lose their last ones first. */
+export function pageOfWhole<Item>(items: readonly Item[], query: WholeQuery, idOf: (item: Item) => string) {
+  const after = query.cursor === undefined ? null : decodeCursor(query.cursor);
+  const place = after === null ? -1 : items.findIndex((item) => idOf(item) === after);
+  const start = after !== null && place < 0 ? items.length : place + 1;
+  const data = items.slice(start, query.limit === undefined ? undefined : start + query.limit);
+  const last = data.at(-1);
+  return listAnswer(data, start + data.length < items.length, last === undefined ? null : idOf(last));
 }

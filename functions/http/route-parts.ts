@@ -34,7 +34,8 @@ export function accepts(...types: readonly string[]): MiddlewareHandler<HttpEnv>
     const given = c.req.header('content-type');
     const type = given?.split(';')[0]?.trim().toLowerCase();
     if (type === undefined || type === '') {
-      if (c.req.raw.body === null) throw new GraftError('empty_body', `The body is empty; send ${types.join(', ')}.`);
+      if (c.req.raw.body === null || c.req.header('content-length') === '0')
+        throw new GraftError('empty_body', `The body is empty; send ${types.join(', ')}.`);
       throw new GraftError('unsupported_media_type', `The Content-Type header is missing; send ${types.join(', ')}.`, { param: 'content-type' });
     }
     if (!types.includes(type))

@@ -4,7 +4,10 @@ import { Modality } from '../catalogue.ts';
 import { ReviewRule } from './review.ts';
 import { LABEL_NAME_MAX_CHARS, LABELS_MAX, VECTOR_MAX_DIMENSION } from '../limits.ts';
 
-/** Labels are compared exactly, so two spellings of one Unicode text must not make two labels: NFC, no blanks around, no control characters. */
+/**
+ * Labels are compared exactly, so two spellings of one Unicode text must not make two labels: NFC, no blanks around, no control characters. They are
+ * parts of paths, in which clients resolve "." and ".." before they send them.
+ */
 export const LabelName = z
   .string()
   .normalize('NFC')
@@ -12,6 +15,7 @@ export const LabelName = z
   .min(1)
   .max(LABEL_NAME_MAX_CHARS)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'has control characters or half of a surrogate pair')
+  .regex(/^(?!\.{1,2}$)/, 'cannot be "." or "..", which no path can name')
   .meta({ id: 'LabelName' });
 export type LabelName = z.infer<typeof LabelName>;
 

@@ -14,6 +14,18 @@ export const PageQuery = z.object({
 });
 export type PageQuery = z.infer<typeof PageQuery>;
 
+/** The same for lists that are short enough to be answered whole: that is what they are without a limit. */
+export const WholeQuery = PageQuery.extend({
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(PAGE_MAX)
+    .optional()
+    .meta({ description: `How many to answer, 1 to ${PAGE_MAX}. Default: all.` }),
+});
+export type WholeQuery = z.infer<typeof WholeQuery>;
+
 /** The schema of one page of `item`; `id` names the OpenAPI component. */
 export function listOf<Item extends z.ZodType>(item: Item, id: string) {
   return z

@@ -1,5 +1,6 @@
 /** The road of a caller without training: make, teach, ask, correct, forget, roll back. Vectors, so that every number can be reasoned about. */
 import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import { listOf } from '../../shared/wire/page.ts';
 import { Classifier, DeletedClassifier, DeletedLabel, UpdatedLabel, Version } from '../../shared/wire/classifiers.ts';
 import { DeletedExample, EnrollAnswer, Example, UpdatedExample } from '../../shared/wire/examples.ts';
@@ -291,6 +292,38 @@ describe('classifiers', () => {
       'unsupported_media_type',
     );
     expect(packed.detail).toContain('"gzip"');
+  });
+
+  it('lists versions whole, or page by page where that is asked for', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    for (const by of [0.2, 0.25, 0.3]) await enroll(key, id, [{ label: 'north', vector: near(NORTH, by) }]);
+    const Page = listOf(Version, 'ClassifierVersionList');
+    const list = async (query: string) => await answer(await call(`/v1/classifiers/${id}/versions${query}`, { key }), 200, Page);
+    const all = (await list('')).data.map((v) => v.n);
+    expect(all).toEqual(Array.from({ length: version + 3 }, (_, i) => version + 3 - i));
+    const paged: number[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: z.infer<typeof Page> = await list(`?limit=2${cursor === null ? '' : `&cursor=${cursor}`}`);
+      expect(page.data.length).toBeLessThanOrEqual(2);
+      expect(page.has_more).toBe(page.next_cursor !== null);
+      paged.push(...page.data.map((v) => v.n));
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    expect(paged).toEqual(all);
+    await problem(await call(`/v1/classifiers/${id}/versions?cursor=other`, { key }), 'invalid_request');
+  });
+
+  it('takes no label that a path could not name, and calls a body without bytes empty', async () => {
+    const { key } = await newTenant();
+    const { id } = await make(key);
+    const json = { examples: [{ label: '..', vector: NORTH }] };
+    const fault = await problem(await call(`/v1/classifiers/${id}/examples`, { key, json }), 'invalid_request');
+    expect(fault.errors?.[0]?.pointer).toBe('/examples/0/label');
+    // Over the network a body without bytes is an empty stream, not none.
+    const bare = { key, body: new Uint8Array(0) as unknown as string, headers: { 'content-length': '0' } };
+    for (const path of ['predict', 'examples', 'adapt']) await problem(await call(`/v1/classifiers/${id}/${path}`, bare), 'empty_body');
   });
 
   it('names the field in which a label is unknown or taken', async () => {

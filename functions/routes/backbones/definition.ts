@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { AddBackboneRequest, Backbone, DeletedBackbone } from '../../../shared/wire/backbones.ts';
 import { requireOperator, requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
-import { listOf } from '../../http/pages.ts';
+import { listOf, WholeQuery } from '../../http/pages.ts';
 import { problemResponses } from '../../http/problems.ts';
 import { accepts, creationProblems, jsonAnswer } from '../../http/route-parts.ts';
 
@@ -15,6 +15,7 @@ export const listBackbonesRoute = createRoute({
   tags,
   summary: 'The networks that classifiers stand on',
   middleware: [requireScope()],
+  request: { query: WholeQuery },
   responses: { 200: jsonAnswer(listOf(Backbone, 'BackboneList'), 'All that are published.'), ...problemResponses() },
 });
 

@@ -2,7 +2,7 @@
 import { AddBackboneRequest } from '../../../shared/wire/backbones.ts';
 import { tenantOf } from '../../http/auth.ts';
 import { formOf } from '../../http/forms.ts';
-import { listAnswer } from '../../http/pages.ts';
+import { pageOfWhole } from '../../http/pages.ts';
 import { jsonBody } from '../../http/route-parts.ts';
 import { newRouter } from '../../http/router.ts';
 import { addBackbone } from '../../usecases/backbones/add-backbone.ts';
@@ -12,7 +12,12 @@ import * as routes from './definition.ts';
 import { fromForm, fromJson } from './read-backbone.ts';
 
 export const backbonesRoutes = newRouter()
-  .openapi(routes.listBackbonesRoute, async (c) => c.json(listAnswer(await listBackbones(c.get('deps'), tenantOf(c)), false, null), 200))
+  .openapi(routes.listBackbonesRoute, async (c) =>
+    c.json(
+      pageOfWhole(await listBackbones(c.get('deps'), tenantOf(c)), c.req.valid('query'), (b) => b.id),
+      200,
+    ),
+  )
   .openapi(routes.addBackboneRoute, async (c) => {
     const isForm = c.req.header('content-type')?.toLowerCase().startsWith('multipart/');
     const { said, onnx } = isForm ? await fromForm(await formOf(c)) : fromJson(jsonBody(c, AddBackboneRequest));

@@ -3,7 +3,7 @@ import { JobStatus } from '../../../shared/jobs.ts';
 import { AdviceJob, AnyJob, Checkpoint, CreateAdviceRequest, CreateJobRequest, Job, JobEvent } from '../../../shared/wire/jobs.ts';
 import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
-import { listOf, PageQuery } from '../../http/pages.ts';
+import { listOf, PageQuery, WholeQuery } from '../../http/pages.ts';
 import { problemResponses } from '../../http/problems.ts';
 import { creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
 
@@ -124,6 +124,6 @@ export const listCheckpointsRoute = createRoute({
   tags,
   summary: 'List the checkpoints of a job',
   middleware: [requireScope('train')],
-  request: { params },
+  request: { params, query: WholeQuery },
   responses: { 200: jsonAnswer(CheckpointList, 'All of them, newest first.'), ...problemResponses('not_found') },
 });

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import type { OwnerWish } from '../../domain/job-machine.ts';
 import { tenantOf } from '../../http/auth.ts';
 import type { HttpEnv } from '../../http/context.ts';
-import { listAnswer, pageOf, toList } from '../../http/pages.ts';
+import { listAnswer, pageOf, toList, pageOfWhole } from '../../http/pages.ts';
 import { newRouter } from '../../http/router.ts';
 import { createAdvice } from '../../usecases/jobs/create-advice.ts';
 import { createJob } from '../../usecases/jobs/create-job.ts';
@@ -59,5 +59,8 @@ export const jobsRoutes = newRouter()
   })
   .openapi(listCheckpointsRoute, async (c) => {
     const checkpoints = await listCheckpoints(c.get('deps'), { tenant: tenantOf(c), id: c.req.valid('param').id });
-    return c.json(listAnswer(checkpoints, false, null), 200);
+    return c.json(
+      pageOfWhole(checkpoints, c.req.valid('query'), ({ attempt, epoch }) => `${attempt}-${epoch}`),
+      200,
+    );
   });

@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { Version } from '../../../shared/wire/classifiers.ts';
 import { requireScope } from '../../http/auth.ts';
-import { listOf } from '../../http/pages.ts';
+import { listOf, WholeQuery } from '../../http/pages.ts';
 import { problemResponses } from '../../http/problems.ts';
 import { jsonAnswer } from '../../http/route-parts.ts';
 
@@ -21,7 +21,7 @@ export const listVersionsRoute = createRoute({
   tags,
   summary: 'List the versions that are kept',
   middleware: [requireScope()],
-  request: { params: z.object({ id: z.string() }) },
+  request: { params: z.object({ id: z.string() }), query: WholeQuery },
   responses: { 200: jsonAnswer(listOf(Version, 'ClassifierVersionList'), 'Newest first.'), ...problemResponses('not_found') },
 });
 

@@ -1,7 +1,7 @@
 /** `/v1/classifiers/{id}/versions`. */
 import { tenantOf } from '../../http/auth.ts';
 import { bodyOf } from '../../http/download.ts';
-import { listAnswer } from '../../http/pages.ts';
+import { pageOfWhole } from '../../http/pages.ts';
 import { newRouter } from '../../http/router.ts';
 import { exportVersion } from '../../usecases/versions/export-version.ts';
 import { activateVersion, getVersion, listVersions } from '../../usecases/versions/versions.ts';
@@ -9,7 +9,10 @@ import { activateVersionRoute, exportVersionRoute, getVersionRoute, listVersions
 
 export const versionsRoutes = newRouter()
   .openapi(listVersionsRoute, async (c) =>
-    c.json(listAnswer(await listVersions(c.get('deps'), tenantOf(c), c.req.valid('param').id), false, null), 200),
+    c.json(
+      pageOfWhole(await listVersions(c.get('deps'), tenantOf(c), c.req.valid('param').id), c.req.valid('query'), (v) => String(v.n)),
+      200,
+    ),
   )
   .openapi(getVersionRoute, async (c) => {
     const { id, n } = c.req.valid('param');
