@@ -1,10 +1,10 @@
 /**
- * A head as safetensors: tensors `components.<k>.{center,weight,bias}` (no centre with a kernel: the support's), `support.{center,rows,label_of,factor}`;
- * the rest as JSON in the metadata key `graft`.
+ * A head as safetensors: tensors `components.<k>.{center,weight,bias}` (no centre with a kernel: the support's), `support.{center,rows,label_of,factor}`,
+ * `standardisation.{mean,scale}`; the rest as JSON in the metadata key `graft`.
  */
 import { z } from 'zod';
-import type { Head, HeadComponent, Support } from './head.ts';
-import { decodeSafetensors, encodeSafetensors, takeTensor, tensor, type Tensor } from './safetensors.ts';
+import type { Head, HeadComponent, Standardisation, Support } from './head.ts';
+import { decodeSafetensors, encodeSafetensors, takeTensor, tensor, type Tensor, type TensorFile } from './safetensors.ts';
 
 const Transform = z.enum(['l2', 'sqrt_l2']);
 const Source = z.enum(['base', 'tuned']);
@@ -28,6 +28,8 @@ export const HeadMetadata = z
     ),
     open_set: z.object({ threshold: z.number(), false_reject_rate: z.number(), best_weight: z.number(), variance_weight: z.number() }).nullable(),
     support: z.object({ embedding: Source, transform: Transform, dimension: z.number().int().positive() }).nullable(),
+    /** Absent where embeddings are read as they come. */
+    standardisation: z.object({ dimension: z.number().int().positive(), constant: z.number() }).optional(),
   })
   .meta({ id: 'HeadMetadata' });
 export type HeadMetadata = z.infer<typeof HeadMetadata>;
@@ -47,6 +49,11 @@ export function encodeHead(head: Head): Uint8Array {
     tensors['support.label_of'] = tensor('I32', [s.labelOf.length], s.labelOf);
     tensors['support.factor'] = tensor('F32', [s.labelOf.length, s.labelOf.length], s.factor);
   }
+  const lens = head.standardisation;
+  if (lens) {
+    tensors['standardisation.mean'] = tensor('F32', [lens.mean.length], lens.mean);
+    tensors['standardisation.scale'] = tensor('F32', [lens.scale.length], lens.scale);
+  }
   const metadata: HeadMetadata = {
     format: 'graft-head-1',
     labels: [...head.labels],
@@ -63,6 +70,7 @@ export function encodeHead(head: Head): Uint8Array {
       variance_weight: head.openSet.varianceWeight,
     },
     support: head.support && { embedding: head.support.embedding, transform: head.support.transform, dimension: head.support.dimension },
+    ...(lens ? { standardisation: { dimension: lens.mean.length, constant: lens.constant } } : {}),
   };
   return encodeSafetensors(tensors, { graft: JSON.stringify(metadata) });
 }
@@ -98,7 +106,14 @@ export function decodeHead(bytes: Uint8Array): Head {
     bestWeight: m.open_set.best_weight,
     varianceWeight: m.open_set.variance_weight,
   };
-  return { labels: m.labels, task: m.task, components, temperature: m.temperature, openSet, support };
+  return { labels: m.labels, task: m.task, components, temperature: m.temperature, openSet, support, standardisation: standardisationOf(file, m) };
+}
+
+function standardisationOf(file: TensorFile, { standardisation: given }: HeadMetadata): Standardisation | null {
+  if (!given) return null;
+  const [mean, scale] = ['mean', 'scale'].map((name) => takeTensor(file, `standardisation.${name}`, 'F32', 1).data) as [Float32Array, Float32Array];
+  if (mean.length !== given.dimension || scale.length !== given.dimension) throw new RangeError('standardisation.mean or .scale has the wrong length');
+  return { mean, scale, constant: given.constant };
 }
 
 function sameSpace(a: Support, b: { embedding: string; transform: string; dimension: number }): boolean {

@@ -1,5 +1,5 @@
 /** What every export writes of a head: its components folded into as few linear maps as give the same scores, and what it needs as input. */
-import type { FeatureTransform, Head, HeadComponent, KernelPower, Support } from './head.ts';
+import type { FeatureTransform, Head, HeadComponent, KernelPower, Standardisation, Support } from './head.ts';
 
 /** A feature of one embedding: transformed, L2-normalised, minus its centre. */
 export type Feature = {
@@ -18,6 +18,8 @@ export type HeadParts = {
   readonly kernel: readonly KernelPart[];
   /** null when the head has no rows to be near to. */
   readonly support: Support | null;
+  /** What happens to the base embedding before its features. */
+  readonly standardisation: Standardisation | null;
   /** logits = scale · raw; softmax of them (single_label) or their sigmoid (multi_label) are the probabilities. */
   readonly scale: number;
 };
@@ -59,7 +61,7 @@ export function headParts(head: Head): HeadParts {
     if (features.some((other) => other.embedding === f.embedding && other.dimension !== f.dimension))
       throw new RangeError(`the head reads ${f.embedding} embeddings of two lengths`);
   // One label against the rest is decided at score 0 with targets ±1, hence the 2 (see score-head.ts).
-  return { linear, kernel, support, scale: (head.task === 'multi_label' ? 2 : 1) / head.temperature };
+  return { linear, kernel, support, standardisation: head.standardisation, scale: (head.task === 'multi_label' ? 2 : 1) / head.temperature };
 }
 
 function fold(components: readonly HeadComponent[]): LinearPart {
@@ -74,11 +76,12 @@ function fold(components: readonly HeadComponent[]): LinearPart {
   return { feature: { embedding, transform, dimension, center }, weight: Float32Array.from(weight), bias: Float32Array.from(bias) };
 }
 
-/** The embeddings that a head's scores, nearest rows and open-set rule are made from: base first. */
+/** The embeddings that a head's scores, nearest rows and open-set rule are made from, as they are sent: base first. */
 export function embeddingsOf(parts: HeadParts): { readonly name: 'base' | 'tuned'; readonly dimension: number }[] {
   const features: Feature[] = [...parts.linear.map((part) => part.feature), ...(parts.support ? [parts.support] : [])];
   return (['base', 'tuned'] as const).flatMap((name) => {
     const found = features.find((f) => f.embedding === name);
-    return found ? [{ name, dimension: found.dimension }] : [];
+    const sent = name === 'base' ? parts.standardisation?.mean.length : undefined;
+    return found ? [{ name, dimension: sent ?? found.dimension }] : [];
   });
 }

@@ -60,6 +60,18 @@ export type Support = {
   readonly factor: Float32Array;
 };
 
+/**
+ * Where callers bring embeddings of their own: the base embedding is read as ((x − mean) · scale, constant), one value longer than it was sent
+ * (`functions/learning/own-scale.ts`); `dimension` of the parts that read it counts that value.
+ */
+export type Standardisation = {
+  /** [dimension as sent]. */
+  readonly mean: Float32Array;
+  /** [dimension as sent]. */
+  readonly scale: Float32Array;
+  readonly constant: number;
+};
+
 export type Head = {
   readonly labels: readonly string[];
   readonly task: 'single_label' | 'multi_label';
@@ -67,4 +79,6 @@ export type Head = {
   readonly temperature: number;
   readonly openSet: OpenSetRule | null;
   readonly support: Support | null;
+  /** null: embeddings are read as they come. */
+  readonly standardisation: Standardisation | null;
 };

@@ -2,9 +2,10 @@
  * A head as a TensorFlow.js layers model, in the layout that Teachable Machine writes. Stock layers only, so `tf.loadLayersModel` needs no code of ours:
  * - x/‖x‖ is a LayerNormalization over the pairs (xᵢ, −xᵢ): their mean is 0 and their variance ‖x‖²/d; its `beta` subtracts the centre;
  * - √max(x, 0) is in no stock layer (they give quotients, and roots of sums of squares only), so where a head needs it, its input is taken after that
- *   step, and the metadata say so under `inputs`.
+ *   step, and the metadata say so under `inputs`;
+ * - ((x − mean) · scale, constant) is a ZeroPadding2D by one value and a BatchNormalization.
  */
-import { KERNEL_POWER, type Head, type KernelPower, type Support } from './head.ts';
+import { KERNEL_POWER, type Head, type KernelPower, type Standardisation, type Support } from './head.ts';
 import { headParts, sameFeature, type Feature } from './head-parts.ts';
 
 /** The version that the exports are tested with. */
@@ -34,16 +35,39 @@ class LayersBuilder {
     return name;
   }
 
-  /** The model input that a feature is made from. */
-  input(feature: Feature): string {
+  /** The model input that a feature is made from, `dimension` values as they are sent. */
+  input(feature: Feature, dimension = feature.dimension): string {
     const from = feature.embedding === 'base' ? 'embedding' : 'tuned';
     const root = feature.transform === 'sqrt_l2';
     const name = root ? `${from}_sqrt` : from;
     if (!this.inputs.some((input) => input.name === name)) {
-      this.inputs.push({ name, from, elementwise: root ? 'sqrt(max(x, 0))' : 'none', dimension: feature.dimension });
-      this.add('InputLayer', { batch_input_shape: [null, feature.dimension], dtype: 'float32', sparse: false }, [], { name });
+      this.inputs.push({ name, from, elementwise: root ? 'sqrt(max(x, 0))' : 'none', dimension });
+      this.add('InputLayer', { batch_input_shape: [null, dimension], dtype: 'float32', sparse: false }, [], { name });
     }
     return name;
+  }
+
+  /** ((x − mean) · scale, constant), [N, d] → [N, d + 1]. */
+  standardise(input: string, { mean, scale, constant }: Standardisation): string {
+    const d = mean.length;
+    const plane = this.add('Reshape', { target_shape: [1, d, 1] }, [input]);
+    const padding = [
+      [0, 0],
+      [0, 1],
+    ];
+    const longer = this.add('Flatten', {}, [this.add('ZeroPadding2D', { padding, data_format: 'channels_last' }, [plane])]);
+    const vector = (values: Float32Array, last: number): Weight => {
+      const data = new Float32Array(d + 1).fill(last, d);
+      data.set(values);
+      return { shape: [d + 1], data };
+    };
+    const weights = {
+      gamma: vector(scale, 1),
+      beta: vector(new Float32Array(d), constant),
+      moving_mean: vector(mean, 0),
+      moving_variance: vector(new Float32Array(d).fill(1), 1),
+    };
+    return this.add('BatchNormalization', { axis: -1, epsilon: EPSILON, center: true, scale: true, momentum: 0.99 }, [longer], { weights });
   }
 
   /** [N, …, from] → [N, …, units]; `kernel` row-major [from × units]. Zeros to start with, because random ones would be made and thrown away. */
@@ -97,11 +121,15 @@ function transposed(matrix: Float32Array, rows: number): Float32Array {
 function build(head: Head): { layers: LayersBuilder; outputs: string[] } {
   const parts = headParts(head);
   const b = new LayersBuilder();
+  const { standardisation: by } = parts;
+  let standardised: string | null = null;
+  const read = (feature: Feature): string =>
+    by && feature.embedding === 'base' ? (standardised ??= b.standardise(b.input(feature, by.mean.length), by)) : b.input(feature);
   const made: { feature: Feature; pairs: string }[] = [];
   const pairsOf = (feature: Feature): string => {
     const found = made.find((m) => sameFeature(m.feature, feature));
     if (found) return found.pairs;
-    const pairs = b.unit(b.pairs(b.input(feature), feature.dimension), feature.dimension, feature.center);
+    const pairs = b.unit(b.pairs(read(feature), feature.dimension), feature.dimension, feature.center);
     made.push({ feature, pairs });
     return pairs;
   };

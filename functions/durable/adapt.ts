@@ -2,7 +2,8 @@
 import { encodeHead } from '../../shared/head-file.ts';
 import type { Failure, LabelInfo, Outcome, TargetInput, TargetSource, VersionInfo } from '../domain/classifier-object.ts';
 import { decideAdaptation } from '../learning/adaptation/decide.ts';
-import { solveInput } from './learn.ts';
+import { standardised, standardisedRows } from '../learning/own-scale.ts';
+import { solveInput, standardisationFor } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { keepTarget } from './target-inputs.ts';
@@ -33,14 +34,16 @@ export function adaptVersion(
       'unprocessable',
       'Adaptation aligns inputs by the one label that each is taken for; the inputs of this classifier have several. Enroll examples of the other domain instead.',
     );
-  const input = solveInput(sql, config, labels, recipe, ledger.background(recipe), null);
+  const plain = solveInput(sql, config, labels, recipe, ledger.background(recipe), null);
+  const by = standardisationFor(config, plain);
+  const input = standardised(plain, by);
   if (input.examples.length === 0) return failure('nothing_to_predict', 'There is no example to adapt yet. Enroll some of the source domain first.');
   const taught = new Set(input.examples.flatMap((e) => e.labelsOf)).size;
   if (taught < 2)
     return failure('unprocessable', 'Adaptation moves labels against each other, and only one has examples. Enroll some of another label first.');
   const decision = decideAdaptation(
     input,
-    targets,
+    standardisedRows(targets, by),
     targets.map((t) => (t.label === null ? null : labels.indexOf(t.label))),
   );
   const source = from.source ? { source: from.source } : {};
@@ -53,7 +56,7 @@ export function adaptVersion(
     labels,
     recipe: { ...recipe, adaptation: { target, mix: decision.mix } },
     evidence: { ...decision.solved.evidence, adaptation: { ...source, ...decision.evidence } },
-    head: encodeHead(decision.solved.head),
+    head: encodeHead({ ...decision.solved.head, standardisation: by }),
     parent: records.activeVersion(sql) || null,
   });
   return { ok: true, value: records.selectVersion(sql, n, config.backbone)! };

@@ -4,6 +4,7 @@
  * are read about the adapted head's own centre, the mean of its target.
  */
 import { decodeHead } from '../../shared/head-file.ts';
+import { driftFeature } from '../learning/drift-feature.ts';
 import { argmax, backgroundCenter, transformFeature } from '../learning/features.ts';
 import { rawScores } from '../learning/score-head.ts';
 import type { Ledger } from './ledger.ts';
@@ -27,8 +28,8 @@ export function driftRows(ledger: Ledger): DriftRows {
   const { members } = servedMembers(ledger.sql);
   const groupOf = (labels: readonly string[]): string => (task === 'multi_label' ? '' : labels[0]!);
   const target = targetRows(ledger);
-  // An adapted head reads inputs about the mean of its target: there, examples lie about theirs.
-  const about = target.length > 0 ? members.map((m) => m.base) : ledger.background(PLAIN).base;
+  // An adapted head reads inputs about the mean of its target: there, examples lie about theirs. What the examples standardise has no centre here.
+  const about = target.length > 0 && ledger.config().modality !== 'vector' ? members.map((m) => m.base) : ledger.background(PLAIN).base;
   const center = backgroundCenter(about, transform, dimension);
   const answered = new Set(target.map(({ group }) => group));
   const counts: Record<string, number> = {};
@@ -44,8 +45,9 @@ function targetRows(ledger: Ledger): { group: string; x: Float64Array }[] {
   const { adaptation } = ledger.activeRecipe();
   const file = readBlob(ledger.sql, `head:${activeVersion(ledger.sql)}`);
   const head = adaptation && file ? decodeHead(file) : null;
-  if (!adaptation || !head?.support) return [];
-  const { transform, center } = head.support;
+  const feature = head && driftFeature(head);
+  if (!adaptation || !feature) return [];
+  const { transform, center } = feature;
   return readTarget(ledger.sql, adaptation.target).map((e) => ({
     group: head.labels[argmax(rawScores(head, e))]!,
     x: transformFeature(e.base, transform, center),

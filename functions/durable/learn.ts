@@ -1,9 +1,9 @@
 /** Solving a version's head from what the object stores, and looking at examples for their owner (warnings, report). No I/O beyond the object's own tables. */
-import type { Head } from '../../shared/head.ts';
+import type { Head, Standardisation } from '../../shared/head.ts';
 import type { ClassifierConfig, ExampleWarning, NewExample } from '../domain/classifier-object.ts';
-import { backgroundCenter } from '../learning/features.ts';
+import { argmax, backgroundCenter, standardise } from '../learning/features.ts';
+import { fitStandardisation, standardised, standardisedRows } from '../learning/own-scale.ts';
 import { solveAdapted } from '../learning/adaptation/solve-adapted.ts';
-import { argmax } from '../learning/features.ts';
 import { NEAR_DUPLICATE } from '../learning/near-duplicates.ts';
 import { solveHead, unitFeature, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
 import { drawRows, rowsWithinBudget } from '../learning/solve-budget.ts';
@@ -71,9 +71,25 @@ export function solveVersion(
   n: number | null,
 ): Solved | null {
   const placed = placedExamples(sql, labels, n);
-  const input = solveInput(sql, config, labels, recipe, background, n);
-  const solved = recipe.adaptation ? solveAdapted(input, readTarget(sql, recipe.adaptation.target), recipe.adaptation.mix) : solveHead(input);
-  return solved && input.examples.length < placed.length ? { ...solved, evidence: { ...solved.evidence, enrolled: placed.length } } : solved;
+  const plain = solveInput(sql, config, labels, recipe, background, n);
+  const by = standardisationFor(config, plain);
+  const input = standardised(plain, by);
+  const { adaptation } = recipe;
+  const solved = adaptation ? solveAdapted(input, standardisedRows(readTarget(sql, adaptation.target), by), adaptation.mix) : solveHead(input);
+  if (!solved) return null;
+  const head = { ...solved.head, standardisation: by };
+  return { ...solved, head, evidence: input.examples.length < placed.length ? { ...solved.evidence, enrolled: placed.length } : solved.evidence };
+}
+
+/** Backbones have a background to be measured by; what callers bring is measured by itself. */
+export const standardisationFor = ({ modality }: ClassifierConfig, input: SolveInput): Standardisation | null =>
+  modality === 'vector' ? fitStandardisation(input) : null;
+
+/** Unit features of base embeddings, for similarities outside heads: about the background's centre, or as the examples standardise them. */
+export function unitsFor(config: ClassifierConfig, { base }: Pick<Background, 'base'>, by: Standardisation | null): (raw: Float32Array) => Float64Array {
+  const { transform } = config;
+  const center = by ? null : backgroundCenter(base, transform, config.dimension);
+  return (raw) => unitFeature(by ? standardise(by, raw) : raw, transform, center);
 }
 
 /** What the caller should look at: exact and near duplicates, and examples that the others contradict. `before` is read once, and nothing of it kept. */
@@ -84,14 +100,14 @@ export function warningsFor(
   background: Background,
   solved: Solved | null,
 ): ExampleWarning[][] {
-  const center = backgroundCenter(background.base, config.transform, config.dimension);
+  const unitOf = unitsFor(config, background, solved?.head.standardisation ?? null);
   type Known = Pick<Member, 'id' | 'labels' | 'sha256'>;
   const seen = added.map((e) => ({
     e,
-    unit: unitFeature(e.base, config.transform, center),
+    unit: unitOf(e.base),
     same: null as Known | null,
     nearest: null as Known | null,
-    best: NEAR_DUPLICATE,
+    best: NEAR_DUPLICATE[config.modality] as number,
   }));
   const compare = (to: (typeof seen)[number], m: Known, unit: Float64Array): void => {
     if (to.same) return;
@@ -105,7 +121,7 @@ export function warningsFor(
   };
   for (const { id, labels, sha256, base } of before) {
     if (added.some((e) => e.id === id)) continue;
-    const unit = unitFeature(base, config.transform, center);
+    const unit = unitOf(base);
     for (const one of seen) compare(one, { id, labels, sha256 }, unit);
   }
   return seen.map((one, i) => {

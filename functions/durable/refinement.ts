@@ -4,6 +4,7 @@
  * included, so that nothing of a forgotten example is left, and starts over when the classifier has been quiet for a while.
  */
 import { encodeHead } from '../../shared/head-file.ts';
+import type { Standardisation } from '../../shared/head.ts';
 import type { ClassifierConfig } from '../domain/classifier-object.ts';
 import { backgroundCenter } from '../learning/features.ts';
 import {
@@ -16,10 +17,11 @@ import {
   type LogisticPlan,
   type LogisticState,
 } from '../learning/logistic.ts';
+import { standardised, standardisedRows } from '../learning/own-scale.ts';
 import { judgeLogistic, logisticComponent, refinedHead, scaledFeatures, scalingOf, type Verdict } from '../learning/refine.ts';
 import { solveHead, type LearnExample } from '../learning/solve-head.ts';
 import { loadTensorflow, type Tensorflow } from '../learning/tensorflow.ts';
-import { placedExamples, solveInput, type Placed } from './learn.ts';
+import { placedExamples, solveInput, standardisationFor, type Placed } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { deleteBlob, readBlob, readMeta, toBuffer, writeBlob, writeMeta } from './tables.ts';
@@ -58,7 +60,16 @@ const writeRun = (sql: SqlStorage, run: Run): void => writeMeta(sql, 'refinement
 export function dropRun(sql: SqlStorage): void {
   if (readRun(sql) === null) return;
   writeMeta(sql, 'refinement', 'null');
-  deleteBlob(sql, 'refinement');
+  dropBlobs(sql);
+}
+
+const WEIGHTS = 'refinement';
+/** How the run reads vectors: the same from its first slice to the version that it makes. */
+const SCALE = 'refinement:scale';
+
+function dropBlobs(sql: SqlStorage): void {
+  deleteBlob(sql, WEIGHTS);
+  deleteBlob(sql, SCALE);
 }
 
 /** For the report. */
@@ -108,7 +119,7 @@ function refineSlice(ledger: Ledger, tf: Tensorflow): number | null {
   } else if (run.phase === 'training') run = train(ledger, tf, config, run, parts.learnt);
   else run = judge(ledger, config, labels, run, parts);
   writeRun(sql, run);
-  if (run.phase === 'done') deleteBlob(sql, 'refinement');
+  if (run.phase === 'done') dropBlobs(sql);
   return run.phase === 'done' ? null : BETWEEN_SLICES_MS;
 }
 
@@ -125,11 +136,16 @@ function split(placed: readonly Placed[], task: ClassifierConfig['task']): Parts
   return { learnt, held: held.filter((e) => !known.has(e.sha256)).slice(0, HELD_MAX) };
 }
 
-function readRows(sql: SqlStorage, placed: readonly Placed[]): LearnExample[] {
+function readRows(sql: SqlStorage, placed: readonly Placed[], by: Standardisation | null): readonly LearnExample[] {
   const labelsOf = new Map(placed.map((e) => [e.id, e.labelsOf]));
   const members = records.membersAt(sql, null, null, [...labelsOf.keys()]);
-  return members.map((m) => ({ id: m.id, base: m.base, tuned: null, labelsOf: labelsOf.get(m.id)! }));
+  return standardisedRows(
+    members.map((m) => ({ id: m.id, base: m.base, tuned: null, labelsOf: labelsOf.get(m.id)! })),
+    by,
+  );
 }
+
+const lengthOf = (config: ClassifierConfig, by: Standardisation | null): number => config.dimension + (by ? 1 : 0);
 
 /** As many of the learnt rows as a slice reads, from the `slice`-th on, round and round. */
 function chunk(learnt: readonly Placed[], dimension: number, slice: number): readonly Placed[] {
@@ -138,29 +154,37 @@ function chunk(learnt: readonly Placed[], dimension: number, slice: number): rea
   return learnt.filter((_, i) => i % chunks === slice % chunks);
 }
 
-const centerOf = (ledger: Ledger, config: ClassifierConfig): Float32Array =>
-  backgroundCenter(ledger.background(records.PLAIN).base, config.transform, config.dimension);
+/** What features are made of: rows as `readRows` gives them. */
+const readAs = (ledger: Ledger, config: ClassifierConfig, by: Standardisation | null) => {
+  const dimension = lengthOf(config, by);
+  return { ...config, dimension, center: backgroundCenter(ledger.background(records.PLAIN).base, config.transform, dimension) };
+};
 
 function begin(ledger: Ledger, config: ClassifierConfig, labels: readonly string[], learnt: readonly Placed[]): Run | null {
   const { sql } = ledger;
-  const { dimension, task } = config;
   // A label that only its name speaks for would be forgotten by gradients, and no held-out example could tell.
   const seen = new Set(learnt.flatMap((e) => e.labelsOf));
-  if (seen.size < labels.length || labels.length * (dimension + 1) > WEIGHTS_MAX) return null;
+  if (seen.size < labels.length || labels.length * (config.dimension + 2) > WEIGHTS_MAX) return null;
+  const background = ledger.background(records.PLAIN);
+  const by = standardisationFor(config, solveInput(sql, config, labels, records.PLAIN, background, null, learnt));
+  writeScale(sql, by);
+  const read = readAs(ledger, config, by);
   const latest = records.latestVersion(sql);
-  const plan = planLogistic({ seed: latest, task, labels: labels.length, dimension, examples: learnt.length });
-  const { scale } = scalingOf(readRows(sql, chunk(learnt, dimension, 0)), config, centerOf(ledger, config));
+  const plan = planLogistic({ seed: latest, task: config.task, labels: labels.length, dimension: read.dimension, examples: learnt.length });
+  const { scale } = scalingOf(readRows(sql, chunk(learnt, read.dimension, 0), by), read, read.center);
   writeState(sql, startLogistic(plan));
   return { phase: 'training', version: records.activeVersion(sql), latest, plan, step: 0, scale, loss: null, outcome: null };
 }
 
 function train(ledger: Ledger, tf: Tensorflow, config: ClassifierConfig, run: Run, learnt: readonly Placed[]): Run {
   const steps = Math.max(1, Math.floor(SLICE_COST / stepCost(run.plan)));
-  const rows = readRows(ledger.sql, chunk(learnt, config.dimension, Math.floor(run.step / steps)));
-  const scaling = { center: centerOf(ledger, config), scale: run.scale };
+  const by = readScale(ledger.sql);
+  const read = readAs(ledger, config, by);
+  const rows = readRows(ledger.sql, chunk(learnt, read.dimension, Math.floor(run.step / steps)), by);
+  const scaling = { center: read.center, scale: run.scale };
   const x = scaledFeatures(
     rows.map((r) => r.base),
-    config,
+    read,
     scaling,
   );
   const state = readState(ledger.sql, run);
@@ -172,10 +196,12 @@ function train(ledger: Ledger, tf: Tensorflow, config: ClassifierConfig, run: Ru
 function judge(ledger: Ledger, config: ClassifierConfig, labels: readonly string[], run: Run, parts: Parts): Run {
   const { sql } = ledger;
   const background = ledger.background(records.PLAIN);
-  const input = (from: readonly Placed[] | null) => solveInput(sql, config, labels, records.PLAIN, background, null, from);
-  const logistic = logisticComponent(readState(sql, run).values, { ...config, labels }, { center: centerOf(ledger, config), scale: run.scale });
+  const by = readScale(sql);
+  const input = (from: readonly Placed[] | null) => standardised(solveInput(sql, config, labels, records.PLAIN, background, null, from), by);
+  const read = readAs(ledger, config, by);
+  const logistic = logisticComponent(readState(sql, run).values, { ...read, labels }, { center: read.center, scale: run.scale });
   const instant = solveHead(input(parts.learnt));
-  const verdict = instant && judgeLogistic(instant.head, logistic, readRows(sql, parts.held));
+  const verdict = instant && judgeLogistic(instant.head, logistic, readRows(sql, parts.held, by));
   if (!verdict) return { ...run, phase: 'done', outcome: { version: null, evidence: null } };
   const { known: _known, factor: _factor, temperature: _temperature, ...evidence } = verdict;
   if (!verdict.better) return { ...run, phase: 'done', outcome: { version: null, evidence } };
@@ -187,7 +213,7 @@ function judge(ledger: Ledger, config: ClassifierConfig, labels: readonly string
     labels,
     recipe: records.PLAIN,
     evidence: { ...whole.evidence, method, temperature: head.temperature, threshold: head.openSet?.threshold ?? null, refinement: evidence },
-    head: encodeHead(head),
+    head: encodeHead({ ...head, standardisation: by }),
     parent: run.version,
     refined: true,
   });
@@ -197,13 +223,31 @@ function judge(ledger: Ledger, config: ClassifierConfig, labels: readonly string
 function writeState(sql: SqlStorage, { values, first, second }: LogisticState): void {
   const all = new Float32Array(3 * values.length);
   for (const [i, part] of [values, first, second].entries()) all.set(part, i * values.length);
-  writeBlob(sql, 'refinement', new Uint8Array(toBuffer(all)));
+  writeBlob(sql, WEIGHTS, new Uint8Array(toBuffer(all)));
 }
 
 function readState(sql: SqlStorage, run: Run): LogisticState {
-  const bytes = readBlob(sql, 'refinement');
+  const bytes = readBlob(sql, WEIGHTS);
   if (!bytes) throw new Error('a training that runs has no weights');
   const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   const size = all.length / 3;
   return { step: run.step, values: all.slice(0, size), first: all.slice(size, 2 * size), second: all.slice(2 * size) };
+}
+
+function writeScale(sql: SqlStorage, by: Standardisation | null): void {
+  if (!by) return;
+  const all = new Float32Array(2 * by.mean.length + 1);
+  all.set(by.mean);
+  all.set(by.scale, by.mean.length);
+  all[all.length - 1] = by.constant;
+  writeBlob(sql, SCALE, new Uint8Array(toBuffer(all)));
+}
+
+/** Null where embeddings are read as they come. */
+function readScale(sql: SqlStorage): Standardisation | null {
+  const bytes = readBlob(sql, SCALE);
+  if (!bytes) return null;
+  const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  const d = (all.length - 1) / 2;
+  return { mean: all.slice(0, d), scale: all.slice(d, 2 * d), constant: all[2 * d]! };
 }

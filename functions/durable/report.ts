@@ -1,11 +1,10 @@
 /** The report of a classifier: what leaving each example out says about the head and about the labels. */
 import type { ClassifierConfig, LabelInfo } from '../domain/classifier-object.ts';
 import { softmax } from '../learning/calibration.ts';
-import { argmax, backgroundCenter } from '../learning/features.ts';
-import { nearDuplicates } from '../learning/near-duplicates.ts';
-import { unitFeature } from '../learning/solve-head.ts';
+import { argmax } from '../learning/features.ts';
+import { NEAR_DUPLICATE, nearDuplicates } from '../learning/near-duplicates.ts';
 import { driftState } from './drift.ts';
-import { placedExamples, solveVersion, type Solved } from './learn.ts';
+import { placedExamples, solveVersion, unitsFor, type Solved } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import { multiLabelFindings } from './multi-label-report.ts';
 import * as records from './records.ts';
@@ -34,18 +33,17 @@ export function fullReport(ledger: Ledger, config: ClassifierConfig) {
   const names = labels.map((l) => l.name);
   const solved = solveVersion(sql, config, names, recipe, ledger.background(recipe), null);
   const report = makeReport(records.activeVersion(sql), labels, solved);
-  return { ...report, ...duplicates(ledger, config, names, recipe), drift: driftState(sql), refinement: refinementState(sql) };
+  return { ...report, ...duplicates(ledger, config, names, unitsFor(config, ledger.background(recipe), solved?.head.standardisation ?? null)), drift: driftState(sql), refinement: refinementState(sql) };
 }
 
 /** Pairs of examples that show the same thing. */
-function duplicates(ledger: Ledger, config: ClassifierConfig, names: readonly string[], recipe: Recipe) {
+function duplicates(ledger: Ledger, config: ClassifierConfig, names: readonly string[], unitOf: (raw: Float32Array) => Float64Array) {
   const { sql } = ledger;
   const placed = placedExamples(sql, names, null);
-  const center = backgroundCenter(ledger.background(recipe).base, config.transform, config.dimension);
-  const { pairs, compared } = nearDuplicates(placed, config.dimension, (rows) => {
+  const { pairs, compared } = nearDuplicates(placed, config.dimension, NEAR_DUPLICATE[config.modality], (rows) => {
     const wanted = rows.map((r) => r.id);
     const units = new Map<string, Float64Array>();
-    for (const { id, base } of records.eachMember(sql, null, null, wanted)) units.set(id, unitFeature(base, config.transform, center));
+    for (const { id, base } of records.eachMember(sql, null, null, wanted)) units.set(id, unitOf(base));
     return wanted.map((id) => units.get(id)!);
   });
   const labelsOf = new Map(placed.map((p) => [p.id, p.labelsOf.map((i) => names[i]!)]));

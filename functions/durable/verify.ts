@@ -1,18 +1,21 @@
 /** Verification inside the object, where the examples and the background are. What impostors reach is measured once for each label of a version. */
-import type { FeatureTransform } from '../../shared/head.ts';
+import { decodeHead } from '../../shared/head-file.ts';
+import type { Standardisation } from '../../shared/head.ts';
 import type { Failure, Outcome, Verified } from '../domain/classifier-object.ts';
-import { backgroundCenter, normaliseInPlace, transformFeature } from '../learning/features.ts';
 import { similarityToRows, verificationThreshold } from '../learning/verification.ts';
+import { unitsFor } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import { activeVersion, PLAIN } from './records.ts';
 import { servedMembers, thin } from './served-members.ts';
+import { readBlob } from './tables.ts';
 
 /** Examples of the label that are compared with, and those of all others that serve as impostors: 1,280 dimensions × 128 rows are 0.7 MB. */
 const ROWS_MAX = 128;
 const OTHERS_MAX = 2_000;
 const LABELS_HELD_MAX = 16;
 
-type Measured = { readonly center: Float32Array; readonly rows: readonly Float32Array[]; readonly impostors: Float64Array };
+/** `unit`: an embedding as similarities are taken of it. */
+type Measured = { readonly unit: (raw: Float32Array) => Float64Array; readonly rows: readonly Float32Array[]; readonly impostors: Float64Array };
 
 export class Verifier {
   #version = -1;
@@ -22,8 +25,8 @@ export class Verifier {
   verify(ledger: Ledger, asked: { label: string; embedding: Float32Array; falseAcceptRate: number }): Outcome<Verified> {
     const measured = this.#measured(ledger, asked.label);
     if (!measured.ok) return measured;
-    const { center, rows, impostors } = measured.value;
-    const similarity = Math.min(1, similarityToRows(unit(asked.embedding, ledger.config().transform, center), rows));
+    const { unit, rows, impostors } = measured.value;
+    const similarity = Math.min(1, similarityToRows(unit(asked.embedding), rows));
     const { threshold, promised } = verificationThreshold(impostors, asked.falseAcceptRate);
     const value = { version: this.#version, match: similarity > threshold, similarity, threshold, promised, impostors: impostors.length };
     return { ok: true, value };
@@ -39,18 +42,17 @@ export class Verifier {
     const own = members.filter((m) => m.labels.includes(label));
     if (own.length === 0)
       return failure('nothing_to_predict', `The label "${label}" has no example to compare with yet. Enroll at least one; one is enough.`);
-    const { transform, dimension } = ledger.config();
     const background = ledger.background(PLAIN).base;
-    const center = backgroundCenter(background, transform, dimension);
-    const rows = thin(own, ROWS_MAX).map((m) => Float32Array.from(unit(m.base, transform, center)));
+    const unit = unitsFor(ledger.config(), { base: background }, servedStandardisation(sql, version));
+    const rows = thin(own, ROWS_MAX).map((m) => Float32Array.from(unit(m.base)));
     const others = thin(
       members.filter((m) => !m.labels.includes(label)),
       OTHERS_MAX,
     );
     const raw = [...background, ...others.map((m) => m.base)];
-    const impostors = Float64Array.from(raw, (x) => similarityToRows(unit(x, transform, center), rows));
+    const impostors = Float64Array.from(raw, (x) => similarityToRows(unit(x), rows));
     impostors.sort().reverse();
-    const value = { center, rows, impostors };
+    const value = { unit, rows, impostors };
     this.#hold(label, value);
     return { ok: true, value };
   }
@@ -70,8 +72,7 @@ export class Verifier {
 
 const failure = (code: Failure['code'], detail: string): Failure => ({ ok: false, code, detail });
 
-function unit(raw: Float32Array, transform: FeatureTransform, center: Float32Array): Float64Array {
-  const x = transformFeature(raw, transform, center);
-  normaliseInPlace(x);
-  return x;
+function servedStandardisation(sql: SqlStorage, version: number): Standardisation | null {
+  const file = readBlob(sql, `head:${version}`);
+  return file ? decodeHead(file).standardisation : null;
 }

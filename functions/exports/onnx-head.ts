@@ -2,7 +2,7 @@
  * A head as an ONNX graph of opset 17: embedding [N, d] (and `tuned` [N, d] when a component reads it) → logits, probabilities, unknown and, when there
  * are enrolled rows, the nearest one. The operators used mean the same in every opset from 17 on, so the graph may be appended to a newer one.
  */
-import { KERNEL_POWER, type Head, type Support } from '../../shared/head.ts';
+import { KERNEL_POWER, type Head, type Standardisation, type Support } from '../../shared/head.ts';
 import { embeddingsOf, headParts, sameFeature, type Feature } from '../../shared/head-parts.ts';
 import { bytesField, concat, intField, messageField, textField } from './protobuf.ts';
 
@@ -68,6 +68,13 @@ class GraphBuilder {
     return this.node('Div', [x, norm]);
   }
 
+  /** ((x − mean) · scale, constant): [N, d] → [N, d + 1]. */
+  standardise(x: string, { mean, scale, constant }: Standardisation): string {
+    const d = mean.length;
+    const scaled = this.node('Mul', [this.node('Sub', [x, this.tensor([d], mean)]), this.tensor([d], scale)]);
+    return this.node('Pad', [scaled, this.tensor([4], BigInt64Array.of(0n, 0n, 0n, 1n)), this.scalar(constant)]);
+  }
+
   /** [N, d] · rowsᵀ (+ bias). */
   linear(x: string, rows: Float32Array, count: number, bias: Float32Array | null): string {
     const inputs = [x, this.tensor([count, rows.length / count], rows), ...(bias ? [this.tensor([count], bias)] : [])];
@@ -104,11 +111,13 @@ class GraphBuilder {
 export function headGraph(head: Head, inputs: { readonly base: string; readonly tuned: string }): GraphPart {
   const parts = headParts(head);
   const g = new GraphBuilder();
+  const { standardisation: by } = parts;
+  const read = { ...inputs, base: by ? g.standardise(inputs.base, by) : inputs.base };
   const made: { feature: Feature; name: string }[] = [];
   const feature = (f: Feature): string => {
     const found = made.find((m) => sameFeature(m.feature, f));
     if (found) return found.name;
-    const x = inputs[f.embedding];
+    const x = read[f.embedding];
     const unit = g.unit(f.transform === 'sqrt_l2' ? g.node('Sqrt', [g.node('Relu', [x])]) : x);
     const name = f.center.some((value) => value !== 0) ? g.node('Sub', [unit, g.tensor([f.dimension], f.center)]) : unit;
     made.push({ feature: f, name });

@@ -1,5 +1,5 @@
 /** How a raw embedding becomes the feature of a linear head. */
-import type { FeatureTransform } from '../../shared/head.ts';
+import type { FeatureTransform, Standardisation } from '../../shared/head.ts';
 
 /**
  * φ(x) = x/‖x‖ (`l2`) or √max(x,0) / ‖√max(x,0)‖ (`sqrt_l2`: the Hellinger map for ReLU outputs, Arandjelović & Zisserman 2012, RootSIFT), minus `center`.
@@ -25,6 +25,16 @@ export function transformFeature(
   }
   const scale = norm > 0 ? 1 / Math.sqrt(norm) : 0;
   for (let i = 0; i < d; i++) out[at + i] = out[at + i]! * scale - (center ? center[i]! : 0);
+  return out;
+}
+
+/** ((x − mean) · scale, constant). Throws RangeError on a wrong length; what is not finite stays so and is refused by `transformFeature`. */
+export function standardise({ mean, scale, constant }: Standardisation, raw: ArrayLike<number>): Float32Array {
+  const d = mean.length;
+  if (raw.length !== d) throw new RangeError(`the embedding has ${raw.length} values, expected ${d}`);
+  const out = new Float32Array(d + 1);
+  for (let i = 0; i < d; i++) out[i] = (raw[i]! - mean[i]!) * scale[i]!;
+  out[d] = constant;
   return out;
 }
 

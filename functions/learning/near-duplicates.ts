@@ -1,8 +1,8 @@
 /** Examples that show the same thing: equal bytes among all of them, nearly equal embeddings among as many as an answer may cost. */
 import { drawRows } from './solve-budget.ts';
 
-/** Cosine from which two pictures or texts count as the same thing shown twice. */
-export const NEAR_DUPLICATE = 0.97;
+/** Cosine from which two inputs count as the same thing shown twice. Vectors may be a few columns of a table, where neighbours reach .99. */
+export const NEAR_DUPLICATE = { image: 0.97, text: 0.97, vector: 0.9995 } as const;
 /** Multiply–adds of the comparison of every pair: well under a second. */
 const COMPARING_BUDGET = 4e8;
 
@@ -16,11 +16,13 @@ export const comparableRows = (dimension: number): number => Math.floor(Math.sqr
 /**
  * The surest pairs first, each row once, with the row most like it among those before it.
  * @param rows in the order of enrolling
+ * @param least cosine of a pair
  * @param unitsOf unit features, in the order asked for
  */
 export function nearDuplicates(
   rows: readonly ComparedRow[],
   dimension: number,
+  least: number,
   unitsOf: (rows: readonly ComparedRow[]) => readonly Float64Array[],
 ): { readonly pairs: DuplicatePair[]; readonly compared: number } {
   const pairs: DuplicatePair[] = [];
@@ -37,7 +39,7 @@ export function nearDuplicates(
   );
   const units = unitsOf(drawn);
   for (const [i, one] of units.entries()) {
-    let best = NEAR_DUPLICATE;
+    let best = least;
     let nearest = -1;
     for (let j = 0; j < i; j++) {
       const other = units[j]!;

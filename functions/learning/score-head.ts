@@ -2,7 +2,7 @@
 import { KERNEL_POWER, type Head, type HeadComponent, type KernelPower, type OpenSetRule, type Support } from '../../shared/head.ts';
 import { softmax } from './calibration.ts';
 import { dotRows } from './dot-rows.ts';
-import { argmax, transformFeature } from './features.ts';
+import { argmax, standardise, transformFeature } from './features.ts';
 import { kernelInPlace } from './kernel.ts';
 import { variance } from './novelty.ts';
 import { largest } from './open-set.ts';
@@ -72,14 +72,19 @@ class Similarities {
   }
 }
 
-type Scored = Pick<Head, 'components' | 'support'> & { readonly labels: { readonly length: number } };
+type Scored = Pick<Head, 'components' | 'support'> & Partial<Pick<Head, 'standardisation'>> & { readonly labels: { readonly length: number } };
+
+/** Embeddings as the parts of a head read them. */
+const asRead = ({ standardisation: by }: Partial<Pick<Head, 'standardisation'>>, e: Embeddings): Embeddings =>
+  by ? { ...e, base: standardise(by, e.base) } : e;
 
 /** Raw scores before the temperature, [labels], and the support rows as they look from the embedding. */
 type Seen = { readonly raw: Float64Array; readonly similar: Similarities };
 
 /** @param compare whether the cosines are wanted although no component reads them */
-function see(head: Scored, e: Embeddings, compare = true): Seen {
+function see(head: Scored, given: Embeddings, compare = true): Seen {
   const labels = head.labels.length;
+  const e = asRead(head, given);
   const features = new Features(e);
   const similar = new Similarities(compare || head.components.some((k) => k.kernel) ? cosinesOf(head, features) : new Float64Array(0));
   const raw = new Float64Array(labels);
@@ -107,11 +112,13 @@ function cosinesOf({ support: s }: Pick<Head, 'support'>, features: Features): F
 /** score_c = Σ mix · (W·φ(x) + b): raw scores before the temperature, [labels]. */
 export const rawScores = (head: Scored, e: Embeddings): Float64Array => see(head, e, false).raw;
 
+type Compared = Pick<Head, 'support'> & Partial<Pick<Head, 'standardisation'>>;
+
 /** Cosine similarity to every support row (both centred), [rows]; empty without support. */
-export const supportCosines = (head: Pick<Head, 'support'>, e: Embeddings): Float64Array => cosinesOf(head, new Features(e));
+export const supportCosines = (head: Compared, e: Embeddings): Float64Array => cosinesOf(head, new Features(asRead(head, e)));
 
 /** Cosine similarity to the nearest support row, and its index; null without support. */
-export function nearestSupport(head: Pick<Head, 'support'>, e: Embeddings): { row: number; similarity: number } | null {
+export function nearestSupport(head: Compared, e: Embeddings): { row: number; similarity: number } | null {
   return nearestOf(supportCosines(head, e));
 }
 

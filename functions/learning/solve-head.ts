@@ -145,7 +145,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const temperature = multi
     ? fitSigmoidTemperature(scores, labelsOf, k)
     : (input.trainedTemperature ?? (onlyNamed ? priorTemperature(k, CAUTIOUS_BELIEF) : fitTemperature(scores, truth, k).temperature));
-  const head: Head = { labels, task: input.task, components, temperature, openSet: null, support: chosen?.support ?? null };
+  const head: Head = { labels, task: input.task, components, temperature, openSet: null, support: chosen?.support ?? null, standardisation: null };
   const openSet = input.falseRejectRate === null ? null : openSetOf(head, chosen?.novelty.weight ?? 0, input, leftOut, onlyNamed);
   const right = multi ? exactMatches(scores, labelsOf, k) : truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
@@ -165,7 +165,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 }
 
 /** Left-out rows of fewer than half of the classes say nothing of what is good for all. */
-function speaksForMost(truth: readonly number[], examples: readonly LearnExample[]): boolean {
+export function speaksForMost(truth: readonly number[], examples: readonly LearnExample[]): boolean {
   return 2 * new Set(truth).size >= new Set(examples.flatMap((e) => e.labelsOf)).size;
 }
 
@@ -213,7 +213,7 @@ function openSetOf(head: Head, weight: number, input: SolveInput, leftOut: LeftO
 }
 
 /** Unit, centred copy of one raw embedding, for similarities outside heads. */
-export function unitFeature(raw: Float32Array, transform: FeatureTransform, center: Float32Array): Float64Array {
+export function unitFeature(raw: Float32Array, transform: FeatureTransform, center: Float32Array | null): Float64Array {
   const x = transformFeature(raw, transform, center);
   normaliseInPlace(x);
   return x;

@@ -232,7 +232,7 @@ async function tunedVersion(tenant: string, id: string, whole = false): Promise<
     };
   };
   const components = [part('base'), part('tuned')];
-  const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null };
+  const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null, standardisation: null };
   const rows = { base: tensor('F32', [2, d], new Float32Array(2 * d).fill(1)), tuned: tensor('F32', [2, d], new Float32Array(2 * d).fill(1)) };
   const numbers = { labels: tensor('I32', [2], Int32Array.of(0, 1)), rows: tensor('I32', [2], Int32Array.of(0, 1)) };
   const { tail: graph, trunk } = manifest;

@@ -30,7 +30,7 @@ async function makeModel(tenant: string, mix: number, change: Partial<ModelManif
     return { embedding, name: 'ridge', transform: base.transform, dimension: d, kernel: null, mix: share, ...numbers };
   };
   const components = [part('base', 1 - mix), part('tuned', mix)];
-  const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null };
+  const head: Head = { labels: ['a', 'b'], task: 'single_label', components, temperature: 0.2, openSet: null, support: null, standardisation: null };
   const rows = (n: number) =>
     tensor(
       'F32',

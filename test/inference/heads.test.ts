@@ -28,6 +28,7 @@ function headOf(best: number): Head {
     temperature: 1,
     openSet: null,
     support: null,
+    standardisation: null,
   };
 }
 const bytesOf = encodeHead(headOf(0)).byteLength;

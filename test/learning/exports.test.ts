@@ -13,6 +13,7 @@ import { encodeSafetensorsHead } from '../../functions/exports/safetensors-head.
 import { toStream } from '../../functions/exports/streams.ts';
 import { encodeTfjs } from '../../functions/exports/tfjs.ts';
 import { zip } from '../../functions/exports/zip.ts';
+import { fitStandardisation, standardised } from '../../functions/learning/own-scale.ts';
 import { nearestSupport, rawScores, scoreHead, supportCosines, type Embeddings } from '../../functions/learning/score-head.ts';
 import { solveHead, type LearnExample, type SolveInput } from '../../functions/learning/solve-head.ts';
 import { PYTHON } from '../../infra/paths.ts';
@@ -46,7 +47,7 @@ const next = random(5);
 const vector = (towards: number, far = 1): Float32Array =>
   Float32Array.from({ length: D }, (_, i) => 3 + next() + (i % 4 === towards ? 2 * far : 0) - (i === 7 ? 2 : 0));
 
-function solved(more: Partial<SolveInput>): Head {
+function problem(more: Partial<SolveInput>): SolveInput {
   const task = more.task ?? 'single_label';
   const examples: LearnExample[] = Array.from({ length: 18 }, (_, i) => ({
     id: `ex_${String(i).padStart(2, '0')}`,
@@ -55,7 +56,7 @@ function solved(more: Partial<SolveInput>): Head {
     tuned: vector(i % 3, 2),
   }));
   const background = { base: Array.from({ length: 12 }, () => vector(3)), tuned: Array.from({ length: 12 }, () => vector(3, 2)) };
-  const solution = solveHead({
+  return {
     labels: ['north', 'east', 'süd "up"'],
     task,
     transform: 'l2',
@@ -67,8 +68,17 @@ function solved(more: Partial<SolveInput>): Head {
     trainedTemperature: null,
     falseRejectRate: 0.05,
     ...more,
-  });
-  return solution!.head;
+  };
+}
+const solved = (more: Partial<SolveInput>): Head => solveHead(problem(more))!.head;
+
+const unequal = (v: number, i: number): number => v * 10 ** (i % 3);
+/** Values that differ in size, without a background: the head measures them itself. */
+function ownScale(): Head {
+  const given = problem({ background: { base: [], tuned: [] } });
+  const examples = given.examples.map((e) => ({ ...e, base: e.base.map(unequal) }));
+  const by = fitStandardisation({ ...given, examples });
+  return { ...solveHead(standardised({ ...given, examples }, by))!.head, standardisation: by };
 }
 
 const plain = solved({});
@@ -109,6 +119,7 @@ const HEADS: Record<string, Head> = {
     support: null,
     openSet: { ...plain.openSet!, threshold: 0 },
   },
+  "values on the examples' own scale": ownScale(),
 };
 const names = Object.keys(HEADS);
 
@@ -128,7 +139,8 @@ type Probe = { readonly e: Embeddings; readonly scores: number[]; readonly raw: 
 function probesOf(head: Head): Probe[] {
   return Array.from({ length: PROBES }, (_, i) => {
     const factor = [1, 1e-9, 1e16][i % 3]!;
-    const base = vector(i % 5, i % 2).map((v) => v * factor);
+    // Only directions count, unless a head knows the size of each value.
+    const base = vector(i % 5, i % 2).map((v, j) => (head.standardisation ? unequal(v, j) : v * factor));
     const e = { base: i === 0 ? new Float32Array(D) : base, tuned: vector(i % 4, 2) };
     const answer = scoreHead(head, e);
     const raw = [...rawScores(head, e)];
@@ -198,8 +210,11 @@ def onnx_says(case):
         **{name: value.tolist() for name, value in got.items()},
     }
 
-def feature(rows, part, center):
+def feature(rows, part, center, head, tensors):
     x = np.array(rows, np.float64)
+    if "standardisation" in head and part["embedding"] == "base":
+        x = (x - tensors["standardisation.mean"]) * tensors["standardisation.scale"]
+        x = np.append(x, np.full((len(x), 1), head["standardisation"]["constant"]), axis=1)
     if part["transform"] == "sqrt_l2":
         x = np.sqrt(np.maximum(x, 0))
     n = np.linalg.norm(x, axis=1, keepdims=True)
@@ -216,7 +231,7 @@ def safetensors_says(case):
     head = json.loads(metadata["graft"])
     raw = 0
     for k, part in enumerate(head["components"]):
-        f = feature(case[part["embedding"]], part, tensors["support.center" if "kernel_power" in part else f"components.{k}.center"])
+        f = feature(case[part["embedding"]], part, tensors["support.center" if "kernel_power" in part else f"components.{k}.center"], head, tensors)
         if "kernel_power" in part:
             f = kernel(f, tensors, part["kernel_power"])
         raw = raw + part["mix"] * (f @ tensors[f"components.{k}.weight"].T.astype(np.float64) + tensors[f"components.{k}.bias"])
@@ -231,7 +246,7 @@ def safetensors_says(case):
     if rule:
         far = 0
         if head["support"]:
-            x = feature(case[head["support"]["embedding"]], head["support"], tensors["support.center"])
+            x = feature(case[head["support"]["embedding"]], head["support"], tensors["support.center"], head, tensors)
             far = 1 - ((kernel(x, tensors, 4) @ tensors["support.factor"].T.astype(np.float64)) ** 2).sum(axis=1)
         unknown = rule["best_weight"] * raw.max(axis=1) - rule["variance_weight"] * far < rule["threshold"]
     return {"probabilities": p.tolist(), "unknown": unknown.tolist(), "metadata": metadata}

@@ -12,7 +12,7 @@ describe('near duplicates', () => {
     rows.push({ id: 'ex_again', sha256: 's7', labelsOf: [0] });
     let asked = 0;
     const started = performance.now();
-    const { pairs, compared } = nearDuplicates(rows, dimension, (drawn) => {
+    const { pairs, compared } = nearDuplicates(rows, dimension, 0.97, (drawn) => {
       asked = drawn.length;
       return drawn.map((_, i) => {
         const unit = new Float64Array(dimension);

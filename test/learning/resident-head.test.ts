@@ -46,6 +46,7 @@ describe('a head in the memory', () => {
       { ...component('names', 0.3), embedding: 'tuned', transform: 'l2' },
     ],
     temperature: 0.3,
+    standardisation: null,
     openSet: { threshold: 0, falseRejectRate: 0.05, bestWeight: 0.5, varianceWeight: 0.1 },
     support: {
       embedding: 'base',

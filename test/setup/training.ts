@@ -251,6 +251,7 @@ export async function trainedFiles(
     temperature: 0.1,
     openSet: null,
     support: null,
+    standardisation: null,
   };
   const rows = 8;
   const base = Float32Array.from({ length: rows * DIMENSION }, (_, i) => (i % DIMENSION === Math.floor(i / DIMENSION) % 2 ? 1 : 0.05));

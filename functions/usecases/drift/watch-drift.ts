@@ -5,6 +5,7 @@
 import type { Deps } from '../../deps.ts';
 import type { Observed } from '../../domain/classifier-object.ts';
 import { addToMoments, noMoments, type Moments } from '../../domain/moments.ts';
+import { driftFeature } from '../../learning/drift-feature.ts';
 import { transformFeature } from '../../learning/features.ts';
 import type { StoredClassifier } from '../../stores/classifiers.ts';
 import { recordEvent } from '../events/record-event.ts';
@@ -43,16 +44,15 @@ function gather(id: string, answered: readonly Answered[]): boolean {
   let mine = gathered.get(id);
   const began = !mine;
   for (const { held, embedded, prediction } of answered) {
-    const support = held.head?.support;
+    const feature = held.head && driftFeature(held.head);
     const label = prediction.scores[0]?.label;
-    // Without an example there is nothing to drift from.
-    if (!support || label === undefined) continue;
-    const x = transformFeature(embedded.base, support.transform, support.center);
+    if (!feature || label === undefined) continue;
+    const x = transformFeature(embedded.base, feature.transform, feature.center);
     // Adapted in between: about another centre, means do not add up. What was gathered before is let go.
-    if (mine && !alike(mine.center, support.center)) mine = undefined;
+    if (mine && !alike(mine.center, feature.center)) mine = undefined;
     if (!mine) {
       if (gathered.size >= CLASSIFIERS_MAX) return false;
-      gathered.set(id, (mine = { version: held.version, center: support.center, moments: noMoments(x.length), labels: {}, unknown: 0 }));
+      gathered.set(id, (mine = { version: held.version, center: feature.center, moments: noMoments(x.length), labels: {}, unknown: 0 }));
     }
     mine.version = held.version;
     mine.moments = addToMoments(mine.moments, x);
