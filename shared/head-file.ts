@@ -112,7 +112,8 @@ export function decodeHead(bytes: Uint8Array): Head {
 function standardisationOf(file: TensorFile, { standardisation: given }: HeadMetadata): Standardisation | null {
   if (!given) return null;
   const [mean, scale] = ['mean', 'scale'].map((name) => takeTensor(file, `standardisation.${name}`, 'F32', 1).data) as [Float32Array, Float32Array];
-  if (mean.length !== given.dimension || scale.length !== given.dimension) throw new RangeError('standardisation.mean or .scale has the wrong length');
+  if (mean.length !== given.dimension || scale.length !== given.dimension)
+    throw new RangeError('standardisation.mean or .scale has the wrong length');
   return { mean, scale, constant: given.constant };
 }
 

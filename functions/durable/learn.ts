@@ -86,7 +86,11 @@ export const standardisationFor = ({ modality }: ClassifierConfig, input: SolveI
   modality === 'vector' ? fitStandardisation(input) : null;
 
 /** Unit features of base embeddings, for similarities outside heads: about the background's centre, or as the examples standardise them. */
-export function unitsFor(config: ClassifierConfig, { base }: Pick<Background, 'base'>, by: Standardisation | null): (raw: Float32Array) => Float64Array {
+export function unitsFor(
+  config: ClassifierConfig,
+  { base }: Pick<Background, 'base'>,
+  by: Standardisation | null,
+): (raw: Float32Array) => Float64Array {
   const { transform } = config;
   const center = by ? null : backgroundCenter(base, transform, config.dimension);
   return (raw) => unitFeature(by ? standardise(by, raw) : raw, transform, center);

@@ -22,6 +22,7 @@ import { judgeLogistic, logisticComponent, refinedHead, scaledFeatures, scalingO
 import { solveHead, type LearnExample } from '../learning/solve-head.ts';
 import { loadTensorflow, type Tensorflow } from '../learning/tensorflow.ts';
 import { placedExamples, solveInput, standardisationFor, type Placed } from './learn.ts';
+import { dropScale, keepScale, keptScale } from './kept-scale.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { deleteBlob, readBlob, readMeta, toBuffer, writeBlob, writeMeta } from './tables.ts';
@@ -64,12 +65,10 @@ export function dropRun(sql: SqlStorage): void {
 }
 
 const WEIGHTS = 'refinement';
-/** How the run reads vectors: the same from its first slice to the version that it makes. */
-const SCALE = 'refinement:scale';
 
 function dropBlobs(sql: SqlStorage): void {
   deleteBlob(sql, WEIGHTS);
-  deleteBlob(sql, SCALE);
+  dropScale(sql);
 }
 
 /** For the report. */
@@ -167,7 +166,7 @@ function begin(ledger: Ledger, config: ClassifierConfig, labels: readonly string
   if (seen.size < labels.length || labels.length * (config.dimension + 2) > WEIGHTS_MAX) return null;
   const background = ledger.background(records.PLAIN);
   const by = standardisationFor(config, solveInput(sql, config, labels, records.PLAIN, background, null, learnt));
-  writeScale(sql, by);
+  keepScale(sql, by);
   const read = readAs(ledger, config, by);
   const latest = records.latestVersion(sql);
   const plan = planLogistic({ seed: latest, task: config.task, labels: labels.length, dimension: read.dimension, examples: learnt.length });
@@ -178,7 +177,7 @@ function begin(ledger: Ledger, config: ClassifierConfig, labels: readonly string
 
 function train(ledger: Ledger, tf: Tensorflow, config: ClassifierConfig, run: Run, learnt: readonly Placed[]): Run {
   const steps = Math.max(1, Math.floor(SLICE_COST / stepCost(run.plan)));
-  const by = readScale(ledger.sql);
+  const by = keptScale(ledger.sql);
   const read = readAs(ledger, config, by);
   const rows = readRows(ledger.sql, chunk(learnt, read.dimension, Math.floor(run.step / steps)), by);
   const scaling = { center: read.center, scale: run.scale };
@@ -196,7 +195,7 @@ function train(ledger: Ledger, tf: Tensorflow, config: ClassifierConfig, run: Ru
 function judge(ledger: Ledger, config: ClassifierConfig, labels: readonly string[], run: Run, parts: Parts): Run {
   const { sql } = ledger;
   const background = ledger.background(records.PLAIN);
-  const by = readScale(sql);
+  const by = keptScale(sql);
   const input = (from: readonly Placed[] | null) => standardised(solveInput(sql, config, labels, records.PLAIN, background, null, from), by);
   const read = readAs(ledger, config, by);
   const logistic = logisticComponent(readState(sql, run).values, { ...read, labels }, { center: read.center, scale: run.scale });
@@ -232,22 +231,4 @@ function readState(sql: SqlStorage, run: Run): LogisticState {
   const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   const size = all.length / 3;
   return { step: run.step, values: all.slice(0, size), first: all.slice(size, 2 * size), second: all.slice(2 * size) };
-}
-
-function writeScale(sql: SqlStorage, by: Standardisation | null): void {
-  if (!by) return;
-  const all = new Float32Array(2 * by.mean.length + 1);
-  all.set(by.mean);
-  all.set(by.scale, by.mean.length);
-  all[all.length - 1] = by.constant;
-  writeBlob(sql, SCALE, new Uint8Array(toBuffer(all)));
-}
-
-/** Null where embeddings are read as they come. */
-function readScale(sql: SqlStorage): Standardisation | null {
-  const bytes = readBlob(sql, SCALE);
-  if (!bytes) return null;
-  const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  const d = (all.length - 1) / 2;
-  return { mean: all.slice(0, d), scale: all.slice(d, 2 * d), constant: all[2 * d]! };
 }

@@ -8,7 +8,6 @@ import { placedExamples, solveVersion, unitsFor, type Solved } from './learn.ts'
 import type { Ledger } from './ledger.ts';
 import { multiLabelFindings } from './multi-label-report.ts';
 import * as records from './records.ts';
-import type { Recipe } from './records.ts';
 import { refinementState } from './refinement.ts';
 
 const Z95 = 1.959963984540054;
@@ -33,7 +32,12 @@ export function fullReport(ledger: Ledger, config: ClassifierConfig) {
   const names = labels.map((l) => l.name);
   const solved = solveVersion(sql, config, names, recipe, ledger.background(recipe), null);
   const report = makeReport(records.activeVersion(sql), labels, solved);
-  return { ...report, ...duplicates(ledger, config, names, unitsFor(config, ledger.background(recipe), solved?.head.standardisation ?? null)), drift: driftState(sql), refinement: refinementState(sql) };
+  return {
+    ...report,
+    ...duplicates(ledger, config, names, unitsFor(config, ledger.background(recipe), solved?.head.standardisation ?? null)),
+    drift: driftState(sql),
+    refinement: refinementState(sql),
+  };
 }
 
 /** Pairs of examples that show the same thing. */

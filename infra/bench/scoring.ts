@@ -59,7 +59,15 @@ export function headOf(classes: number, kept: number, dimension = DIMENSION): He
   const component = { embedding: 'base', name: 'ridge', transform: 'l2', dimension, kernel, center, weight, bias, mix: 1 } as const;
   const labels = Array.from({ length: classes }, (_, c) => `label ${c}`);
   const openSet = { threshold: 0, falseRejectRate: 0.05, bestWeight: 1, varianceWeight: kept > 0 ? 1 : 0 };
-  return { labels, task: 'single_label', components: [component], temperature: 1, openSet, support: supportOf(kept, classes, dimension), standardisation: null };
+  return {
+    labels,
+    task: 'single_label',
+    components: [component],
+    temperature: 1,
+    openSet,
+    support: supportOf(kept, classes, dimension),
+    standardisation: null,
+  };
 }
 
 /** A layers model of as many classes. */

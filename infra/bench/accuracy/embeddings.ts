@@ -14,9 +14,8 @@ import { BACKBONES, CACHE, PYTHON, ROOT } from '../../paths.ts';
 import { progressBar } from '../../progress.ts';
 import type { LabelledSet } from './sets.ts';
 
-export type EmbeddedSet = {
+type Rows = {
   readonly name: string;
-  readonly modality: 'image' | 'text';
   readonly labels: readonly string[];
   readonly names: readonly string[];
   readonly ids: readonly string[];
@@ -26,6 +25,9 @@ export type EmbeddedSet = {
   /** Embedded label names; text only. */
   readonly nameRows: readonly Float32Array[] | null;
 };
+export type EmbeddedSet = Rows & { readonly modality: 'image' | 'text' };
+/** Or rows of a table, which no backbone made. */
+export type MeasuredSet = EmbeddedSet | (Rows & { readonly modality: 'vector' });
 
 const SQUARE = 256 * 256 * 3;
 
@@ -39,8 +41,9 @@ export function backboneFolder(modality: 'image' | 'text'): string {
   return join(BACKBONES, SHIPPED_BACKBONES[modality]);
 }
 
-/** Background embeddings of a shipped backbone. */
-export const backgroundOf = (modality: 'image' | 'text'): Float32Array[] => rowsOf(join(backboneFolder(modality), 'background.safetensors'));
+/** Background embeddings of a shipped backbone; vectors have none. */
+export const backgroundOf = (modality: MeasuredSet['modality']): Float32Array[] =>
+  modality === 'vector' ? [] : rowsOf(join(backboneFolder(modality), 'background.safetensors'));
 
 /** Runs the engine's embedder over arrays and caches the result by their digest. */
 export function embedArrays(title: string, modality: 'image' | 'text', arrays: Uint8Array): Float32Array[] {

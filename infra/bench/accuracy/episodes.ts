@@ -1,6 +1,6 @@
 /** Seeded few-shot episodes: classes drawn, `shots` support rows a class, query rows, and probes of classes that the head never hears of. */
 import { seededRandom } from '../../../shared/statistics.ts';
-import type { EmbeddedSet } from './embeddings.ts';
+import type { MeasuredSet } from './embeddings.ts';
 
 export type Episode = {
   readonly classes: readonly number[];
@@ -27,7 +27,7 @@ export function shuffled<T>(values: readonly T[], next: () => number): T[] {
 }
 
 /** Fewer than `count` (none) when the set has not two classes that are large enough. Two thirds of the classes are enrolled where that leaves probes. */
-export function episodes(set: EmbeddedSet, shots: number, count: number): Episode[] {
+export function episodes(set: MeasuredSet, shots: number, count: number): Episode[] {
   const by = set.labels.map((_, c) => set.y.flatMap((label, row) => (label === c ? [row] : [])));
   const large = [...by.keys()].filter((c) => by[c]!.length >= shots + QUERIES_MIN);
   const ways = Math.min(WAYS_MAX, large.length > 4 ? Math.ceil((large.length * 2) / 3) : large.length);
@@ -55,12 +55,12 @@ export function episodes(set: EmbeddedSet, shots: number, count: number): Episod
   });
 }
 
-export const rowsByLabel = (set: EmbeddedSet): Map<string, number[]> => Map.groupBy(set.y.keys(), (row) => set.labels[set.y[row]!]!);
+export const rowsByLabel = (set: MeasuredSet): Map<string, number[]> => Map.groupBy(set.y.keys(), (row) => set.labels[set.y[row]!]!);
 
 /** `shots` source rows of each label, and the target rows that may be met: no thing that is an example is among them in another style. */
 export function drawDomains(
-  source: EmbeddedSet,
-  target: EmbeddedSet,
+  source: MeasuredSet,
+  target: MeasuredSet,
   labels: readonly string[],
   shots: number,
   next: () => number,

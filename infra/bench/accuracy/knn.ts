@@ -1,10 +1,10 @@
 /** TensorFlow.js' knn-classifier, the usual choice in a browser, on the same episodes. */
 import { create } from '@tensorflow-models/knn-classifier';
 import * as tf from '@tensorflow/tfjs';
-import type { EmbeddedSet } from './embeddings.ts';
+import type { MeasuredSet } from './embeddings.ts';
 import type { Episode } from './episodes.ts';
 
-export async function runTfjsKnn(set: EmbeddedSet, episode: Episode): Promise<number> {
+export async function runTfjsKnn(set: MeasuredSet, episode: Episode): Promise<number> {
   const knn = create();
   for (const [i, row] of episode.support.entries()) {
     const example = tf.tensor1d(set.rows[row]!);

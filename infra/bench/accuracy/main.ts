@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { progressBar } from '../../progress.ts';
 import { ensureSetup } from '../../setup/main.ts';
-import { backgroundOf, embedDigits, embedSet, type EmbeddedSet } from './embeddings.ts';
+import { backgroundOf, embedDigits, embedSet, type MeasuredSet } from './embeddings.ts';
 import { episodes } from './episodes.ts';
 import { runTfjsKnn } from './knn.ts';
 import { calibrationError, mean, type Said } from './measures.ts';
@@ -14,6 +14,7 @@ import { runOurs, type Names, type Outcome } from './ours.ts';
 import { runPeers } from './run-peers.ts';
 import { besideSetFit } from './setfit.ts';
 import { printAll, type Cell } from './table.ts';
+import { readTable, TABLES } from './tables.ts';
 import { emojiNames, emojiPictures, mails, type LabelledSet } from './sets.ts';
 
 const { values } = parseArgs({
@@ -33,13 +34,14 @@ const TEXTS: Record<string, () => LabelledSet> = {
   'names-subcategory': () => emojiNames('subcategory'),
   mails: () => mails(),
 };
-const SETS: Record<string, () => EmbeddedSet> = {
+const SETS: Record<string, () => MeasuredSet> = {
   'emoji-twitter': () => embedSet(emojiPictures('twitter')),
   'emoji-google': () => embedSet(emojiPictures('google')),
   'emoji-apple': () => embedSet(emojiPictures('apple')),
   'emoji-facebook': () => embedSet(emojiPictures('facebook')),
   digits: embedDigits,
-  ...Object.fromEntries(Object.entries(TEXTS).map(([name, load]) => [name, (): EmbeddedSet => embedSet(load())])),
+  ...Object.fromEntries(Object.keys(TABLES).map((name) => [name, (): MeasuredSet => readTable(name as keyof typeof TABLES)])),
+  ...Object.fromEntries(Object.entries(TEXTS).map(([name, load]) => [name, (): MeasuredSet => embedSet(load())])),
 };
 const chosen = <T>(from: Readonly<Record<string, T>>): T[] =>
   (values.sets?.split(',') ?? Object.keys(from)).map((name) => {
@@ -53,7 +55,7 @@ function summarise(outcomes: readonly Outcome[]): { accuracy: number[]; auroc: n
   return { accuracy: outcomes.map((o) => o.accuracy), auroc: known.length > 0 ? mean(known) : null, ece: calibrationError(said) };
 }
 
-async function measureSet(set: EmbeddedSet): Promise<Cell[]> {
+async function measureSet(set: MeasuredSet): Promise<Cell[]> {
   const background = backgroundOf(set.modality);
   const all = SHOTS.map((shots) => [shots, episodes(set, shots, COUNT)] as const).filter(([, list]) => list.length > 0);
   const peers = runPeers(set, all);

@@ -1,4 +1,4 @@
-"""What a user would pick instead, on the same embeddings and episodes: `peers.py SET.safetensors EPISODES.json` -> JSON, one row per episode."""
+"""What a user would pick instead, on the same embeddings and episodes: `peers.py SET.safetensors EPISODES.json MODALITY` -> JSON, a row per episode."""
 
 import json
 import sys
@@ -12,6 +12,8 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 warnings.filterwarnings("ignore")
@@ -26,8 +28,14 @@ def peers(shots: int) -> dict[str, object]:
         "RidgeClassifierCV": RidgeClassifierCV(alphas=np.logspace(-3, 3, 13)),
     }
     if shots >= 2:
-        out["shrinkage LDA"] = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-        out["LogisticRegression CV"] = GridSearchCV(LogisticRegression(max_iter=300), {"C": [0.1, 1.0, 10.0, 100.0]}, cv=min(3, shots))
+        out["shrinkage LDA"] = LinearDiscriminantAnalysis(
+            solver="lsqr", shrinkage="auto"
+        )
+        out["LogisticRegression CV"] = GridSearchCV(
+            LogisticRegression(max_iter=300),
+            {"C": [0.1, 1.0, 10.0, 100.0]},
+            cv=min(3, shots),
+        )
     return out
 
 
@@ -36,18 +44,29 @@ def softmax_confidence(model: object, x: np.ndarray) -> np.ndarray:
 
 
 rows = load_file(sys.argv[1])["rows"].astype(np.float64)
-rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+# Columns of a table are standardised by each model's own examples, as scikit-learn's guide advises; embeddings are made unit vectors.
+table = sys.argv[3] == "vector"
+if not table:
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 result = []
 for shots, all_episodes in json.loads(Path(sys.argv[2]).read_text()):
     for e in all_episodes:
         line: dict[str, object] = {"shots": shots, "accuracy": {}}
-        for name, model in peers(shots).items():
+        for name, peer in peers(shots).items():
+            model = make_pipeline(StandardScaler(), peer) if table else peer
             model.fit(rows[e["support"]], e["supportY"])  # type: ignore[attr-defined]
             said = model.predict(rows[e["query"]])  # type: ignore[attr-defined]
             line["accuracy"][name] = 100 * float(np.mean(said == np.array(e["queryY"])))  # type: ignore[index]
             if name == "LogisticRegression C=1" and e["probes"]:
-                known, unknown = (softmax_confidence(model, rows[e[k]]) for k in ("query", "probes"))
-                line["auroc"] = float(roc_auc_score([1] * len(known) + [0] * len(unknown), np.concatenate([known, unknown])))
+                known, unknown = (
+                    softmax_confidence(model, rows[e[k]]) for k in ("query", "probes")
+                )
+                line["auroc"] = float(
+                    roc_auc_score(
+                        [1] * len(known) + [0] * len(unknown),
+                        np.concatenate([known, unknown]),
+                    )
+                )
         result.append(line)
     print(shots, file=sys.stderr, flush=True)
 print(json.dumps(result))

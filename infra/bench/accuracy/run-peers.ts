@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { encodeSafetensors, tensor } from '../../../shared/safetensors.ts';
 import { PYTHON } from '../../paths.ts';
-import type { EmbeddedSet } from './embeddings.ts';
+import type { MeasuredSet } from './embeddings.ts';
 import type { Episode } from './episodes.ts';
 
 const PeerLine = z.object({ shots: z.number(), accuracy: z.record(z.string(), z.number()), auroc: z.number().optional() });
 
 /** A line for each episode, in order. @throws Error when the process fails */
-export async function runPeers(set: EmbeddedSet, all: readonly (readonly [number, readonly Episode[]])[]): Promise<z.infer<typeof PeerLine>[]> {
+export async function runPeers(set: MeasuredSet, all: readonly (readonly [number, readonly Episode[]])[]): Promise<z.infer<typeof PeerLine>[]> {
   const folder = mkdtempSync(join(tmpdir(), 'graft-accuracy-'));
   try {
     const d = set.rows[0]!.length;
@@ -20,10 +20,14 @@ export async function runPeers(set: EmbeddedSet, all: readonly (readonly [number
     for (const [i, row] of set.rows.entries()) flat.set(row, i * d);
     writeFileSync(join(folder, 'set.safetensors'), encodeSafetensors({ rows: tensor('F32', [set.rows.length, d], flat) }));
     writeFileSync(join(folder, 'episodes.json'), JSON.stringify(all));
-    const child = spawn(PYTHON, [join(import.meta.dirname, 'peers.py'), join(folder, 'set.safetensors'), join(folder, 'episodes.json')], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
-    });
+    const child = spawn(
+      PYTHON,
+      [join(import.meta.dirname, 'peers.py'), join(folder, 'set.safetensors'), join(folder, 'episodes.json'), set.modality],
+      {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
+      },
+    );
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
     const code = await new Promise((resolve) => child.on('close', resolve));

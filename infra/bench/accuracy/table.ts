@@ -5,7 +5,7 @@ import type { Names } from './ours.ts';
 type Ours = { readonly accuracy: readonly number[]; readonly auroc: number | null; readonly ece: number };
 export type Cell = {
   readonly set: string;
-  readonly modality: 'image' | 'text';
+  readonly modality: 'image' | 'text' | 'vector';
   readonly shots: number;
   readonly ours: Readonly<Partial<Record<Names, Ours>>>;
   readonly peers: Record<string, number[]>;
@@ -22,7 +22,9 @@ export function table(rows: readonly (readonly string[])[]): string {
 }
 
 /** Means over 2 to 32 shots of the sets of one kind: every peer, and Graft. */
-function overall(cells: readonly Cell[], modality: 'image' | 'text'): string {
+const KIND = { image: 'Pictures', text: 'Texts', vector: 'Tables' } as const;
+
+function overall(cells: readonly Cell[], modality: Cell['modality']): string {
   const some = cells.filter((c) => c.modality === modality && c.shots >= 2);
   if (some.length === 0) return '';
   const names = [...new Set(some.flatMap((c) => Object.keys(c.peers)))];
@@ -36,7 +38,7 @@ function overall(cells: readonly Cell[], modality: 'image' | 'text'): string {
     const against = `${(value - best.value).toFixed(2)} against ${best.name}; worst cell ${worst.gap.toFixed(2)} (${worst.c.set}, ${worst.c.shots} shots)`;
     lines.push([`Graft${variant === 'none' ? '' : ` with ${variant} label names`}`, `${value.toFixed(2)}  ${against}`]);
   }
-  return `${modality === 'image' ? 'Pictures' : 'Texts'}, mean over 2 to 32 shots\n${lines.map(([name, value]) => `  ${name!.padEnd(36)}${value}`).join('\n')}\n`;
+  return `${KIND[modality]}, mean over 2 to 32 shots\n${lines.map(([name, value]) => `  ${name!.padEnd(36)}${value}`).join('\n')}\n`;
 }
 
 export function printAll(cells: readonly Cell[], episodes: number): string {
@@ -68,5 +70,5 @@ export function printAll(cells: readonly Cell[], episodes: number): string {
   const at8 = cells.filter((c) => c.shots === 8 && ((c.ours.true ?? c.ours.none)?.auroc ?? null) !== null);
   const unknown =
     at8.length > 0 ? `AUROC for unknowns at 8 shots, mean: ${mean(at8.map((c) => (c.ours.true ?? c.ours.none)!.auroc!)).toFixed(3)}\n` : '';
-  return `\n${episodes} seeded episodes a cell, accuracy in % with 95 % interval\n\n${table([head, ...rows])}\n\n${overall(cells, 'image')}${overall(cells, 'text')}${unknown}`;
+  return `\n${episodes} seeded episodes a cell, accuracy in % with 95 % interval\n\n${table([head, ...rows])}\n\n${overall(cells, 'image')}${overall(cells, 'text')}${overall(cells, 'vector')}${unknown}`;
 }
