@@ -28,14 +28,8 @@ def peers(shots: int) -> dict[str, object]:
         "RidgeClassifierCV": RidgeClassifierCV(alphas=np.logspace(-3, 3, 13)),
     }
     if shots >= 2:
-        out["shrinkage LDA"] = LinearDiscriminantAnalysis(
-            solver="lsqr", shrinkage="auto"
-        )
-        out["LogisticRegression CV"] = GridSearchCV(
-            LogisticRegression(max_iter=300),
-            {"C": [0.1, 1.0, 10.0, 100.0]},
-            cv=min(3, shots),
-        )
+        out["shrinkage LDA"] = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        out["LogisticRegression CV"] = GridSearchCV(LogisticRegression(max_iter=300), {"C": [0.1, 1.0, 10.0, 100.0]}, cv=min(3, shots))
     return out
 
 
@@ -58,15 +52,8 @@ for shots, all_episodes in json.loads(Path(sys.argv[2]).read_text()):
             said = model.predict(rows[e["query"]])  # type: ignore[attr-defined]
             line["accuracy"][name] = 100 * float(np.mean(said == np.array(e["queryY"])))  # type: ignore[index]
             if name == "LogisticRegression C=1" and e["probes"]:
-                known, unknown = (
-                    softmax_confidence(model, rows[e[k]]) for k in ("query", "probes")
-                )
-                line["auroc"] = float(
-                    roc_auc_score(
-                        [1] * len(known) + [0] * len(unknown),
-                        np.concatenate([known, unknown]),
-                    )
-                )
+                known, unknown = (softmax_confidence(model, rows[e[k]]) for k in ("query", "probes"))
+                line["auroc"] = float(roc_auc_score([1] * len(known) + [0] * len(unknown), np.concatenate([known, unknown])))
         result.append(line)
     print(shots, file=sys.stderr, flush=True)
 print(json.dumps(result))

@@ -29,9 +29,7 @@ def power(rows: np.ndarray, p: float, x: np.ndarray) -> np.ndarray:
     return x * floor**p + ((x @ vt.T) * inside) @ vt
 
 
-def accuracy(
-    model: object, x: np.ndarray, y: np.ndarray, q: np.ndarray, truth: np.ndarray
-) -> float:
+def accuracy(model: object, x: np.ndarray, y: np.ndarray, q: np.ndarray, truth: np.ndarray) -> float:
     # Logistic regression with an L2 penalty lies in the span of its rows: rotated into that span it is the same model, and ten times as fast.
     _, _, vt = np.linalg.svd(x, full_matrices=False)
     model.fit(x @ vt.T, y)  # type: ignore[attr-defined]
@@ -41,17 +39,12 @@ def accuracy(
 def models() -> dict[str, object]:
     return {
         "C=1": LogisticRegression(C=1.0, max_iter=300),
-        "CV": GridSearchCV(
-            LogisticRegression(max_iter=300), {"C": [1.0, 10.0, 100.0, 1000.0]}, cv=3
-        ),
+        "CV": GridSearchCV(LogisticRegression(max_iter=300), {"C": [1.0, 10.0, 100.0, 1000.0]}, cv=3),
     }
 
 
 result = []
-spaces = {
-    kind: (features(sys.argv[1], kind), features(sys.argv[2], kind))
-    for kind in ("l2", "sqrt")
-}
+spaces = {kind: (features(sys.argv[1], kind), features(sys.argv[2], kind)) for kind in ("l2", "sqrt")}
 for e in json.loads(Path(sys.argv[3]).read_text()):
     y, truth = np.array(e["sourceY"]), np.array(e["heldY"])
     line = {}
@@ -61,8 +54,6 @@ for e in json.loads(Path(sys.argv[3]).read_text()):
         for name, model in models().items():
             line[f"LR {name} {kind}"] = accuracy(model, x, y, q, truth)
             line[f"centring + LR {name} {kind}"] = accuracy(model, xc, y, qc, truth)
-            line[f"CORAL + LR {name} {kind}"] = accuracy(
-                model, power(tc, 0.5, power(xc, -0.5, xc)), y, qc, truth
-            )
+            line[f"CORAL + LR {name} {kind}"] = accuracy(model, power(tc, 0.5, power(xc, -0.5, xc)), y, qc, truth)
     result.append(line)
 print(json.dumps(result))

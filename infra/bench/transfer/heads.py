@@ -18,37 +18,14 @@ def embeddings(path: str) -> np.ndarray:
 
 def main(source: str, target: str, background: str, kind: str, episodes: str) -> None:
     center = heads.center_of(embeddings(background), kind)
-    near, far = (
-        heads.transform(embeddings(path), kind, center) for path in (source, target)
-    )
+    near, far = (heads.transform(embeddings(path), kind, center) for path in (source, target))
     result = []
     for e in json.loads(Path(episodes).read_text()):
         x, y, k = near[e["train"]], np.array(e["y"]), e["labels"]
-        seen, judged, truth = (
-            far[e["unlabelled"]],
-            far[e["judged"]],
-            np.array(e["truth"]),
-        )
-        aligned = fit_aligned(
-            x,
-            y,
-            k,
-            np.zeros(len(x), dtype=bool),
-            seen,
-            np.ones(len(seen), dtype=bool),
-            over_kernel=True,
-        )
-        scores = {
-            "frozen": fit_frozen(x, y, k).scores(judged),
-            "ridge": heads.fit_ridge(x, y, k).scores(judged),
-            "aligned": aligned.scores(judged),
-        }
-        result.append(
-            {
-                name: 100 * float((s.argmax(1) == truth).mean())
-                for name, s in scores.items()
-            }
-        )
+        seen, judged, truth = far[e["unlabelled"]], far[e["judged"]], np.array(e["truth"])
+        aligned = fit_aligned(x, y, k, np.zeros(len(x), dtype=bool), seen, np.ones(len(seen), dtype=bool), over_kernel=True)
+        scores = {"frozen": fit_frozen(x, y, k).scores(judged), "ridge": heads.fit_ridge(x, y, k).scores(judged), "aligned": aligned.scores(judged)}
+        result.append({name: 100 * float((s.argmax(1) == truth).mean()) for name, s in scores.items()})
     print(json.dumps(result))
 
 

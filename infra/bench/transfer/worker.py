@@ -57,9 +57,7 @@ class Activations:
 
     def warm(self, backbone: Backbone, arrays: Path, set_name: str) -> None:
         """Reads the set's file, and adds to it what these arrays have beyond."""
-        file = (
-            self.folder / f"{set_name}-{backbone.manifest['sha256'][:12]}.safetensors"
-        )
+        file = self.folder / f"{set_name}-{backbone.manifest['sha256'][:12]}.safetensors"
         if file not in self.opened and file.exists():
             self.kept |= load_file(file)
         self.opened.add(file)
@@ -82,11 +80,7 @@ def remembered(compute: Compute, answers: dict[str, Any]) -> Compute:
     """The run without adaptation, by everything of the job that it depends on."""
 
     def of(job: Job) -> Any:
-        recipe = {
-            f.name: getattr(job.recipe, f.name)
-            for f in fields(job.recipe)
-            if f.name not in CHANGED
-        }
+        recipe = {f.name: getattr(job.recipe, f.name) for f in fields(job.recipe) if f.name not in CHANGED}
         spec = {k: job.spec[k] for k in ("seed", "dataset", "target", "backbone")}
         key = json.dumps([recipe, spec], sort_keys=True)
         if key not in answers:
@@ -99,9 +93,7 @@ def remembered(compute: Compute, answers: dict[str, Any]) -> Compute:
 def main(cache: Path) -> None:
     activations = Activations(cache, Backbone.features_of)
     plain: dict[str, Any] = {}
-    Backbone.features_of = lambda self, value, trunk=None: activations.of(
-        self, value, trunk
-    )  # type: ignore[method-assign]
+    Backbone.features_of = lambda self, value, trunk=None: activations.of(self, value, trunk)  # type: ignore[method-assign]
     adaptation.unadapted = remembered(adaptation.unadapted, plain)
     for line in sys.stdin:
         request = json.loads(line)
@@ -116,11 +108,7 @@ def main(cache: Path) -> None:
                 Job(spec, [])
                 continue
             folder = Path(spec["backbone"]["dir"])
-            backbone = Backbone(
-                folder,
-                json.loads((folder / "manifest.json").read_text()),
-                spec["limits"]["threads"],
-            )
+            backbone = Backbone(folder, json.loads((folder / "manifest.json").read_text()), spec["limits"]["threads"])
             for part, name in zip(("dataset", "target"), request["sets"], strict=False):
                 activations.warm(backbone, Path(spec[part]["arrays"]), name)
             run(spec, [])
