@@ -77,7 +77,9 @@ class Pixels:
         return len(self.pixels)
 
     def batch(self, rows: list[int], draws: list[int], device: torch.device) -> Inputs:
-        raw = torch.from_numpy(np.ascontiguousarray(self.pixels[rows])).to(device).permute(0, 3, 1, 2).float()
+        raw = torch.from_numpy(np.ascontiguousarray(self.pixels[rows])).to(device).permute(0, 3, 1, 2)
+        # Bytes are shrunk eight times faster than floats on a CPU; on other devices there is no such kernel.
+        raw = raw if device.type == "cpu" else raw.float()
         table = np.array([numbers(d) for d in draws], dtype=np.float32)
         side, x, y, mirror, gain, shift = torch.from_numpy(table).to(device).unbind(1)
         theta = torch.zeros(len(rows), 2, 3, device=device)
@@ -85,6 +87,7 @@ class Pixels:
         theta[:, 0, 2], theta[:, 1, 2] = x, y
         # Shrinking by more than a pixel needs the average first, or edges alias.
         raw = F.interpolate(raw, size=(192, 192), mode="bilinear", align_corners=False, antialias=True) if self.size < 192 else raw
+        raw = raw.float()
         grid = F.affine_grid(theta, [len(rows), 3, self.size, self.size], align_corners=False)
         view = F.grid_sample(raw, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         view = (view - 127) * gain[:, None, None, None] + shift[:, None, None, None]
