@@ -1,6 +1,7 @@
 /** HTTP wiring only: what every request passes, then every room's routes. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { depsFor } from './deps.ts';
+import { afterLongWork } from './http/after-long-work.ts';
 import { limitBody } from './http/body-limit.ts';
 import type { HttpEnv } from './http/context.ts';
 import { toProblem } from './http/problems.ts';
@@ -31,6 +32,7 @@ import { usageRoutes } from './routes/usage/index.ts';
 export function makeApp(): OpenAPIHono<HttpEnv> {
   const app = newRouter();
   app.onError(toProblem);
+  app.use(afterLongWork);
   app.use(requestId);
   app.use(async (c, next) => {
     c.set('deps', depsFor(c.env));
