@@ -111,9 +111,10 @@ async function runAll(asked: Asked, out: string, machine: ReturnType<typeof desc
   const cells = asked.resume ? cellsBefore(out, asked) : [];
   const done = new Set(cells.map((c) => `${c.pair}/${c.size}/${c.seed}`));
   const waiting = all.filter(({ pair, size, seed }) => !done.has(`${pair.name}/${size}/${seed}`));
+  const planned = cells.length + waiting.length;
   const open = domainOpener();
   const bar = progressBar('Transfer');
-  bar.tick(cells.length / all.length);
+  bar.tick(cells.length / planned);
   const started = performance.now();
   let longest = 0;
   const next = (): Task | undefined => {
@@ -127,17 +128,17 @@ async function runAll(asked: Asked, out: string, machine: ReturnType<typeof desc
         const began = performance.now();
         cells.push(await runCell(engine, open, task, asked));
         longest = Math.max(longest, performance.now() - began);
-        bar.tick(cells.length / all.length, `${task.pair.name}, ${task.size} a class, seed ${task.seed}`);
+        bar.tick(cells.length / planned, `${task.pair.name}, ${task.size} a class, seed ${task.seed}`);
         writeFileSync(out, `${JSON.stringify({ machine, options: asked, cells }, null, 1)}\n`);
-        writeFileSync(out.replace(/(\.json)?$/, '.txt'), printAll(cells, all.length));
+        writeFileSync(out.replace(/(\.json)?$/, '.txt'), printAll(cells, planned));
       }
     } finally {
       engine.end();
     }
   };
   await Promise.all(Array.from({ length: Math.min(asked.workers, waiting.length) }, work));
-  bar.end(`${cells.length} of ${all.length} episodes`);
-  return printAll(cells, all.length);
+  bar.end(`${cells.length} of ${planned} episodes`);
+  return printAll(cells, planned);
 }
 
 try {
