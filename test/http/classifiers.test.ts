@@ -258,7 +258,7 @@ describe('classifiers', () => {
       { example_id: ids[4], labels: ['north'], with: ids[0], with_labels: ['north'], similarity: 1, same_bytes: true, conflict: false },
       expect.objectContaining({ example_id: ids[3], with: ids[1], labels: ['north'], with_labels: ['east'], same_bytes: false, conflict: true }),
     ]);
-    expect(report.near_duplicates[1]?.similarity).toBeGreaterThan(0.9995);
+    expect(report.near_duplicates[1]?.similarity).toBeGreaterThan(0.998);
     expect(report.near_duplicates_among).toBe(4);
   });
 
