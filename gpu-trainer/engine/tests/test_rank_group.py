@@ -31,6 +31,7 @@ z = head(ranks.whole(mine, 7) if ranks.count() > 1 else mine)
 ranks.add_gradients(network.parameters(), head.parameters())
 values = [p.grad for p in [*network.parameters(), *head.parameters()]] + [b.double() for b in network.buffers()]
 os.write(protocol_output(), json.dumps([v.flatten().tolist() for v in values]).encode())
+ranks.leave()
 """
 
 
@@ -77,6 +78,7 @@ def narrow(x, *rest):
 state.network.forward = narrow
 go(state, recipe, *cached(False))
 os.write(protocol_output(), json.dumps([state.pieces, state.losses]).encode())
+ranks.leave()
 """
 
 
