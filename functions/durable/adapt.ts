@@ -35,7 +35,7 @@ export function adaptVersion(
       'Adaptation aligns inputs by the one label that each is taken for; the inputs of this classifier have several. Enroll examples of the other domain instead.',
     );
   const plain = solveInput(sql, config, labels, recipe, ledger.background(recipe), null);
-  const by = standardisationFor(config, plain);
+  const by = standardisationFor(config, () => plain);
   const input = standardised(plain, by);
   if (input.examples.length === 0) return failure('nothing_to_predict', 'There is no example to adapt yet. Enroll some of the source domain first.');
   const taught = new Set(input.examples.flatMap((e) => e.labelsOf)).size;

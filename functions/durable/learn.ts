@@ -72,7 +72,7 @@ export function solveVersion(
 ): Solved | null {
   const placed = placedExamples(sql, labels, n);
   const plain = solveInput(sql, config, labels, recipe, background, n);
-  const by = standardisationFor(config, plain);
+  const by = standardisationFor(config, () => plain);
   const input = standardised(plain, by);
   const { adaptation } = recipe;
   const solved = adaptation ? solveAdapted(input, standardisedRows(readTarget(sql, adaptation.target), by), adaptation.mix) : solveHead(input);
@@ -81,9 +81,9 @@ export function solveVersion(
   return { ...solved, head, evidence: input.examples.length < placed.length ? { ...solved.evidence, enrolled: placed.length } : solved.evidence };
 }
 
-/** Backbones have a background to be measured by; what callers bring is measured by itself. */
-export const standardisationFor = ({ modality }: ClassifierConfig, input: SolveInput): Standardisation | null =>
-  modality === 'vector' ? fitStandardisation(input) : null;
+/** Backbones have a background to be measured by; what callers bring is measured by itself. `input` is asked for only then: it reads embeddings. */
+export const standardisationFor = ({ modality }: ClassifierConfig, input: () => SolveInput): Standardisation | null =>
+  modality === 'vector' ? fitStandardisation(input()) : null;
 
 /** Unit features of base embeddings, for similarities outside heads: about the background's centre, or as the examples standardise them. */
 export function unitsFor(

@@ -144,8 +144,6 @@ function readRows(sql: SqlStorage, placed: readonly Placed[], by: Standardisatio
   );
 }
 
-const lengthOf = (config: ClassifierConfig, by: Standardisation | null): number => config.dimension + (by ? 1 : 0);
-
 /** As many of the learnt rows as a slice reads, from the `slice`-th on, round and round. */
 function chunk(learnt: readonly Placed[], dimension: number, slice: number): readonly Placed[] {
   const size = Math.max(BATCH, Math.floor(SLICE_BYTES / (4 * dimension)));
@@ -155,7 +153,7 @@ function chunk(learnt: readonly Placed[], dimension: number, slice: number): rea
 
 /** What features are made of: rows as `readRows` gives them. */
 const readAs = (ledger: Ledger, config: ClassifierConfig, by: Standardisation | null) => {
-  const dimension = lengthOf(config, by);
+  const dimension = config.dimension + (by ? 1 : 0);
   return { ...config, dimension, center: backgroundCenter(ledger.background(records.PLAIN).base, config.transform, dimension) };
 };
 
@@ -165,7 +163,7 @@ function begin(ledger: Ledger, config: ClassifierConfig, labels: readonly string
   const seen = new Set(learnt.flatMap((e) => e.labelsOf));
   if (seen.size < labels.length || labels.length * (config.dimension + 2) > WEIGHTS_MAX) return null;
   const background = ledger.background(records.PLAIN);
-  const by = standardisationFor(config, solveInput(sql, config, labels, records.PLAIN, background, null, learnt));
+  const by = standardisationFor(config, () => solveInput(sql, config, labels, records.PLAIN, background, null, learnt));
   keepScale(sql, by);
   const read = readAs(ledger, config, by);
   const latest = records.latestVersion(sql);

@@ -43,7 +43,7 @@ export class Verifier {
     if (own.length === 0)
       return failure('nothing_to_predict', `The label "${label}" has no example to compare with yet. Enroll at least one; one is enough.`);
     const background = ledger.background(PLAIN).base;
-    const unit = unitsFor(ledger.config(), { base: background }, servedStandardisation(sql, version));
+    const unit = unitsFor(ledger.config(), { base: background }, servedStandardisation(ledger, version));
     const rows = thin(own, ROWS_MAX).map((m) => Float32Array.from(unit(m.base)));
     const others = thin(
       members.filter((m) => !m.labels.includes(label)),
@@ -72,7 +72,8 @@ export class Verifier {
 
 const failure = (code: Failure['code'], detail: string): Failure => ({ ok: false, code, detail });
 
-function servedStandardisation(sql: SqlStorage, version: number): Standardisation | null {
-  const file = readBlob(sql, `head:${version}`);
+/** Only heads of vectors have one; those of backbones are not read for it. */
+function servedStandardisation(ledger: Ledger, version: number): Standardisation | null {
+  const file = ledger.config().modality === 'vector' ? readBlob(ledger.sql, `head:${version}`) : null;
   return file ? decodeHead(file).standardisation : null;
 }

@@ -13,10 +13,9 @@ import type { Standardisation } from '../../shared/head.ts';
 import { fitTemperature } from './calibration.ts';
 import { candidatesFor } from './candidates.ts';
 import { standardise } from './features.ts';
-import { byContent } from './folds.ts';
 import { judgedRows } from './judged-rows.ts';
 import { speaksForMost, type LearnExample, type SolveInput } from './solve-head.ts';
-import { chooseSupport, takeTurns } from './support.ts';
+import { chooseSupport, supportRows } from './support.ts';
 import { balancedWeights } from './targets.ts';
 
 const SHARES: readonly number[] = [0, 0.5, 1];
@@ -61,11 +60,9 @@ function spreadOf({ examples, labels, dimension: d }: SolveInput): Spread | null
   for (const [i, { base }] of examples.entries()) for (let j = 0; j < d; j++) mean[j]! += (weights[i]! * base[j]!) / total;
   const variance = new Float64Array(d);
   for (const { base } of examples) for (let j = 0; j < d; j++) variance[j]! += (base[j]! - mean[j]!) ** 2 / Math.max(1, n - 1);
-  const largest = variance.reduce((a, b) => Math.max(a, b), 0);
-  if (n < 2 || !(largest > 0)) return null;
   // Rounding makes constants vary a little.
   const varies = [...variance.keys()].filter((j) => variance[j]! > 1e-12 * mean[j]! ** 2 && variance[j]! > 0);
-  if (varies.length === 0) return null;
+  if (n < 2 || varies.length === 0) return null;
   const logs = varies.map((j) => Math.log(variance[j]!));
   const middle = logs.reduce((a, b) => a + b, 0) / logs.length;
   const seen = logs.reduce((sum, v) => sum + (v - middle) ** 2, 0) / logs.length;
@@ -86,7 +83,7 @@ function lens(examples: readonly LearnExample[], { mean, deviation }: Spread, sh
 }
 
 function shareOf(input: SolveInput, spread: Spread): number {
-  const examples = someRows(input.examples);
+  const examples = supportRows(input.examples, JUDGE_ROWS_MAX);
   const k = input.labels.length;
   const judged = judgedRows(examples, k, input.task === 'multi_label');
   const truth = judged.map((i) => examples[i]!.labelsOf[0]!);
@@ -109,14 +106,6 @@ function isTable({ variance }: Spread): boolean {
   const squares = variance.reduce((a, b) => a + b * b, 0);
   const values = (sum / squares) * sum;
   return values < FEW_VALUES && values < variance.length / FEW_OF;
-}
-
-function someRows(examples: readonly LearnExample[]): LearnExample[] {
-  const sorted = byContent(examples);
-  return takeTurns(
-    sorted.map((e) => e.labelsOf[0] ?? 0),
-    JUDGE_ROWS_MAX,
-  ).map((i) => sorted[i]!);
 }
 
 /** ψ′(x), x > 0: the recurrence up to 6 and the asymptotic series there (Abramowitz & Stegun 6.4.6 and 6.4.12). */

@@ -22,11 +22,12 @@ export function takeTurns(classOf: readonly number[], limit: number): number[] {
   return [...classOf.keys()].toSorted((a, b) => turn[a]! - turn[b]! || a - b).slice(0, limit);
 }
 
-function supportRows<R extends Row>(examples: readonly R[]): R[] {
+/** At most `limit` of the examples, classes in turn, the same ones however they were enrolled. */
+export function supportRows<R extends Row>(examples: readonly R[], limit = SUPPORT_ROWS_MAX): R[] {
   const sorted = byContent(examples);
   return takeTurns(
     sorted.map((e) => e.labelsOf[0] ?? 0),
-    SUPPORT_ROWS_MAX,
+    limit,
   ).map((i) => sorted[i]!);
 }
 
