@@ -36,13 +36,19 @@ export const UPLOAD_PART_BYTES = 8 * 1024 * 1024;
 export const UPLOAD_MAX_BYTES = 20 * 1024 * 1024 * 1024;
 export const UPLOAD_URL_TTL_SECONDS = 6 * 3600;
 export const DATASET_MAX_ROWS = 1_000_000;
+/** One line of JSONL or one record of CSV: the longest text with every character escaped, and room for fields that are not read. */
+export const LINE_MAX_BYTES = 4 * 1024 * 1024;
 export const DATASET_ERRORS_KEPT = 1_000;
+/** Together, as JSON: they are in a dataset's row twice, and a row of D1 holds 2 MB. */
+export const DATASET_ERRORS_MAX_BYTES = 600_000;
 /** Findings about rows in the answer; `quality.jsonl` has all. */
 export const QUALITY_ISSUES_SHOWN = 1_000;
 /** An archive may not unpack to more than this many times its own size (zip bombs). */
 export const ARCHIVE_MAX_RATIO = 200;
 /** The list of rows in a zip of pictures: a million lines of 250 bytes. */
 export const ARCHIVE_LIST_MAX_BYTES = 256 * 1024 * 1024;
+/** Entries are listed before any is read, at some hundred bytes of memory each: a dataset's rows, with as many folders and other files. */
+export const ARCHIVE_MAX_ENTRIES = 2 * DATASET_MAX_ROWS;
 export const ARCHIVE_MAX_BYTES = 200 * 1024 * 1024 * 1024;
 
 export const LEASE_TTL_SECONDS = 60;

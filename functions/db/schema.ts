@@ -164,7 +164,8 @@ export const work = sqliteTable(
 /** Trainer hosts that asked for work, so that a queued job can say whether anybody is there to run it. */
 export const hosts = sqliteTable('hosts', {
   name: text('name').primaryKey(),
-  kinds: text('kinds', { mode: 'json' }).$type<string[]>().notNull(),
+  /** Kind of work → when it last asked for some. */
+  kinds: text('kinds', { mode: 'json' }).$type<Partial<Record<'validate' | 'train', number>>>().notNull(),
   device: text('device').notNull(),
   lastSeenAt: integer('last_seen_at').notNull(),
 });

@@ -4,6 +4,7 @@
  */
 import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
 import type { WorkKind } from '../../shared/jobs.ts';
+import { LEASE_TTL_SECONDS } from '../../shared/limits.ts';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { hosts, jobs, work } from '../db/schema.ts';
@@ -191,19 +192,25 @@ export async function queuePosition(db: Database, row: WorkRow): Promise<number>
   return (before?.n ?? 0) + 1;
 }
 
-export async function sawHost(db: Database, host: { name: string; kinds: string[]; device: string; now: number }): Promise<void> {
-  const seen = { kinds: host.kinds, device: host.device, lastSeenAt: host.now };
+/** Remembers when a host asked for each kind of work: the two slots of a host ask one after the other, and each for its own kind. */
+export async function sawHost(db: Database, host: { name: string; kinds: readonly WorkKind[]; device: string; now: number }): Promise<void> {
+  const asked = Object.fromEntries(host.kinds.map((kind) => [kind, host.now]));
+  const seen = { device: host.device, lastSeenAt: host.now };
   await db
     .insert(hosts)
-    .values({ name: host.name, ...seen })
-    .onConflictDoUpdate({ target: hosts.name, set: seen });
+    .values({ name: host.name, kinds: asked, ...seen })
+    .onConflictDoUpdate({ target: hosts.name, set: { ...seen, kinds: sql`json_patch(${hosts.kinds}, excluded.kinds)` } });
 }
 
-/** When any host that takes this kind of work last asked; null when none ever did. */
+/** When any host last asked for this kind of work or reported from some that it holds; null when none ever did. */
 export async function lastHostSeen(db: Database, kind: WorkKind): Promise<number | null> {
-  const [row] = await db
-    .select({ at: sql<number | null>`max(${hosts.lastSeenAt})` })
-    .from(hosts)
-    .where(sql`exists (select 1 from json_each(${hosts.kinds}) where value = ${kind})`);
-  return row?.at ?? null;
+  const [[asked], [held]] = await db.batch([
+    db.select({ at: sql<number | null>`max(json_extract(${hosts.kinds}, ${`$.${kind}`}))` }).from(hosts),
+    db
+      .select({ until: sql<number | null>`max(${work.expiresAt})` })
+      .from(work)
+      .where(and(eq(work.kind, kind), eq(work.status, 'leased'))),
+  ]);
+  const reported = held?.until ? held.until - LEASE_TTL_SECONDS * 1_000 : null;
+  return asked?.at || reported ? Math.max(asked?.at ?? 0, reported ?? 0) : null;
 }

@@ -10,7 +10,7 @@ import { download, TransferRefused, upload } from './transfer.ts';
 import { freezeDataset, type Frozen } from './validate/freeze.ts';
 import { RowError } from './validate/row-error.ts';
 import { csvRows, jsonLines, pictureLines } from './validate/lines.ts';
-import { imageFolder, type OnError, type SourceRow } from './validate/sources.ts';
+import { checkLabel, imageFolder, type OnError, type SourceRow } from './validate/sources.ts';
 import { readFile, rm } from 'node:fs/promises';
 
 export async function validateDataset(c: Context, work: ValidateWork): Promise<void> {
@@ -80,14 +80,17 @@ async function vocabulary(work: ValidateWork, keeper: LeaseKeeper, folder: strin
 async function* fromExamples(work: ValidateWork, keeper: LeaseKeeper, folder: string, onError: OnError): AsyncGenerator<SourceRow> {
   const file = path.join(folder, 'example');
   for (const example of work.examples ?? []) {
+    let label: string;
     try {
+      label = checkLabel(example.label, example.id);
       await download(example.download, file, keeper.signal);
     } catch (error) {
-      if (!(error instanceof TransferRefused)) throw error;
-      onError(new RowError('example_missing', 'The original of this example is no longer in object storage.', example.id));
+      if (error instanceof RowError) onError(error);
+      else if (!(error instanceof TransferRefused)) throw error;
+      else onError(new RowError('example_missing', 'The original of this example is no longer in object storage.', example.id));
       continue;
     }
-    yield { file: example.id, label: example.label, split: null, bytes: new Uint8Array(await readFile(file)) };
+    yield { file: example.id, label, split: null, bytes: new Uint8Array(await readFile(file)) };
   }
   await rm(file, { force: true });
 }

@@ -114,7 +114,7 @@ export const Job = z
     requested: z.enum(['pause', 'cancel']).nullable(),
     /** How often a host has taken it, the current time included. */
     attempts: z.number().int(),
-    /** While queued: how many jobs are before it (1 is next), and when a host last asked for training work; null when none ever did. */
+    /** While queued: how many jobs are before it (1 is next), and when a host last asked for training work or reported from some; null when none ever did. */
     queue: z.object({ position: z.number().int(), hosts_seen_seconds_ago: z.number().nullable() }).nullable(),
     created_at: z.string(),
     started_at: z.string().nullable(),

@@ -1,9 +1,10 @@
 /** Body of `GET /v1/usage`: what a tenant used, by UTC day. */
 import { z } from 'zod';
 
+const Day = z.union([z.iso.date('must be a day (YYYY-MM-DD) or a time (ISO 8601)'), z.iso.datetime({ offset: true })]).optional();
 export const UsageQuery = z.object({
-  from: z.iso.date().optional().meta({ description: 'First UTC day, YYYY-MM-DD. Default: 30 days before `to`.' }),
-  to: z.iso.date().optional().meta({ description: 'Last UTC day, YYYY-MM-DD. Default: today.' }),
+  from: Day.meta({ description: 'First UTC day, YYYY-MM-DD, or a time in it. Default: 30 days before `to`.' }),
+  to: Day.meta({ description: 'Last UTC day, YYYY-MM-DD, or a time in it. Default: today.' }),
 });
 export type UsageQuery = z.infer<typeof UsageQuery>;
 
@@ -17,7 +18,7 @@ export const Usage = Amounts.extend({
   object: z.literal('usage'),
   from: z.string(),
   to: z.string(),
-  /** Bytes of the originals kept at the end of `to`. */
+  /** Bytes kept at the end of `to`: originals of examples, uploads and frozen files of datasets, models and checkpoints. */
   stored_bytes: z.number().int(),
   days: z.array(Amounts.extend({ day: z.string() })),
 }).meta({ id: 'Usage' });

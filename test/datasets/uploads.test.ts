@@ -1,7 +1,9 @@
 /** Datasets and multipart uploads against the real object store: what may go wrong is named, what was lost may be repeated. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Dataset, Upload } from '../../shared/wire/datasets.ts';
+import { DatasetManifest } from '../../shared/dataset.ts';
 import { listOf } from '../../shared/wire/page.ts';
+import { Usage } from '../../shared/wire/usage.ts';
 import { UPLOAD_MAX_BYTES, UPLOAD_PART_BYTES } from '../../shared/limits.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
@@ -193,5 +195,27 @@ describe('frozen datasets', () => {
     }
     const predictor = await newTenant(['predict']);
     await problem(await call('/v1/datasets', { key: predictor.key }), 'forbidden');
+  });
+});
+
+describe('stored bytes', () => {
+  it('count what is uploaded and what is frozen, until the dataset is deleted', async () => {
+    const own = await newTenant();
+    const stored = async () => (await answer(await call('/v1/usage', { key: own.key }), 200, Usage)).stored_bytes;
+    expect(await stored()).toBe(0);
+    const bytes = new TextEncoder().encode('not really a zip');
+    const waiting = await uploadedDataset(own.key, bytes);
+    expect(await stored()).toBe(bytes.length);
+    await call(`/v1/datasets/${waiting.id}`, { key: own.key, method: 'DELETE' });
+    expect(await stored()).toBe(0);
+    const ready = await readyDataset(own.key);
+    const [row] = (await deps.d1.prepare('select manifest from datasets where id = ?').bind(ready.id).all<{ manifest: string }>()).results;
+    const frozen = DatasetManifest.parse(JSON.parse(row!.manifest)).files.reduce((total, file) => total + file.bytes, 0);
+    expect(frozen).toBeGreaterThan(0);
+    expect(await stored()).toBe(bytes.length + frozen);
+    // Another tenant's bytes are not counted here, and yesterday there were none.
+    expect((await answer(await call('/v1/usage?from=2020-01-01&to=2020-01-02', { key: own.key }), 200, Usage)).stored_bytes).toBe(0);
+    await call(`/v1/datasets/${ready.id}`, { key: own.key, method: 'DELETE' });
+    expect(await stored()).toBe(0);
   });
 });

@@ -8,6 +8,7 @@ import { freezeDataset, type Frozen } from '../../gpu-trainer/host/validate/free
 import { pictureLines } from '../../gpu-trainer/host/validate/lines.ts';
 import { imageFolder } from '../../gpu-trainer/host/validate/sources.ts';
 import { DatasetManifest, FrozenRow } from '../../shared/dataset.ts';
+import { DATASET_ERRORS_KEPT, DATASET_ERRORS_MAX_BYTES } from '../../shared/limits.ts';
 import { decodeSafetensors } from '../../shared/safetensors.ts';
 import type { Decoder } from '../../shared/preprocess/decoder.ts';
 import { makePng } from '../setup/png.ts';
@@ -112,6 +113,7 @@ describe('a bad entry is named and left out', () => {
         { name: 'lost.png', bytes: picture(7) },
         { name: 'apple/red/deep.png', bytes: picture(8) },
         { name: 'apple/lies.png', bytes: picture(9), claims: 10 },
+        { name: 'apple/flipped.png', bytes: picture(10), crc: 1 },
         { name: 'apple/large.png', bytes: new Uint8Array(11_000_000) },
         { name: '__MACOSX/apple/._1.png', bytes: broken },
         { name: 'apple/.DS_Store', bytes: broken },
@@ -125,12 +127,29 @@ describe('a bad entry is named and left out', () => {
       ['label_missing', 'lost.png'],
       ['path_too_deep', 'apple/red/deep.png'],
       ['file_damaged', 'apple/lies.png'],
+      ['file_damaged', 'apple/flipped.png'],
       ['file_too_large', 'apple/large.png'],
     ]);
     expect(frozen.errors[2]?.detail).toContain('apple/1.png');
     expect(frozen.errors[3]?.detail).toContain('"apple"');
-    expect(frozen.errorCount).toBe(8);
-    expect(DatasetManifest.parse(frozen.manifest)).toMatchObject({ rows: 4, labels: ['apple', 'pear'], error_count: 8 });
+    expect(frozen.errorCount).toBe(9);
+    expect(DatasetManifest.parse(frozen.manifest)).toMatchObject({ rows: 4, labels: ['apple', 'pear'], error_count: 9 });
+  });
+
+  it('also beside label folders that lie in one top folder', async () => {
+    const inside = [{ name: 'README.md', bytes: new TextEncoder().encode('fruit') }, ...fruit].map((e) => ({ ...e, name: `fruit/${e.name}` }));
+    const frozen = await freeze(makeZip(inside));
+    expect(frozen.errors.map((e) => [e.code, e.file])).toEqual([['label_missing', 'fruit/README.md']]);
+    expect(frozen.manifest).toMatchObject({ rows: 4, labels: ['apple', 'pear'] });
+  });
+
+  it('and reported in bounds, however long the names are', async () => {
+    const long = Array.from({ length: DATASET_ERRORS_KEPT + 1 }, (_, i) => ({ name: `${'\u00e9'.repeat(10_000)}${i}.png`, bytes: picture(5) }));
+    const frozen = await freeze(makeZip([...fruit, ...long]));
+    expect(frozen.errorCount).toBe(long.length);
+    expect(frozen.errors.length).toBeGreaterThan(100);
+    expect(JSON.stringify(frozen.errors).length).toBeLessThan(DATASET_ERRORS_MAX_BYTES);
+    expect(frozen.errors[0]).toMatchObject({ code: 'label_missing', file: `${'\u00e9'.repeat(500)}…` });
   });
 
   it('and the rest is frozen in the order of the archive, under the digests that are reported', async () => {

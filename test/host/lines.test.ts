@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freezeDataset, type Frozen } from '../../gpu-trainer/host/validate/freeze.ts';
 import { csvRows, jsonLines } from '../../gpu-trainer/host/validate/lines.ts';
-import { LABEL_NAME_MAX_CHARS, TEXT_MAX_BYTES } from '../../shared/limits.ts';
+import { LABEL_NAME_MAX_CHARS, LINE_MAX_BYTES, TEXT_MAX_BYTES } from '../../shared/limits.ts';
 import { FrozenRow } from '../../shared/dataset.ts';
 import { decodeSafetensors } from '../../shared/safetensors.ts';
 import { makeTokenizer } from '../../shared/preprocess/wordpiece.ts';
@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function freeze(name: string, content: string, columns: Record<string, string> | null = null): Promise<Frozen> {
+async function freeze(name: string, content: string | Uint8Array, columns: Record<string, string> | null = null): Promise<Frozen> {
   const file = path.join(folder, 'upload');
   await writeFile(file, content);
   return await freezeDataset({
@@ -168,6 +168,46 @@ describe('tasks', () => {
   });
 });
 
+describe('jsonl that is not what it seems', () => {
+  const good = ['spam', 'letter'].flatMap((label) => ['one', 'two'].map((n) => JSON.stringify({ text: `${label} ${n}`, label })));
+
+  it('may hold line separators of Unicode, which end no line', async () => {
+    const frozen = await freeze('a.jsonl', [...good, JSON.stringify({ text: 'before\u2028after\u2029end', label: 'spam' }), '{'].join('\n'));
+    expect(named(frozen)).toEqual([['json_invalid', 'a.jsonl', 6]]);
+    expect(frozen.manifest).toMatchObject({ rows: 5 });
+  });
+
+  it('is refused line by line where it is not UTF-8', async () => {
+    const latin = Buffer.from('{"text": "caf\u00e9", "label": "spam"}\n', 'latin1');
+    const frozen = await freeze(
+      'a.jsonl',
+      Buffer.concat([Buffer.from(`${good.join('\n')}\n`), latin, Buffer.from('{"text": "caf\u00e9", "label": "spam"}')]),
+    );
+    expect(named(frozen)).toEqual([['encoding_invalid', 'a.jsonl', 5]]);
+    expect(frozen.manifest).toMatchObject({ rows: 5 });
+  });
+
+  it('names a line that is too long to be read, and goes on after it', async () => {
+    const long = JSON.stringify({ text: 'short', label: 'spam', ignored: 'x'.repeat(LINE_MAX_BYTES) });
+    const frozen = await freeze('a.jsonl', [...good.slice(0, 2), long, ...good.slice(2)].join('\n'));
+    expect(named(frozen)).toEqual([['line_too_long', 'a.jsonl', 3]]);
+    expect(frozen.manifest).toMatchObject({ rows: 4 });
+  });
+
+  it('without the keys that the caller named is not an unlabelled dataset', async () => {
+    const frozen = await freeze('a.jsonl', good.join('\n'), { label: 'kind' });
+    expect(frozen).toMatchObject({ manifest: null, errors: [{ code: 'column_missing', file: 'a.jsonl' }] });
+    expect(frozen.errors[0]?.detail).toContain('"kind"');
+  });
+
+  it('has only labels that a classifier may have', async () => {
+    const strange = ['.', '..', '\u0000', '\ud800', '__proto__'].map((label, i) => JSON.stringify({ text: `strange ${i}`, label }));
+    const frozen = await freeze('a.jsonl', [...good, ...strange].join('\n'));
+    expect(frozen.errors.map((e) => [e.code, e.line])).toEqual([5, 6, 7, 8, 9].map((line) => ['label_invalid', line]));
+    expect(frozen.manifest?.labels).toEqual(['letter', 'spam']);
+  });
+});
+
 describe('csv', () => {
   it('without a label column is an unlabelled target', async () => {
     expect((await freeze('a.csv', 'text\none\ntwo\nthree\n')).manifest).toMatchObject({ rows: 3, unlabelled: 3, labels: [], tasks: [] });
@@ -208,6 +248,34 @@ describe('csv', () => {
     // A wrong name for the label must not freeze everything as unlabelled.
     const unlabelled = await freeze('mail.csv', content, { text: 'body', label: 'category' });
     expect(unlabelled.errors).toMatchObject([{ code: 'column_missing', file: 'mail.csv', line: 1 }]);
+  });
+
+  it('reads names of columns without blanks, refuses one that comes twice, and says when no column holds labels', async () => {
+    const rows = 'one,spam\ntwo,spam\nthree,letter\nfour,letter\n';
+    expect((await freeze('a.csv', `text , label\n${rows}`)).manifest).toMatchObject({ labels: ['letter', 'spam'], unlabelled: 0, error_count: 0 });
+    const twice = await freeze('a.csv', `text,label,label\n${rows.replaceAll('\n', ',x\n')}`);
+    expect(twice).toMatchObject({ manifest: null, errors: [{ code: 'column_repeated', file: 'a.csv', line: 1 }] });
+    // Columns that are not read may be called what they like.
+    expect((await freeze('a.csv', `text,label,,\n${rows.replaceAll('\n', ',x,y\n')}`)).manifest).toMatchObject({ rows: 4, error_count: 0 });
+    const other = await freeze('a.csv', `text,category\n${rows}`);
+    expect(other.manifest).toMatchObject({ rows: 4, unlabelled: 4 });
+    expect(other.errors).toMatchObject([{ code: 'label_column_missing', file: 'a.csv', line: 1 }]);
+  });
+
+  it('keeps a quote inside of a value, and refuses rows that are not UTF-8', async () => {
+    const rows = 'a "good" one,spam\ntwo,spam\nthree,letter\nfour,letter\n';
+    expect((await freeze('a.csv', `text,label\n${rows}`)).manifest).toMatchObject({ rows: 4, error_count: 0 });
+    const frozen = await freeze('a.csv', Buffer.concat([Buffer.from(`text,label\n${rows}`), Buffer.from('caf\u00e9,spam\nlast,spam\n', 'latin1')]));
+    expect(named(frozen)).toEqual([['encoding_invalid', 'a.csv', 6]]);
+    expect(frozen.manifest).toMatchObject({ rows: 5 });
+    const utf16 = await freeze('a.csv', Buffer.from(`\ufefftext,label\n${rows}`, 'utf16le'));
+    expect(utf16.manifest).toMatchObject({ rows: 4, labels: ['letter', 'spam'], error_count: 0 });
+  });
+
+  it('refuses a record without end before it fills the memory', async () => {
+    const frozen = await freeze('a.csv', `text,label\n"one,spam\n${'two,letter\n'.repeat(LINE_MAX_BYTES / 10)}`);
+    expect(frozen).toMatchObject({ manifest: null, errors: [{ code: 'csv_invalid', file: 'a.csv' }] });
+    expect(frozen.errors[0]?.detail).toContain(String(LINE_MAX_BYTES));
   });
 
   it('refuses a file whose quotes do not end', async () => {

@@ -9,6 +9,8 @@ export type ZipEntry = {
   readonly flags?: number;
   /** Size that the entry claims to unpack to. */
   readonly claims?: number;
+  /** Checksum that the entry claims to have. */
+  readonly crc?: number;
 };
 
 const UTF8_NAME = 0x800;
@@ -19,7 +21,7 @@ export function makeZip(entries: readonly ZipEntry[]): Uint8Array {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let at = 0;
-  for (const { name, bytes, mode = 0o100644, flags = 0, claims = bytes.length } of entries) {
+  for (const { name, bytes, mode = 0o100644, flags = 0, claims = bytes.length, crc = crc32(bytes) } of entries) {
     const data = packed.get(bytes) ?? deflateRawSync(bytes);
     packed.set(bytes, data);
     const title = Buffer.from(name);
@@ -28,7 +30,7 @@ export function makeZip(entries: readonly ZipEntry[]): Uint8Array {
     common.writeUInt16LE(flags | UTF8_NAME, 2);
     common.writeUInt16LE(DEFLATED, 4);
     common.writeUInt32LE(0x00210000, 6); // 1 January 1980
-    common.writeUInt32LE(crc32(bytes), 10);
+    common.writeUInt32LE(crc, 10);
     common.writeUInt32LE(data.length, 14);
     common.writeUInt32LE(claims, 18);
     common.writeUInt16LE(title.length, 22);

@@ -63,10 +63,19 @@ describe('leases', () => {
     expect((await get(id)).queue?.position).toBe(1);
     expect(second.queue?.position).toBe(2);
     await runner('lease', { host: 'other-kind', capacity: { kinds: [], device: 'cpu' }, wait_seconds: 0 });
-    await deps.d1.prepare('update hosts set last_seen_at = last_seen_at - 3600000').run();
-    expect((await get(id)).queue?.hosts_seen_seconds_ago).toBeGreaterThan(3_000);
     await deps.d1.prepare('delete from hosts').run();
+    const ask = (kinds: string[]) => runner('lease', { host: 'two-slots', capacity: { kinds, device: 'cpu' }, wait_seconds: 0 });
+    await ask(['validate']);
     expect((await get(id)).queue?.hosts_seen_seconds_ago).toBeNull();
+    const held = await answer(await ask(['train']), 200, Lease);
+    // Its other slot goes on asking, for its own kind.
+    await ask(['validate']);
+    expect((await get(second.id)).queue?.hosts_seen_seconds_ago).toBeLessThan(60);
+    // An hour into the work, the host has asked for none since, and reports from what it holds.
+    await deps.d1.prepare("update hosts set kinds = json_set(kinds, '$.train', json_extract(kinds, '$.train') - 3600000)").run();
+    expect((await get(second.id)).queue?.hosts_seen_seconds_ago).toBeLessThan(60);
+    await runner(`leases/${held.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+    expect((await get(second.id)).queue?.hosts_seen_seconds_ago).toBeGreaterThan(3_000);
   });
 
   it('is taken over after its expiry, and the first host can change nothing more', async () => {

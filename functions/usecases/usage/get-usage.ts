@@ -9,8 +9,8 @@ const DEFAULT_DAYS = 30;
 const DAYS_MAX = 400;
 
 export async function getUsage(deps: Pick<Deps, 'db' | 'now'>, tenant: string, query: UsageQuery): Promise<Usage> {
-  const to = query.to ?? dayOf(deps.now());
-  const from = query.from ?? dayOf(Date.parse(to) - DEFAULT_DAYS * DAY_MS);
+  const to = dayOf(query.to === undefined ? deps.now() : Date.parse(query.to));
+  const from = dayOf(query.from === undefined ? Date.parse(to) - DEFAULT_DAYS * DAY_MS : Date.parse(query.from));
   const span = (Date.parse(to) - Date.parse(from)) / DAY_MS;
   if (span < 0) throw new GraftError('invalid_request', `"from" (${from}) is after "to" (${to}).`, { param: 'from' });
   if (span > DAYS_MAX) throw new GraftError('invalid_request', `At most ${DAYS_MAX} days can be asked at once.`, { param: 'from' });

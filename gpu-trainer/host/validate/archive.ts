@@ -3,8 +3,9 @@
  * is unpacked, and nothing is ever written under a name from the archive.
  */
 import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
-import { ARCHIVE_MAX_BYTES, ARCHIVE_MAX_RATIO } from '../../../shared/limits.ts';
+import { ARCHIVE_MAX_BYTES, ARCHIVE_MAX_ENTRIES, ARCHIVE_MAX_RATIO } from '../../../shared/limits.ts';
 import { RowError } from './row-error.ts';
 
 const openZip = promisify<string, yauzl.Options, ZipFile>(yauzl.open);
@@ -20,9 +21,11 @@ export async function openArchive(file: string, archiveBytes: number): Promise<A
   try {
     zip = await openZip(file, { lazyEntries: true, autoClose: false, strictFileNames: true, validateEntrySizes: true });
   } catch (error) {
-    throw new RowError('archive_invalid', `The file is not a readable zip archive: ${(error as Error).message}.`);
+    throw new RowError('archive_invalid', `The file is not a readable zip archive: ${(error as Error).message.replace(/\.$/, '')}.`);
   }
   try {
+    if (zip.entryCount > ARCHIVE_MAX_ENTRIES)
+      throw new RowError('archive_invalid', `The archive has ${zip.entryCount} entries; the limit is ${ARCHIVE_MAX_ENTRIES}.`);
     const entries = await listEntries(zip);
     checkEntries(entries, archiveBytes);
     return {
@@ -79,7 +82,11 @@ function readEntry(zip: ZipFile, entry: Entry, limit: number): Promise<Uint8Arra
       const parts: Buffer[] = [];
       stream.on('data', (part: Buffer) => parts.push(part));
       stream.once('error', damaged);
-      stream.once('end', () => resolve(new Uint8Array(Buffer.concat(parts))));
+      stream.once('end', () => {
+        const bytes = new Uint8Array(Buffer.concat(parts));
+        if (crc32(bytes) === entry.crc32) resolve(bytes);
+        else damaged(new Error('its checksum does not match'));
+      });
     });
   });
 }

@@ -4,7 +4,7 @@ import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UNLABELLED, type DatasetManifest, type FrozenRow } from '../../../shared/dataset.ts';
 import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
-import { DATASET_ERRORS_KEPT, DATASET_MAX_ROWS } from '../../../shared/limits.ts';
+import { DATASET_ERRORS_KEPT, DATASET_ERRORS_MAX_BYTES, DATASET_MAX_ROWS } from '../../../shared/limits.ts';
 import type { Decoder } from '../../../shared/preprocess/decoder.ts';
 import type { Tokenizer } from '../../../shared/preprocess/wordpiece.ts';
 import { ArrayWriter, type Row, type WrittenFile } from '../array-writer.ts';
@@ -46,9 +46,12 @@ export type FreezeInput = {
 export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
   const errors: ErrorDetail[] = [];
   let errorCount = 0;
+  let errorBytes = 0;
   const report: OnError = (error) => {
     errorCount++;
-    if (errors.length < DATASET_ERRORS_KEPT) errors.push(error.toDetail());
+    const detail = error.toDetail();
+    errorBytes += Buffer.byteLength(JSON.stringify(detail));
+    if (errors.length < DATASET_ERRORS_KEPT && errorBytes < DATASET_ERRORS_MAX_BYTES) errors.push(detail);
   };
   const kept: Kept[] = [];
   let tasks: Task[] = [];
@@ -79,7 +82,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     await writer.discard();
     if (!(error instanceof RowError)) throw error;
     report(error);
-    return { manifest: null, errors: [error.toDetail(), ...errors.filter((e) => e.detail !== error.message)], errorCount, files: [] };
+    return { manifest: null, errors: [error.toDetail(), ...errors.filter((e) => e.detail !== error.toDetail().detail)], errorCount, files: [] };
   }
   const labels = [...new Set(kept.flatMap((r) => r.label ?? []))].toSorted();
   const splits = assignSplits(

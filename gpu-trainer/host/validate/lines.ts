@@ -3,13 +3,13 @@
  * the rest goes on. A row has one `label`, or `tasks` with one label each, or neither (an unlabelled target).
  */
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
-import { ARCHIVE_LIST_MAX_BYTES, IMAGE_MAX_BYTES, TASK_NAME_MAX_CHARS, TEXT_MAX_BYTES } from '../../../shared/limits.ts';
+import { ARCHIVE_LIST_MAX_BYTES, IMAGE_MAX_BYTES, LINE_MAX_BYTES, TASK_NAME_MAX_CHARS, TEXT_MAX_BYTES } from '../../../shared/limits.ts';
 import { openArchive } from './archive.ts';
 import { RowError } from './row-error.ts';
 import { checkLabel, SPLIT_NAMES, type OnError, type SourceRow } from './sources.ts';
+import { notUtf8, textLines, watchUtf8 } from './text-lines.ts';
 
 /** What a line says, before the text or picture is looked at. */
 type Said = { readonly content: unknown; readonly label: unknown; readonly tasks: ReadonlyMap<string, unknown>; readonly split: unknown };
@@ -20,10 +20,11 @@ type At = { readonly file: string; readonly line: number };
 const TASK_COLUMN = 'tasks.';
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
+const REPLACEMENT = '\uFFFD';
 
 /** `{"text", "label"}` or `{"text", "tasks": {name: label}}` a line; `target` is read as `label`, `split` is optional. */
 export async function* jsonLines(file: string, name: string, onError: OnError, columns: Columns = null): AsyncGenerator<SourceRow> {
-  yield* eachLine(createReadStream(file), name, onError, async (row, at) => textRow(readObject(row, 'text', columns, at), at));
+  yield* eachLine(createReadStream(file), name, onError, columns, async (row, at) => textRow(readObject(row, 'text', columns, at), at));
 }
 
 /** A zip with one JSONL file whose lines name pictures by their path from that file: `{"image", "label" | "tasks"}`. */
@@ -36,7 +37,7 @@ export async function* pictureLines(file: string, archiveBytes: number, onError:
     const folder = list.fileName.slice(0, list.fileName.lastIndexOf('/') + 1);
     const entries = new Map(archive.entries.map((e) => [e.fileName, e]));
     const lines = Readable.from([Buffer.from(await archive.read(list, ARCHIVE_LIST_MAX_BYTES))]);
-    yield* eachLine(lines, list.fileName, onError, async (row, at) => {
+    yield* eachLine(lines, list.fileName, onError, columns, async (row, at) => {
       const said = readObject(row, 'image', columns, at);
       if (typeof said.content !== 'string' || said.content === '') throw new RowError('image_missing', 'The row names no picture.', at.file, at.line);
       const entry = entries.get(folder + said.content);
@@ -48,25 +49,31 @@ export async function* pictureLines(file: string, archiveBytes: number, onError:
   }
 }
 
-/** CSV with a header (RFC 4180). `columns` maps `text`, `label`, `split` and `tasks.<name>` to the caller's column names. */
+/**
+ * CSV with a header (RFC 4180), and with quotes inside of values as other readers take them. `columns` maps `text`, `label`, `split` and `tasks.<name>`
+ * to the caller's column names.
+ */
 export async function* csvRows(file: string, name: string, columns: Columns, onError: OnError): AsyncGenerator<SourceRow> {
   const named = { text: 'text', label: 'label', split: 'split', ...columns };
   const tasks = Object.entries(columns ?? {}).filter(([key]) => key.startsWith(TASK_COLUMN));
-  const parser = createReadStream(file).pipe(parse({ bom: true, columns: true, info: true, relax_column_count: true, skip_empty_lines: true }));
-  // Label and split may be absent, but not when the caller named them: all rows would silently be unlabelled.
-  const needed = [named.text, ...Object.values(columns ?? {})];
-  let checked = false;
+  const utf8 = watchUtf8(createReadStream(file));
+  const parser = Readable.from(utf8.bytes).pipe(
+    parse({
+      bom: true,
+      columns: (header: string[]) => readHeader(header, { file: name, columns, onError }),
+      info: true,
+      max_record_size: LINE_MAX_BYTES,
+      relax_column_count: true,
+      relax_quotes: true,
+      skip_empty_lines: true,
+    }),
+  );
   try {
     for await (const item of parser as AsyncIterable<{ record: Record<string, string>; info: { lines: number; error?: { message: string } } }>) {
       const { record, info } = item;
-      if (!checked) {
-        const missing = needed.find((column) => !Object.hasOwn(record, column));
-        if (missing !== undefined)
-          throw new RowError('column_missing', `The header has no column "${missing}"; it has: ${Object.keys(record).join(', ')}.`, name, 1);
-        checked = true;
-      }
       try {
         if (info.error) throw new RowError('row_invalid', info.error.message, name, info.lines);
+        if (utf8.broken() && Object.values(record).some((value) => value.includes(REPLACEMENT))) throw notUtf8(name, info.lines);
         const of = new Map(tasks.map(([key, column]) => [key.slice(TASK_COLUMN.length), record[column] || null]));
         const said = { content: record[named.text], label: record[named.label] || null, tasks: of, split: record[named.split] || null };
         yield textRow(said, { file: name, line: info.lines });
@@ -78,10 +85,32 @@ export async function* csvRows(file: string, name: string, columns: Columns, onE
   } catch (error) {
     if (error instanceof RowError) throw error;
     const { message, code, lines } = error as Error & { code?: string; lines?: number };
+    if (code === 'CSV_MAX_RECORD_SIZE')
+      throw new RowError('csv_invalid', `The record has more than ${LINE_MAX_BYTES} bytes; a quote before it may not be closed.`, name, lines);
     if (code !== 'CSV_QUOTE_NOT_CLOSED') throw new RowError('csv_invalid', `The CSV cannot be read: ${message}.`, name, lines);
     const line = await lastOpenQuote(file);
     throw new RowError('csv_invalid', `The quote that opens in line ${line} is not closed.`, name, line);
   }
+}
+
+/**
+ * The names of the columns, without blanks around them. Label and split may be absent, but not when the caller named them: all rows would silently be
+ * unlabelled. Throws RowError.
+ */
+function readHeader(header: readonly string[], { file, columns, onError }: { file: string; columns: Columns; onError: OnError }): string[] {
+  const names = header.map((column) => column.trim());
+  const has = `it has: ${names.join(', ')}`;
+  const missing = [columns?.['text'] ?? 'text', ...Object.values(columns ?? {})].find((column) => !names.includes(column));
+  if (missing !== undefined) throw new RowError('column_missing', `The header has no column "${missing}"; ${has}.`, file, 1);
+  const read = ['text', 'label', 'split'].map((column) => columns?.[column] ?? column).concat(Object.values(columns ?? {}));
+  const twice = read.find((column) => names.indexOf(column) !== names.lastIndexOf(column));
+  if (twice !== undefined) throw new RowError('column_repeated', `The header has the column "${twice}" more than once.`, file, 1);
+  const others = names.some((column) => !['text', 'split'].includes(column) && !Object.values(columns ?? {}).includes(column));
+  if (others && !names.includes('label') && !Object.keys(columns ?? {}).some((key) => key !== 'text' && key !== 'split')) {
+    const detail = `The header has no column "label", so no row has a label; ${has}. Another name is given in "columns".`;
+    onError(new RowError('label_column_missing', detail, file, 1));
+  }
+  return names;
 }
 
 /** Of a quote that stays open csv-parse knows only where the file ends. Quotes open and close in turn, escaped ones ("") twice. */
@@ -99,23 +128,31 @@ async function lastOpenQuote(file: string): Promise<number> {
 }
 
 async function* eachLine(
-  input: Readable,
+  input: AsyncIterable<Buffer>,
   name: string,
   onError: OnError,
+  columns: Columns,
   read: (row: Record<string, unknown>, at: At) => Promise<SourceRow>,
 ): AsyncGenerator<SourceRow> {
-  let line = 0;
-  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
-    line++;
-    const clean = line === 1 ? text.replace(/^\uFEFF/, '') : text;
-    if (clean.trim() === '') continue;
+  // As in CSV: a key that the caller named and no line has would leave all rows unlabelled.
+  const unseen = new Set(Object.values(columns ?? {}));
+  let objects = 0;
+  for await (const { line, text } of textLines(input)) {
+    const at = { file: name, line };
     try {
-      yield await read(parseObject(clean, { file: name, line }), { file: name, line });
+      const clean = text(name);
+      if (clean.trim() === '') continue;
+      const row = parseObject(clean, at);
+      objects++;
+      for (const key of unseen) if (Object.hasOwn(row, key)) unseen.delete(key);
+      yield await read(row, at);
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
       onError(error);
     }
   }
+  const [missing] = unseen;
+  if (objects > 0 && missing !== undefined) throw new RowError('column_missing', `No line has the key "${missing}".`, name);
 }
 
 function parseObject(text: string, at: At): Record<string, unknown> {

@@ -1,6 +1,9 @@
 /** Something wrong with one row, or with the whole upload when it has no file. Its text is shown to the caller. */
 import type { ErrorDetail } from '../../../shared/errors.ts';
 
+/** Names and keys of strangers may have megabytes. */
+const SHOWN_MAX_CHARS = 500;
+
 export class RowError extends Error {
   override readonly name = 'RowError';
   readonly code: string;
@@ -15,9 +18,13 @@ export class RowError extends Error {
   toDetail(): ErrorDetail {
     return {
       code: this.code,
-      detail: this.message,
-      ...(this.file === undefined ? {} : { file: this.file }),
+      detail: clip(this.message),
+      ...(this.file === undefined ? {} : { file: clip(this.file) }),
       ...(this.line === undefined ? {} : { line: this.line }),
     };
   }
+}
+
+function clip(text: string): string {
+  return text.length <= SHOWN_MAX_CHARS ? text : `${text.slice(0, SHOWN_MAX_CHARS).toWellFormed()}…`;
 }

@@ -1,5 +1,6 @@
 /** The rows of an ImageFolder zip in its own order, not yet decoded. Bad entries become errors, the rest goes on. Lines are read in lines.ts. */
 import { IMAGE_MAX_BYTES, LABEL_NAME_MAX_CHARS } from '../../../shared/limits.ts';
+import { LabelName } from '../../../shared/wire/classifiers.ts';
 import { openArchive } from './archive.ts';
 import { RowError } from './row-error.ts';
 
@@ -37,7 +38,8 @@ export async function* imageFolder(file: string, archiveBytes: number, onError: 
   try {
     const paths = archive.entries.map((e) => e.fileName.split('/'));
     const top = paths[0]?.[0];
-    const deep = paths.length > 0 && paths.every((p) => p.length >= 3 && p[0] === top) && !(top !== undefined && SPLIT_NAMES.has(top.toLowerCase()));
+    // Files that lie beside the label folders (a README) do not make the top folder a label.
+    const deep = top !== undefined && namesNothing(top) && paths.every((p) => p.length >= 2 && p[0] === top) && paths.some((p) => p.length >= 3);
     const places = paths.map((p) => placeOf(deep ? p.slice(1) : p));
     const anyLabel = places.some(({ rest }) => rest.length === 2 && !UNLABELLED_FOLDER.test(rest[0]!));
     for (const [i, entry] of archive.entries.entries()) {
@@ -62,16 +64,25 @@ export async function* imageFolder(file: string, archiveBytes: number, onError: 
   }
 }
 
+/** A top folder may be left out of paths unless it says something about what is in it. */
+function namesNothing(top: string): boolean {
+  return !SPLIT_NAMES.has(top.toLowerCase()) && !UNLABELLED_FOLDER.test(top);
+}
+
 function placeOf(parts: readonly string[]): { split: Split | null; rest: readonly string[] } {
   const split = parts.length > 2 ? (SPLIT_NAMES.get(parts[0]!.toLowerCase()) ?? null) : null;
   return { split, rest: split ? parts.slice(1) : parts };
 }
 
-/** A label as it is stored: trimmed, composed (NFC), not empty and not too long. */
+/** A label as it is stored: what the label of a classifier may be, trimmed and composed (NFC). Throws RowError. */
 export function checkLabel(label: string, file: string, line?: number): string {
   const clean = label.trim().normalize('NFC');
   if (clean === '') throw new RowError('label_missing', 'The label is empty.', file, line);
   if (clean.length > LABEL_NAME_MAX_CHARS)
     throw new RowError('label_too_long', `The label has ${clean.length} characters; the limit is ${LABEL_NAME_MAX_CHARS}.`, file, line);
+  const fault = LabelName.safeParse(clean).error?.issues[0]?.message;
+  if (fault !== undefined) throw new RowError('label_invalid', `The label ${fault}.`, file, line);
+  // The one name that objects of counts by label cannot hold.
+  if (clean === '__proto__') throw new RowError('label_invalid', 'The label cannot be "__proto__".', file, line);
   return clean;
 }
