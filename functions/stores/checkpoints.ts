@@ -14,13 +14,20 @@ export function saveCheckpoint(db: Database, row: typeof checkpoints.$inferInser
     .onConflictDoUpdate({ target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch], set: { objectKey, sha256, bytes, createdAt } });
 }
 
+const newestFirst = [desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch)];
+
 /** Newest first. */
 export async function listCheckpoints(db: Database, job: string): Promise<CheckpointRow[]> {
   return await db
     .select()
     .from(checkpoints)
     .where(eq(checkpoints.jobId, job))
-    .orderBy(desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch));
+    .orderBy(...newestFirst);
+}
+
+/** Those of a job that have at least `kept` newer ones. */
+export async function supersededCheckpoints(db: Database, job: string, kept: number): Promise<CheckpointRow[]> {
+  return (await listCheckpoints(db, job)).slice(kept);
 }
 
 /** Of jobs that ended before `endedBefore`: an ended job goes on from nothing. */

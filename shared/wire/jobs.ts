@@ -112,7 +112,7 @@ export const Job = z
     hyperparameters: z.record(z.string(), z.unknown()),
     /** What was asked of the host and has not happened yet. */
     requested: z.enum(['pause', 'cancel']).nullable(),
-    /** How often a host has taken it, the current time included. */
+    /** How often a host has taken it, the current time included; a pause and a host that gave it back do not count. */
     attempts: z.number().int(),
     /** While queued: how many jobs are before it (1 is next), and when a host last asked for training work or reported from some; null when none ever did. */
     queue: z.object({ position: z.number().int(), hosts_seen_seconds_ago: z.number().nullable() }).nullable(),

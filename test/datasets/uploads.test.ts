@@ -103,6 +103,33 @@ describe('uploads', () => {
     expect((await answer(await complete(good), 200, Dataset)).status).toBe('validating');
   });
 
+  it('are one a dataset: of two that are completed at once the other is told', async () => {
+    const bytes = new Uint8Array(50);
+    const first = await openUpload(bytes.length);
+    const uploads = `/v1/datasets/${first.dataset}/uploads`;
+    const second = await answer(await call(uploads, { key, json: { filename: 'b.zip', bytes: bytes.length } }), 201, Upload);
+    const both = [first.upload, second];
+    const parts = [await sendParts(first.upload, bytes), await sendParts(second, bytes)];
+    const complete = async (i: number) => await call(`${uploads}/${both[i]!.upload_id}/complete`, { key, json: { parts: parts[i] } });
+    const ends = await Promise.all([complete(0), complete(1)]);
+    expect(ends.map((end) => end.status).toSorted((a, b) => a - b)).toEqual([200, 409]);
+    const won = ends.findIndex((end) => end.status === 200);
+    expect((await answer(ends[won]!, 200, Dataset)).upload_id).toBe(both[won]!.upload_id);
+    expect((await problem(await complete(1 - won), 'conflict')).detail).toContain('another upload');
+    expect((await answer(await complete(won), 200, Dataset)).status).toBe('validating');
+  });
+
+  it('that a host fails to read is not said to be at fault', async () => {
+    const made = await uploadedDataset(key);
+    const leased = await lease(['validate']);
+    await runner(`leases/${leased.token}/fail`, { code: 'host_failed', detail: 'The engine broke.', retryable: false, blame: 'graft' });
+    const { status, errors } = await answer(await call(`/v1/datasets/${made.id}`, { key }), 200, Dataset);
+    expect([status, errors]).toEqual([
+      'invalid',
+      [{ code: 'host_failed', detail: expect.stringMatching(/^The engine broke\. .*no fault of the upload/) }],
+    ]);
+  });
+
   it('can be aborted, twice, and then neither completes nor hides', async () => {
     const { path, upload, dataset } = await openUpload(100);
     expect((await answer(await call(path, { key }), 200, Upload)).parts).toHaveLength(1);

@@ -134,6 +134,25 @@ describe('leases', () => {
 });
 
 describe('progress and checkpoints', () => {
+  it('keeps the newest three checkpoints of a job', async () => {
+    const { id } = await newJob(key, { dataset });
+    const leased = await lease(['train']);
+    const objects: string[] = [];
+    for (let epoch = 1; epoch <= 5; epoch++) {
+      const bytes = new TextEncoder().encode(`checkpoint ${epoch}`);
+      const facts = { epoch, sha256: (await named({ name: 'c', bytes })).sha256, bytes: bytes.length };
+      const { upload } = await answer(await runner(`leases/${leased.token}/checkpoint`, { ...facts, stored: false }), 200, CheckpointResponse);
+      await put(upload!, bytes);
+      expect((await runner(`leases/${leased.token}/checkpoint`, { ...facts, stored: true })).status).toBe(200);
+      objects.push(upload!.key);
+    }
+    const list = await answer(await call(`/v1/training/jobs/${id}/checkpoints`, { key }), 200, listOf(Checkpoint, 'CheckpointList'));
+    expect(list.data.map((one) => one.epoch)).toEqual([5, 4, 3]);
+    const heads = await Promise.all(objects.map((object) => deps.objects.head(object)));
+    expect(heads.map((head) => head !== null)).toEqual([false, false, true, true, true]);
+    await runner(`leases/${leased.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+  });
+
   it('shows phases, progress and log, and hands the last checkpoint to the next host', async () => {
     const { id } = await newJob(key, { dataset });
     const first = await lease(['train'], 'first');

@@ -6,7 +6,7 @@ import { GraftError } from '../../../shared/errors.ts';
 import type { CompleteUploadRequest, Dataset } from '../../../shared/wire/datasets.ts';
 import { checkParts } from '../../domain/upload-parts.ts';
 import type { Deps } from '../../deps.ts';
-import { closeUpload, startValidation, type UploadRow } from '../../stores/datasets.ts';
+import { closeUpload, startValidation, type DatasetRow, type UploadRow } from '../../stores/datasets.ts';
 import { insertWorkIfChanged } from '../../stores/work.ts';
 import { needDataset } from './get-dataset.ts';
 import { needUpload } from './get-upload.ts';
@@ -20,8 +20,7 @@ export async function completeUpload(
   if (upload.status === 'aborted') throw new GraftError('conflict', 'This upload was aborted. Open a new one.');
   if (upload.status === 'open') {
     const before = await needDataset(deps, input.tenant, input.dataset);
-    if (before.status !== 'awaiting_upload')
-      throw new GraftError('conflict', `The dataset is ${before.status} already, from another upload. Make a new dataset for this one.`);
+    if (before.status !== 'awaiting_upload') throw otherUpload(before);
     await join(deps, upload, input.request);
     const now = deps.now();
     await deps.db.batch([
@@ -30,7 +29,14 @@ export async function completeUpload(
       insertWorkIfChanged(deps.db, { id: upload.datasetId, kind: 'validate', tenant: input.tenant, now }),
     ]);
   }
-  return presentDataset(await needDataset(deps, input.tenant, input.dataset));
+  const row = await needDataset(deps, input.tenant, input.dataset);
+  // Two uploads were completed at once, and this one was second.
+  if (row.uploadId !== upload.id) throw otherUpload(row);
+  return presentDataset(row);
+}
+
+function otherUpload(dataset: DatasetRow): GraftError {
+  return new GraftError('conflict', `The dataset is ${dataset.status} already, from another upload. Make a new dataset for this one.`);
 }
 
 async function join(deps: Pick<Deps, 'objects'>, upload: UploadRow, request: CompleteUploadRequest): Promise<void> {

@@ -62,7 +62,8 @@ async function jobFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next):
 function datasetFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next): Statement[] {
   if (next.status !== 'dead') return [];
   const error = errorOf(work, cause);
-  const errors = [{ code: error.code, detail: error.detail }];
+  const blameless = 'This is no fault of the upload; send it again as a new dataset.';
+  const errors = [{ code: error.code, detail: error.blame === 'graft' ? `${error.detail} ${blameless}` : error.detail }];
   return [
     finishValidationIfChanged(deps.db, work.id, { status: 'invalid', manifest: null, fence: null, errors, errorCount: 1, now: deps.now() }),
     eventStatementIfChanged(deps, {

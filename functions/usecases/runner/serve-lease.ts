@@ -7,7 +7,7 @@ import { objectKeys } from '../../../shared/object-keys.ts';
 import type { HeartbeatResponse, HostEvent, UploadTarget } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
-import { saveCheckpoint as storeCheckpoint } from '../../stores/checkpoints.ts';
+import { forgetCheckpoint, saveCheckpoint as storeCheckpoint, supersededCheckpoints } from '../../stores/checkpoints.ts';
 import { appendJobEventIfChanged, getJob, moveJobIfChanged, setProgress } from '../../stores/jobs.ts';
 import { renewLease, type WorkRow } from '../../stores/work.ts';
 import { iso } from '../datasets/present-dataset.ts';
@@ -21,6 +21,8 @@ type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
 
 /** A presigned PUT outlives many leases, but its key carries the fence, so a late one overwrites nobody's file. */
 const UPLOAD_TTL_SECONDS = 3 * 3600;
+/** Of one job. Work goes on from the newest; the others let its owner see that it moves. */
+const CHECKPOINTS_KEPT = 3;
 const FROZEN_FILES: readonly string[] = ['dataset.safetensors', 'rows.jsonl', 'quality.jsonl'];
 
 const untilOf = (deps: Pick<Deps, 'now'>) => deps.now() + LEASE_TTL_SECONDS * 1_000;
@@ -107,7 +109,19 @@ export async function saveCheckpoint(
     storeCheckpoint(deps.db, { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now }),
   ]);
   if (renewed.length === 0) throw staleLease();
+  await forgetSuperseded(deps, work.id);
   return null;
+}
+
+/** A job would otherwise keep one of tens of megabytes for every epoch of every fold. The new one counts in any case. */
+async function forgetSuperseded(deps: Needs, job: string): Promise<void> {
+  try {
+    const old = await supersededCheckpoints(deps.db, job, CHECKPOINTS_KEPT);
+    await deps.objects.delete(old.map((row) => row.objectKey));
+    for (const row of old) await forgetCheckpoint(deps.db, row);
+  } catch (error) {
+    console.warn(JSON.stringify({ message: 'old checkpoints stay until the next one', job, error: String(error) }));
+  }
 }
 
 export async function failWork(
