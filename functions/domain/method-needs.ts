@@ -23,6 +23,11 @@ export function adaptsToTarget(type: MethodType): boolean {
   return NEEDS_TARGET.has(type);
 }
 
+/** Labelled rows that a model can be judged by. */
+export function heldOutRows({ counts }: DatasetManifest): number {
+  return [counts.validation, counts.test].flatMap((split) => Object.values(split ?? {})).reduce((sum, rows) => sum + rows, 0);
+}
+
 /** The first thing that is wrong, or null. `param` is the path in the request. */
 export function methodFault(method: MethodOptions, facts: Facts): MethodFault | null {
   const { type } = method;
@@ -34,6 +39,10 @@ export function methodFault(method: MethodOptions, facts: Facts): MethodFault | 
   if (type === 'linear_probe' && (method.last_blocks !== undefined || (method.depth !== undefined && method.depth !== 'head'))) {
     const param = method.last_blocks === undefined ? 'method.depth' : 'method.last_blocks';
     return { param, detail: 'A linear probe trains only a head; to train blocks of the network use "fine_tune".' };
+  }
+  if (type === 'domain_adaptation' && method.alignment === 'adabn' && facts.manifest.modality === 'text') {
+    const detail = '"adabn" is for pictures: the text network keeps no statistics of a domain. Use "coral" or "mmd".';
+    return { param: 'method.alignment', detail };
   }
   if (method.mixup && facts.manifest.modality === 'text') return { param: 'method.mixup', detail: 'Mixup mixes pictures; this dataset holds texts.' };
   if (type === 'multi_task') return tasksFault(method, facts.manifest);
@@ -75,6 +84,10 @@ function unseenFault(unseen: readonly string[], manifest: DatasetManifest): Meth
   if (unknown !== undefined)
     return { param: 'method.unseen_labels', detail: `The dataset has no label "${unknown}", so nothing could be judged by it.` };
   const seen = manifest.labels.filter((label) => !unseen.includes(label) && (manifest.counts.train?.[label] ?? 0) > 0);
+  if (seen.length === manifest.labels.length) {
+    const detail = '"zero_shot" is judged by labels that it never trained on, and every label has training rows: name some as unseen_labels.';
+    return { param: 'method.unseen_labels', detail };
+  }
   if (seen.length < SEEN_LABELS_MIN) {
     const detail = `"zero_shot" needs at least ${SEEN_LABELS_MIN} labels with training rows that are not unseen_labels; this job has ${seen.length}.`;
     return { param: 'method.unseen_labels', detail };

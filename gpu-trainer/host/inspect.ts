@@ -5,7 +5,6 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { FrozenRow } from '../../shared/dataset.ts';
 import { ENGINE_PROTOCOL, type EngineSpec } from '../../shared/engine.ts';
 import type { DatasetIssue, Inspection, QualityIssue } from '../../shared/quality.ts';
@@ -15,6 +14,7 @@ import { fetchBackbone } from './job-backbone.ts';
 import { sha256OfFile } from './transfer.ts';
 import type { Context } from './train-work.ts';
 import type { Frozen } from './validate/freeze.ts';
+import { textLines } from './validate/text-lines.ts';
 
 const MIN_ROWS = 10;
 /** Longer than this nobody waits for a dataset to become ready: a larger one is judged by a sample. */
@@ -103,9 +103,8 @@ function addTiny(found: Inspection, shortSides: readonly (number | null)[]): Ins
 async function nameRows(issues: readonly QualityIssue[], rowsFile: string): Promise<DatasetIssue[]> {
   const wanted = new Set(issues.flatMap((issue) => (issue.with === null ? [issue.row] : [issue.row, issue.with])));
   const places = new Map<number, { file: string; line: number | null }>();
-  for await (const text of createInterface({ input: createReadStream(rowsFile), crlfDelay: Infinity })) {
-    if (text === '') continue;
-    const { row, file, line } = FrozenRow.parse(JSON.parse(text));
+  for await (const { text } of textLines(createReadStream(rowsFile))) {
+    const { row, file, line } = FrozenRow.parse(JSON.parse(text(rowsFile)));
     if (wanted.has(row)) places.set(row, { file, line: line ?? null });
   }
   return issues.map((issue) => {

@@ -2,13 +2,13 @@
 import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { FrozenRow } from '../../shared/dataset.ts';
 import type { EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
 import { QualityIssue, type QualityCode } from '../../shared/quality.ts';
 import type { TrainWork } from '../../shared/runner.ts';
 import { download } from './transfer.ts';
+import { textLines } from './validate/text-lines.ts';
 
 export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> & {
   /** Rows of `dataset` that nothing may learn from, in order, and why. */
@@ -87,5 +87,5 @@ async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal)
 }
 
 async function* jsonLinesOf(file: string): AsyncGenerator<unknown> {
-  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) if (line !== '') yield JSON.parse(line);
+  for await (const line of textLines(createReadStream(file))) yield JSON.parse(line.text(file));
 }

@@ -1,5 +1,6 @@
 /** Datasets and multipart uploads against the real object store: what may go wrong is named, what was lost may be repeated. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Classifier } from '../../shared/wire/classifiers.ts';
 import { Dataset, Upload } from '../../shared/wire/datasets.ts';
 import { DatasetManifest } from '../../shared/dataset.ts';
 import { listOf } from '../../shared/wire/page.ts';
@@ -205,6 +206,10 @@ describe('frozen datasets', () => {
     expect(leased.work.examples?.map((e) => e.label).toSorted()).toEqual(['apple', 'apple', 'pear', 'pear']);
     await runner(`leases/${leased.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'caller' });
     await problem(await call('/v1/datasets', { key, json: { name: 'from', from_classifier: deps.newId('classifier') } }), 'not_found');
+    // Rows with several labels would be lost.
+    const several = await answer(await call('/v1/classifiers', { key, json: { name: 'm', modality: 'text', task: 'multi_label' } }), 201, Classifier);
+    const refused = await call('/v1/datasets', { key, json: { name: 'from', from_classifier: several.id } });
+    expect((await problem(refused, 'unprocessable')).param).toBe('from_classifier');
   });
 
   it("look like nothing to other tenants, and to a key without the scope they're closed", async () => {

@@ -25,7 +25,7 @@ const task = (name: string) => ({ name, labels: ['x', 'y'], counts: {} });
 
 describe('methods', () => {
   it('without special needs are taken as they are', () => {
-    for (const type of ['auto', 'linear_probe', 'fine_tune', 'contrastive', 'from_scratch', 'zero_shot']) expect(fault({ type })).toBeNull();
+    for (const type of ['auto', 'linear_probe', 'fine_tune', 'contrastive', 'from_scratch']) expect(fault({ type })).toBeNull();
     expect(fault({ type: 'fine_tune', depth: 'full', mixup: 0.2 })).toBeNull();
     expect(fault({ type: 'linear_probe', depth: 'head' })).toBeNull();
   });
@@ -56,6 +56,8 @@ describe('methods', () => {
     expect(judged({ labels: [] })).toContain('"a"');
   });
   it('without examples need rows to be judged by, and two labels to learn from', () => {
+    expect(fault({ type: 'zero_shot' })).toBe('method.unseen_labels');
+    expect(fault({ type: 'zero_shot' }, { counts: { train: { ant: 10, bee: 10, cow: 0 }, validation: {}, test: { cow: 5 } } })).toBeNull();
     expect(fault({ type: 'zero_shot', unseen_labels: ['cow'] })).toBeNull();
     expect(fault({ type: 'zero_shot', unseen_labels: ['dog'] })).toBe('method.unseen_labels');
     expect(fault({ type: 'zero_shot', unseen_labels: ['bee', 'cow'] })).toBe('method.unseen_labels');
@@ -71,5 +73,7 @@ describe('methods', () => {
     expect(fault({ type: 'linear_probe', depth: 'last_blocks' })).toBe('method.depth');
     expect(fault({ type: 'linear_probe', last_blocks: 2 })).toBe('method.last_blocks');
     expect(fault({ type: 'fine_tune', mixup: 0.2 }, { modality: 'text' })).toBe('method.mixup');
+    expect(fault({ type: 'domain_adaptation', alignment: 'adabn' }, { modality: 'text' }, true)).toBe('method.alignment');
+    expect(fault({ type: 'domain_adaptation', alignment: 'adabn' }, {}, true)).toBeNull();
   });
 });

@@ -88,6 +88,14 @@ describe('datasets of a job', () => {
     expect(got.dataset.tasks[0]).not.toHaveProperty('counts');
   });
 
+  it('may have line separators of Unicode in labels and names', async () => {
+    const rows = [['p', 'train', 'a\u2028b'] as const, ...source];
+    expect(held(await fetchDatasets({ dataset: dataset('one', rows), validation: null, target: null, exclude: [] }, folder, signal))).toEqual([
+      'r',
+      's',
+    ]);
+  });
+
   it('do not train on what a target holds out', async () => {
     const target = dataset('target', [
       ['q', 'test'],

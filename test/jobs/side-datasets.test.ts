@@ -78,6 +78,12 @@ describe('a job', () => {
     await refused({ method: { type: 'multi_task' } }, 'dataset');
     await refused({ method: { type: 'linear_probe', depth: 'full' } }, 'method.depth');
     await refused({ dataset: target }, 'dataset');
+    const bare = (await readyDataset(key, { counts: { train: { apple: 6, pear: 6 }, validation: {}, test: {} } })).id;
+    await refused({ dataset: bare }, 'dataset');
+    await refused({ dataset: bare, target_dataset: target }, 'dataset');
+    // Rows of another dataset judge it, of a target that has labels too.
+    await answer(await create({ dataset: bare, validation_dataset: other }), 201, Job);
+    await answer(await create({ dataset: bare, target_dataset: other }), 201, Job);
     expect((await problem(await create({ exclude: ['ugly'] }), 'invalid_request')).errors?.[0]?.pointer).toBe('/exclude/0');
     const tasks = ['kind', 'ripe'].map((name) => ({ name, labels: ['apple', 'pear'], counts: { apple: 6, pear: 6 } }));
     const several = (await readyDataset(key, { tasks })).id;

@@ -38,6 +38,10 @@ export async function createDataset(
     if (!classifier) throw new GraftError('not_found', `There is no classifier "${request.from_classifier}".`, { param: 'from_classifier' });
     if (classifier.modality === 'vector')
       throw new GraftError('unprocessable', 'A classifier over vectors keeps no originals to make a dataset from.', { param: 'from_classifier' });
+    if (classifier.task !== 'single_label') {
+      const detail = 'The classifier has several labels an example; a dataset has one label a row.';
+      throw new GraftError('unprocessable', detail, { param: 'from_classifier' });
+    }
     Object.assign(row, { modality: classifier.modality, fromClassifier: classifier.id, status: 'validating' });
     await deps.db.batch([insertDataset(deps.db, row), insertWork(deps.db, { id: row.id, kind: 'validate', tenant, now })]);
     return presentDataset(row);

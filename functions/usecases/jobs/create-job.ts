@@ -5,7 +5,7 @@ import { MethodOptions } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { CreateJobRequest, Job } from '../../../shared/wire/jobs.ts';
-import { adaptsToTarget, methodFault } from '../../domain/method-needs.ts';
+import { adaptsToTarget, heldOutRows, methodFault } from '../../domain/method-needs.ts';
 import type { Deps } from '../../deps.ts';
 import { getTrainable } from '../../stores/jobs.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
@@ -28,6 +28,8 @@ export async function createJob(deps: Needs & Pick<Deps, 'classifier'>, input: {
   const fault = methodFault(method, { manifest, hasTarget: adapting || Boolean(request.target_dataset) });
   if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
   const side = await checkSideDatasets(deps, tenant, request, dataset);
+  // Of several tasks the counts tell one; a source that is adapted from is checked with its own needs.
+  if (!side.judged && !adapting && method.type !== 'multi_task') needHeldOut(manifest);
   const source = await checkSource(deps, tenant, request, { dataset, manifest, adapting });
   const wanted = request.classifier ? request : { ...request, backbone: request.backbone ?? source?.backbone ?? null };
   const backbone = await chooseBackbone(deps, tenant, wanted, dataset, method);
@@ -57,6 +59,13 @@ function needTrainable(manifest: DatasetManifest): void {
     throw new GraftError('unprocessable', `Training needs at least two labels with training rows; this dataset has ${withTraining.length}.`, {
       param: 'dataset',
     });
+}
+
+function needHeldOut(manifest: DatasetManifest): void {
+  if (heldOutRows(manifest) > 0) return;
+  const detail =
+    'No labelled row of this dataset is in the validation or test split, so nothing could be proven. Give rows a split, or 5 rows to a label where none has one, or name a validation_dataset.';
+  throw new GraftError('unprocessable', detail, { param: 'dataset' });
 }
 
 export async function chooseBackbone(

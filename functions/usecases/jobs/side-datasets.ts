@@ -3,7 +3,7 @@ import { DatasetManifest } from '../../../shared/dataset.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import type { CreateJobRequest } from '../../../shared/wire/jobs.ts';
 import { list } from '../../domain/gate-words.ts';
-import { judgingTasksFault } from '../../domain/method-needs.ts';
+import { heldOutRows, judgingTasksFault } from '../../domain/method-needs.ts';
 import type { Deps } from '../../deps.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
 import { needDataset } from '../datasets/get-dataset.ts';
@@ -19,13 +19,17 @@ export function needReady(row: DatasetRow, param: Param): DatasetManifest {
   return DatasetManifest.parse(row.manifest);
 }
 
-/** The ids of both, checked: this tenant's, ready, other rows, of the same modality, and with no label that training could not know. */
+/**
+ * The ids of both, checked: this tenant's, ready, other rows, of the same modality, and with no label that training could not know. `judged`: a model
+ * is judged by their rows and not by the dataset's own.
+ */
 export async function checkSideDatasets(
   deps: Pick<Deps, 'db'>,
   tenant: string,
   request: Pick<CreateJobRequest, 'validation_dataset' | 'target_dataset' | 'method'>,
   dataset: DatasetRow,
-): Promise<{ validation: string | null; target: string | null }> {
+): Promise<{ validation: string | null; target: string | null; judged: boolean }> {
+  let judged = false;
   const one = async (param: Exclude<Param, 'dataset'>): Promise<string | null> => {
     const id = request[param] ?? null;
     if (id === null) return null;
@@ -34,6 +38,7 @@ export async function checkSideDatasets(
       throw refuse('This is the dataset that is trained on. Held-out rows of its own need no second dataset; a target is another domain.');
     const row = await needDataset(deps, tenant, id, param);
     const manifest = needReady(row, param);
+    judged ||= param === 'validation_dataset' || heldOutRows(manifest) > 0;
     if (row.modality !== dataset.modality) throw refuse(`It holds ${row.modality}, the dataset ${dataset.modality}.`);
     const trained = DatasetManifest.parse(dataset.manifest);
     if (request.method?.type === 'multi_task' && param === 'validation_dataset') {
@@ -58,5 +63,5 @@ export async function checkSideDatasets(
         param: 'validation_dataset',
       },
     );
-  return { validation, target };
+  return { validation, target, judged };
 }

@@ -141,7 +141,7 @@ function encode(source: SourceRow, by: FreezeInput['encode']): { row: Row; short
 
 /** What a job could not use as a whole. Throws RowError without a file. */
 function checkUsable(kept: readonly Kept[], tasks: readonly Task[]): void {
-  if (kept.length === 0) throw new RowError('dataset_empty', 'The upload has no usable row.');
+  if (kept.length === 0) throw new RowError('dataset_empty', 'There is no usable row.');
   if (tasks.length > 0) return checkTasks(tasks);
   const counts = new Map<string, number>();
   for (const r of kept) if (r.label !== null) counts.set(r.label, (counts.get(r.label) ?? 0) + 1);
