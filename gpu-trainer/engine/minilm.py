@@ -1,15 +1,19 @@
 """all-MiniLM-L6-v2 (Reimers & Gurevych 2019; Wang et al. 2020): a six-layer BERT encoder with mean pooling, split into trunk (embeddings and
-layers 0-3) and tail (layers 4-5 and pooling). The embedding is not normalised here; heads do that.
+layers 0-3) and tail (layers 4-5 and pooling). The embedding is that of the published network, and behind it the mean of the trunk's output: lower layers
+know how a text is written, the last ones what it is about (Jawahar et al. 2019; docs/decisions/0017). It is not normalised here; heads do that.
 """
 
 import math
 
-from torch import Tensor, arange, nn
+from torch import Tensor, arange, cat, nn
 from torch.nn import functional as F
 
 LAYERS = 6
 TAIL_FROM = 4
-DIMENSION = 384
+WIDTH = 384
+DIMENSION = 2 * WIDTH
+# Length of the lower part, of that of the own one: over the background both differ about alike from text to text.
+LOWER_SHARE = 0.85
 HEADS = 12
 INTERMEDIATE = 1536
 VOCABULARY = 30522
@@ -22,23 +26,23 @@ class Layer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.query = nn.Linear(DIMENSION, DIMENSION)
-        self.key = nn.Linear(DIMENSION, DIMENSION)
-        self.value = nn.Linear(DIMENSION, DIMENSION)
-        self.attended = nn.Linear(DIMENSION, DIMENSION)
-        self.norm1 = nn.LayerNorm(DIMENSION, eps=LAYER_NORM_EPS)
-        self.up = nn.Linear(DIMENSION, INTERMEDIATE)
-        self.down = nn.Linear(INTERMEDIATE, DIMENSION)
-        self.norm2 = nn.LayerNorm(DIMENSION, eps=LAYER_NORM_EPS)
+        self.query = nn.Linear(WIDTH, WIDTH)
+        self.key = nn.Linear(WIDTH, WIDTH)
+        self.value = nn.Linear(WIDTH, WIDTH)
+        self.attended = nn.Linear(WIDTH, WIDTH)
+        self.norm1 = nn.LayerNorm(WIDTH, eps=LAYER_NORM_EPS)
+        self.up = nn.Linear(WIDTH, INTERMEDIATE)
+        self.down = nn.Linear(INTERMEDIATE, WIDTH)
+        self.norm2 = nn.LayerNorm(WIDTH, eps=LAYER_NORM_EPS)
 
     def split(self, x: Tensor) -> Tensor:
-        return x.reshape(x.shape[0], -1, HEADS, DIMENSION // HEADS).transpose(1, 2)
+        return x.reshape(x.shape[0], -1, HEADS, WIDTH // HEADS).transpose(1, 2)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        scores = self.split(self.query(x)) @ self.split(self.key(x)).transpose(2, 3) / math.sqrt(DIMENSION // HEADS)
+        scores = self.split(self.query(x)) @ self.split(self.key(x)).transpose(2, 3) / math.sqrt(WIDTH // HEADS)
         if mask is not None:
             scores = scores + mask
-        mixed = (scores.softmax(dim=-1) @ self.split(self.value(x))).transpose(1, 2).reshape(x.shape[0], -1, DIMENSION)
+        mixed = (scores.softmax(dim=-1) @ self.split(self.value(x))).transpose(1, 2).reshape(x.shape[0], -1, WIDTH)
         x = self.norm1(x + self.attended(mixed))
         return self.norm2(x + self.down(F.gelu(self.up(x))))
 
@@ -48,10 +52,10 @@ class TextTrunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = nn.Embedding(VOCABULARY, DIMENSION)
-        self.positions = nn.Embedding(POSITIONS, DIMENSION)
-        self.types = nn.Embedding(2, DIMENSION)
-        self.norm = nn.LayerNorm(DIMENSION, eps=LAYER_NORM_EPS)
+        self.words = nn.Embedding(VOCABULARY, WIDTH)
+        self.positions = nn.Embedding(POSITIONS, WIDTH)
+        self.types = nn.Embedding(2, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH, eps=LAYER_NORM_EPS)
         self.layers = nn.ModuleList(Layer() for _ in range(TAIL_FROM))
 
     def forward(self, input_ids: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -63,7 +67,8 @@ class TextTrunk(nn.Module):
 
 
 class TextTail(nn.Module):
-    """[b, n, 384] -> [b, 384]: the last layers, then the mean over real tokens (`lengths` None: all of them)."""
+    """[b, n, 384] -> [b, 384 + 384]: the last layers, then the mean over real tokens (`lengths` None: all of them), and the mean of what came in, at
+    `LOWER_SHARE` of its length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,11 +80,19 @@ class TextTail(nn.Module):
         if lengths is not None:
             keep = (arange(hidden.shape[1], device=hidden.device)[None, :] < lengths[:, None]).to(hidden.dtype)
             mask = (1.0 - keep)[:, None, None, :] * -1e9
+        lower = pooled(hidden, keep)
         for layer in self.layers.values():
             hidden = layer(hidden, mask)
-        if keep is None:
-            return hidden.mean(dim=1)
-        return (hidden * keep[:, :, None]).sum(dim=1) / keep.sum(dim=1, keepdim=True)
+        own = pooled(hidden, keep)
+        share = LOWER_SHARE * own.norm(dim=1, keepdim=True) / lower.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        return cat([own, lower * share], dim=1)
+
+
+def pooled(hidden: Tensor, keep: Tensor | None) -> Tensor:
+    """[b, n, d] -> [b, d], the mean over the tokens that `keep` [b, n] marks with 1."""
+    if keep is None:
+        return hidden.mean(dim=1)
+    return (hidden * keep[:, :, None]).sum(dim=1) / keep.sum(dim=1, keepdim=True)
 
 
 _LAYER_NAMES = {

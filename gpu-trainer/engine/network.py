@@ -9,10 +9,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, arange, nn
 
+from . import efficientnet, minilm
 from .efficientnet import ImageTail, ImageTrunk, load_image
 from .minilm import TextTail, TextTrunk, load_text
 
 SCRATCH_MOMENTUM = 0.1
+# The first values of an embedding: what the last layer gives. Behind them is what the trunk gives.
+OWN_DIMENSION = {"image": efficientnet.OWN_DIMENSION, "text": minilm.WIDTH}
 
 
 class Network(nn.Module):

@@ -93,7 +93,7 @@ def tuned_tail(backbone: Backbone, features: list[Floats], raw: Floats, y: Ints,
     for k in range(FOLDS):
         inside, outside = np.flatnonzero(half != k), np.flatnonzero(half == k)
         network = load_network(backbone.folder / backbone.manifest["weights"]["name"], backbone.image, whole=False, random=None)
-        state = tune.start(network, CrossEntropy(), classes, backbone.dimension, recipe, (seed, f"probe{k}"), device)
+        state = tune.start(network, CrossEntropy(), classes, recipe, (seed, f"probe{k}"), device)
         sqrt = backbone.kind == "sqrt_l2"
         tune.train(state, source, kept, inside, recipe, (seed, f"probe{k}"), sqrt=sqrt, after_step=after, after_epoch=after)
         x, z = (values - values[inside].mean(axis=0) for values in (plain, transform(tune.embed_torch(state, source), backbone.kind)))

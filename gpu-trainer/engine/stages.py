@@ -135,7 +135,7 @@ class Stages:
         random = job.spec["seed"] & 0x7FFFFFFF if recipe.random_start else None
         network = load_network(weights, job.image, whole=recipe.whole, random=random).to(job.device)
         criterion = recipe.objective(job, keep, network)
-        return tune.start(network, criterion, len(job.labels), job.backbone.dimension, recipe, (job.spec["seed"], stage), job.device)
+        return tune.start(network, criterion, len(job.labels), recipe, (job.spec["seed"], stage), job.device)
 
     def embeddings(self, state: tune.State, plain: Source) -> Floats:
         """What the fold's network gives for every training row, and for the target's."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from . import ranks
 from .heads import Ints
-from .network import Network
+from .network import OWN_DIMENSION, Network
 from .objective import Batch
 from .recipe import Recipe
 from .source import Inputs, Source
@@ -26,7 +26,9 @@ DRAWS = 1_000_003
 
 
 def features(embedding: Tensor, sqrt: bool) -> Tensor:
-    return F.normalize((embedding.float().clamp_min(0) + 1e-6).sqrt() if sqrt else embedding.float(), dim=1)
+    """[b, d] -> [b, own], unit rows: what a loss sees is the network's own embedding, which training moves; a trunk that is frozen makes the rest."""
+    own = embedding[:, : OWN_DIMENSION["image" if sqrt else "text"]].float()
+    return F.normalize((own.clamp_min(0) + 1e-6).sqrt() if sqrt else own, dim=1)
 
 
 def mixing(size: int, alpha: float, generator: torch.Generator) -> tuple[float, Ints]:

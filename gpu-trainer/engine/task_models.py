@@ -21,7 +21,7 @@ from .job import Job
 from .losses.cross_entropy import CrossEntropy
 from .losses.tasks import TaskLosses
 from .multi_task import Task, task_result
-from .network import load_network
+from .network import OWN_DIMENSION, load_network
 from .source import Cached
 from .stages import Stage
 from .stages import learn as learn_stage
@@ -110,7 +110,7 @@ class Tasks:
     def objective(self, job: Job) -> TaskLosses:
         sizes = [len(t["labels"]) for t in self.names[1:]]
         source = Cached(self.features) if len(self.features) else None
-        return TaskLosses(sizes, list(self.near[1:]), list(self.far[1:]), source, job.backbone.dimension, job.spec["seed"])
+        return TaskLosses(sizes, list(self.near[1:]), list(self.far[1:]), source, OWN_DIMENSION[job.recipe.modality], job.spec["seed"])
 
 
 def learn(job: Job) -> Model:
@@ -156,7 +156,7 @@ def train_alone(job: Job, tasks: Tasks, t: int) -> tune.State:
     if t == 0:
         y = np.concatenate([job.train.labels, tasks.far[0]])
     network = load_network(job.backbone.folder / job.manifest["weights"]["name"], job.image, whole=False, random=None)
-    state = tune.start(network, CrossEntropy(), len(tasks.names[t]["labels"]), job.backbone.dimension, job.recipe, seed, job.device)
+    state = tune.start(network, CrossEntropy(), len(tasks.names[t]["labels"]), job.recipe, seed, job.device)
     done, name = job.ledger.run(f"alone{t}"), f"alone{t}"
     if done.final:
         restore(state, *done.final)

@@ -20,7 +20,7 @@ from . import ranks
 from .accumulate import accumulate
 from .export import Floats
 from .heads import Ints
-from .network import Network, blocks
+from .network import OWN_DIMENSION, Network, blocks
 from .objective import Loss
 from .recipe import Recipe
 from .schedule import class_weight, rate, set_aside, unfrozen
@@ -57,12 +57,13 @@ def seeded(*parts: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
-def start(network: Network, criterion: Loss, labels: int, dimension: int, recipe: Recipe, seed: tuple[int, str], device: torch.device) -> State:
+def start(network: Network, criterion: Loss, labels: int, recipe: Recipe, seed: tuple[int, str], device: torch.device) -> State:
     network, criterion = network.to(device), criterion.to(device)
     if ranks.count() > 1 and recipe.random_start:
         ranks.share_norms(network)
     if recipe.whole and recipe.image:
         network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    dimension = OWN_DIMENSION[recipe.modality]
     draw = torch.randn(labels, dimension, generator=seeded(*seed, "classifier")) / math.sqrt(dimension)
     classifier = nn.Parameter(draw.to(device))
     groups: list[dict[str, object]] = []

@@ -36,7 +36,7 @@ def begin(method: str, modality: str, options: dict[str, Any]) -> tuple[tune.Sta
     weights = BACKBONES / ("efficientnet-lite0" if image else "all-minilm-l6-v2") / "weights.safetensors"
     network = load_network(weights, image, whole=False, random=None)
     criterion = recipe.objective(None, np.arange(1), network)  # type: ignore[arg-type]
-    return tune.start(network, criterion, LABELS, 1280 if image else 384, recipe, SEED, CPU), recipe
+    return tune.start(network, criterion, LABELS, recipe, SEED, CPU), recipe
 
 
 def go(

@@ -21,13 +21,13 @@ pytestmark = pytest.mark.skipif(not (TEXT / "manifest.json").exists(), reason="t
 
 def test_rows_keep_their_order_when_the_layer_is_a_view(tmp_path: Path) -> None:
     kernel = torch.arange(10.0).reshape(5, 2)
-    write_classes({"_fc.weight": kernel.T, "_fc.bias": torch.zeros(2)}, TOKENS, TEXT, tmp_path / "classes.safetensors")
+    write_classes({"_fc.weight": kernel.T, "_fc.bias": torch.zeros(2)}, 6, TOKENS, TEXT, tmp_path / "classes.safetensors")
     written = load_file(tmp_path / "classes.safetensors")
-    assert written["weight"].tolist() == [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
-    assert written["names"].shape == (2, 384)
+    assert written["weight"].tolist() == [[0, 2, 4, 6, 8, 0], [1, 3, 5, 7, 9, 0]]
+    assert written["names"].shape == (2, 768)
     assert not np.allclose(written["names"][0], written["names"][1])
 
 
 def test_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 names for 3 classes"):
-        write_classes({"_fc.weight": torch.zeros(3, 5), "_fc.bias": torch.zeros(3)}, TOKENS, TEXT, tmp_path / "x.safetensors")
+        write_classes({"_fc.weight": torch.zeros(3, 5), "_fc.bias": torch.zeros(3)}, 5, TOKENS, TEXT, tmp_path / "x.safetensors")

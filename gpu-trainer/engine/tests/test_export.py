@@ -34,7 +34,7 @@ def test_a_trained_tail_answers_the_same_as_a_graph(image: bool, tolerance: floa
     recipe = recipe_of("fine_tune", {"epochs": 3, "learning_rate": 1e-3, "batch_size": 4, "label_smoothing": 0.0}, modality)
     network = load_network(weights, image, whole=False, random=None)
     seed = (1, "final")
-    state = tune.start(network, CrossEntropy(), LABELS, 1280 if image else 384, recipe, seed, torch.device("cpu"))
+    state = tune.start(network, CrossEntropy(), LABELS, recipe, seed, torch.device("cpu"))
     before = {k: v.clone() for k, v in network.tail.state_dict().items()}
     rows = features(image)
     y, keep = np.arange(ROWS) % LABELS, np.arange(ROWS)

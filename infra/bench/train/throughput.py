@@ -69,7 +69,7 @@ def engine_rate(
     recipe: Recipe, weights: Path, source: Cached | Pixels, y: np.ndarray, seconds: float, device: torch.device, spent: float = 0.0
 ) -> float:
     network = load_network(weights, True, whole=recipe.whole, random=None)
-    state = start(network, CrossEntropy(), CLASSES, 1280, recipe, (1, "bench"), device)
+    state = start(network, CrossEntropy(), CLASSES, recipe, (1, "bench"), device)
     began, seen = time.monotonic(), 0
 
     def after_step(_s: object, _i: int, _n: int, examples: int, _l: float) -> None:
