@@ -46,6 +46,8 @@ export const BackboneManifest = z
     id: z.string(),
     modality: z.enum(['image', 'text']),
     dimension: z.number().int().positive(),
+    /** The first values of an embedding, those that the last layer gives and texts of labels are compared by; absent: all of them are. */
+    own_dimension: z.number().int().positive().optional(),
     version: z.string(),
     license: z.string(),
     source: z.string(),

@@ -1,9 +1,10 @@
 /** Labels as vectors: the words' own embeddings, averaged, where texts are classified, a row of a zero-shot head where pictures are. */
-import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
+import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
+import { GraftError } from '../../shared/errors.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
 import { labelWordings } from '../domain/label-text.ts';
-import { meanWording } from '../learning/label-names.ts';
+import { inPlainStyle, meanWording } from '../learning/label-names.ts';
 import { zeroShotRow, type NamedClasses } from '../learning/zero-shot.ts';
 import { Breather } from './breather.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -16,6 +17,11 @@ export interface LabelVectors {
    * backbone without named classes, or without the text backbone that reads the labels).
    */
   of(texts: readonly string[], backbone: string | null): Promise<(Float32Array | null)[]>;
+}
+
+function rowsOf({ shape, data }: { readonly shape: readonly number[]; readonly data: Float32Array }): Float32Array[] {
+  const d = shape[1] ?? 0;
+  return Array.from({ length: shape[0] ?? 0 }, (_, i) => data.subarray(i * d, (i + 1) * d));
 }
 
 export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; encoder: Encoder }): LabelVectors {
@@ -32,6 +38,13 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
     return vectors;
   }
 
+  /** Read for each call, as the classes are. */
+  async function backgroundOf(manifest: BackboneManifest): Promise<Float32Array[]> {
+    const bytes = await read(objectKeys.blob(manifest.background.sha256));
+    if (!bytes) throw new GraftError('unavailable', 'The background of a backbone is not in the object storage. Publish the backbones again.');
+    return rowsOf(takeTensor(decodeSafetensors(bytes), 'embeddings', 'F32', 2));
+  }
+
   /** Read for each call: six megabytes that an isolate with both networks should not hold between two changes of labels. */
   async function classesOf(sha256: string): Promise<NamedClasses | null> {
     const bytes = await read(objectKeys.blob(sha256));
@@ -39,12 +52,7 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
     const file = decodeSafetensors(bytes);
     const weight = takeTensor(file, 'weight', 'F32', 2);
     const names = takeTensor(file, 'names', 'F32', 2);
-    const d = names.shape[1] ?? 0;
-    return {
-      weight: weight.data,
-      dimension: weight.shape[1] ?? 0,
-      names: Array.from({ length: names.shape[0] ?? 0 }, (_, i) => names.data.subarray(i * d, (i + 1) * d)),
-    };
+    return { weight: weight.data, dimension: weight.shape[1] ?? 0, names: rowsOf(names) };
   }
 
   return {
@@ -54,12 +62,17 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
         const wordings = texts.map(labelWordings);
         const vectors = await embed(wordings.flat(), manifest.id);
         let at = 0;
-        return wordings.map((own) => meanWording(vectors.slice(at, (at += own.length))));
+        const labels = wordings.map((of) => meanWording(vectors.slice(at, (at += of.length))));
+        const own = manifest.own_dimension;
+        if (own === undefined) return labels;
+        const background = await backgroundOf(manifest);
+        return labels.map((label) => inPlainStyle(label, own, background));
       }
-      if (!manifest?.classes || !(await catalogue.get(SHIPPED_BACKBONES.text))) return none(texts);
+      const reader = manifest?.classes ? await catalogue.get(SHIPPED_BACKBONES.text) : null;
+      if (!manifest?.classes || !reader) return none(texts);
       const classes = await classesOf(manifest.classes.sha256);
       if (!classes) return none(texts);
-      return (await embed(texts, SHIPPED_BACKBONES.text)).map((text) => zeroShotRow(classes, text));
+      return (await embed(texts, reader.id)).map((text) => zeroShotRow(classes, text.subarray(0, reader.own_dimension)));
     },
   };
 }

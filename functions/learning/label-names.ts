@@ -4,7 +4,7 @@
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature } from './calibration.ts';
-import { normaliseInPlace, transformFeature } from './features.ts';
+import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
 export const PRIOR_MIX = 4;
@@ -56,6 +56,15 @@ export function nameScores(
     }
   }
   return out;
+}
+
+/**
+ * A label by what the last layer says of its words, the first `own` values; in the others, which tell how a text is written, it is a text like any other:
+ * they are those of the mean of the unit background rows. A label is written like no text, and nothing follows from that.
+ */
+export function inPlainStyle(label: Float32Array, own: number, background: readonly Float32Array[]): Float32Array {
+  const usual = backgroundCenter(background, 'l2', label.length);
+  return Float32Array.from(label, (value, i) => (i < own ? value : usual[i]!));
 }
 
 /** The mean of the unit vectors of several wordings of one label. */

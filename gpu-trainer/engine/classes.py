@@ -12,17 +12,18 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from .export import open_session, run_session
+from .minilm import WIDTH
 
 
 def embed_names(tokens: dict[str, NDArray[Any]], text: Path) -> NDArray[np.float32]:
-    """One name a run, like the edge: int8 embeddings change with the batch."""
+    """What the last layer says of each, [n, 384]. One name a run, like the edge: int8 embeddings change with the batch."""
     trunk, tail = open_session(text / "trunk.onnx"), open_session(text / "tail.onnx")
     rows = [r[:n][None].astype(np.int64) for r, n in zip(tokens["input_ids"], tokens["lengths"], strict=True)]
-    return np.concatenate([run_session(tail, run_session(trunk, r)) for r in rows])
+    return np.concatenate([run_session(tail, run_session(trunk, r))[:, :WIDTH] for r in rows])
 
 
 def write_classes(weights: dict[str, Tensor], dimension: int, tokens: dict[str, NDArray[Any]], text: Path, out: Path) -> None:
-    """safetensors `weight` F32 [classes, dimension], `bias` F32 [classes], `names` F32 [classes, text dimension] (raw embeddings). The layer reads the
+    """safetensors `weight` F32 [classes, dimension], `bias` F32 [classes], `names` F32 [classes, 384] (raw embeddings). The layer reads the
     first values of an embedding, those of the last layer; the others have weight 0.
 
     Raises ValueError when the names are not as many as the classes.

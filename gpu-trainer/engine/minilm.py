@@ -1,6 +1,6 @@
 """all-MiniLM-L6-v2 (Reimers & Gurevych 2019; Wang et al. 2020): a six-layer BERT encoder with mean pooling, split into trunk (embeddings and
-layers 0-3) and tail (layers 4-5 and pooling). The embedding is that of the published network, and behind it the mean of the trunk's output: lower layers
-know how a text is written, the last ones what it is about (Jawahar et al. 2019; docs/decisions/0017). It is not normalised here; heads do that.
+layers 0-3) and tail (layers 4-5 and pooling). The embedding is that of the published network, and behind it the mean of the trunk's output: lower
+layers know how a text is written, the last ones what it is about (Jawahar et al. 2019; docs/decisions/0017). It is not normalised here; heads do.
 """
 
 import math

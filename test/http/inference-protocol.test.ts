@@ -129,7 +129,7 @@ describe('the inference protocol', () => {
     const [picture] = packPictures('bird');
     const image = { name: 'image', datatype: 'BYTES', shape: [1, 1], parameters: { content_type: 'base64' }, data: [[base64(picture!)]] };
     const seen = await answer(await call(`/v2/models/${pictures.id}/infer`, { key, json: { inputs: [image] } }), 200, InferResponse);
-    expect(outputOf(seen, 'embedding')?.shape).toEqual([1, 1280]);
+    expect(outputOf(seen, 'embedding')?.shape).toEqual([1, 1472]);
     const text = { name: 'text', datatype: 'BYTES', shape: [2], data: ['a small sparrow', 'a tall house of brick'] };
     const read = await answer(await call(`/v2/models/${texts.id}/infer`, { key, json: { inputs: [text] } }), 200, InferResponse);
     expect(outputOf(read, 'scores')?.shape).toEqual([2, 2]);

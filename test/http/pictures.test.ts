@@ -281,8 +281,8 @@ describe.skipIf(!bindings.HAS_BACKBONES)('texts', () => {
     const { key } = await newTenant();
     const list = await answer(await call('/v1/backbones', { key }), 200, listOf(Backbone, 'BackboneList'));
     expect(list.data.map((b) => [b.id, b.modality, b.dimension])).toEqual([
-      ['efficientnet-lite0', 'image', 1280],
-      ['all-minilm-l6-v2', 'text', 384],
+      ['efficientnet-lite0', 'image', 1472],
+      ['all-minilm-l6-v2', 'text', 768],
     ]);
     expect(list.data.every((b) => b.serving.edge && b.serving.bytes < 26_214_400)).toBe(true);
   });

@@ -13,7 +13,7 @@ import { makePng } from '../setup/png.ts';
 it('the shares of an isolate are no more than there is, and the heads get one that fifty classifiers fit in', () => {
   expect(RUNTIME_BYTES + DECODER_BYTES + OBJECTS_BYTES + HEADS_MAX_BYTES).toBeLessThanOrEqual(ISOLATE_BYTES);
   const shorts = (dimension: number): number => 100 * (2 * dimension + 4) + 4 * (dimension + 10 * 100) + (100 * 108 * 4) / 2;
-  expect(HEADS_MAX_BYTES).toBeGreaterThan(25 * (shorts(1_280) + shorts(384)));
+  expect(HEADS_MAX_BYTES).toBeGreaterThan(25 * (shorts(1_472) + shorts(768)));
 });
 
 describe.skipIf(!bindings.HAS_BACKBONES)('the runtime', () => {

@@ -65,7 +65,7 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
       files: m.files.map((f) => (f.name === 'trunk.onnx' ? { ...f, sha256: '0'.repeat(64) } : f)),
     }));
     await expect(encode(damaged, 3)).rejects.toMatchObject({ code: 'unavailable' });
-    expect((await encode(tail, 4)).tuned).toHaveLength(1280);
+    expect((await encode(tail, 4)).tuned).toHaveLength(1472);
   });
 
   it('take one big slot in turn, while the tails stay', async () => {
@@ -77,7 +77,7 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
     const memory: number[] = [];
     for (let round = 0; round < 2; round++)
       for (const id of wholes) {
-        expect((await encode(id, round + 2)).tuned).toHaveLength(1280);
+        expect((await encode(id, round + 2)).tuned).toHaveLength(1472);
         const { tails, runtimeBytes } = encoder.memory();
         expect(tails).toContain(tail);
         expect(tails.filter((held) => wholes.includes(held))).toEqual([id]);

@@ -68,7 +68,7 @@ def test_labels_never_trained_on_are_told_apart_by_their_texts(topics: dict[str,
     head = ServedHead(tmp_path / "head.safetensors")
     assert head.labels == LABELS and [c["name"] for c in head.meta["components"]] == [mapping]
     weight = load_file(tmp_path / "head.safetensors")["components.0.weight"]
-    assert weight.shape == (8, 384) and (np.linalg.norm(weight, axis=1) > 0).all()
+    assert weight.shape == (8, 768) and (np.linalg.norm(weight, axis=1) > 0).all()
     held = result["held_out"]
     unseen = {LABELS.index(name) for name in UNSEEN}
     assert not unseen & set(held["frozen"]["prediction"])

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { labelWordings } from '../../../functions/domain/label-text.ts';
-import { meanWording } from '../../../functions/learning/label-names.ts';
-import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
+import { inPlainStyle, meanWording } from '../../../functions/learning/label-names.ts';
+import { BackboneManifest, SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import { TEXT_MAX_TOKENS } from '../../../shared/limits.ts';
 import { makeDecoder } from '../../../shared/preprocess/decoder.ts';
 import { makeTokenizer } from '../../../shared/preprocess/wordpiece.ts';
@@ -106,7 +106,10 @@ export const embedTexts = (title: string, texts: readonly string[]): Float32Arra
 function embedNames(title: string, names: readonly string[]): Float32Array[] {
   const wordings = names.map(labelWordings);
   const rows = embedTexts(`label names of ${title}`, wordings.flat());
-  return wordings.map((of, i) => meanWording(rows.slice(i * of.length, (i + 1) * of.length)));
+  const background = backgroundOf('text');
+  const own =
+    BackboneManifest.parse(JSON.parse(readFileSync(join(backboneFolder('text'), 'manifest.json'), 'utf8'))).own_dimension ?? rows[0]!.length;
+  return wordings.map((of, i) => inPlainStyle(meanWording(rows.slice(i * of.length, (i + 1) * of.length)), own, background));
 }
 
 export function embedSet(set: LabelledSet): EmbeddedSet {
