@@ -5,7 +5,7 @@ import { byContent } from './folds.ts';
 import { landmarksOf, type Landmarks } from './kernel.ts';
 import { fitNovelty, type Novelty } from './novelty.ts';
 
-/** At 1,280 dimensions this is 1.3 MB as shorts in an isolate's head cache. */
+/** At 1,472 dimensions this is 1.5 MB as shorts in an isolate's head cache. */
 export const SUPPORT_ROWS_MAX = 512;
 
 type Row = { readonly id: string; readonly labelsOf: readonly number[]; readonly base: Float32Array };

@@ -73,9 +73,10 @@ def own_classes(backbone: Backbone, raw: Floats) -> Matrix | None:
     if backbone.manifest["weights"] is None:
         return None
     weights = load_file(backbone.folder / backbone.manifest["weights"]["name"])
-    if "_fc.weight" not in weights or weights["_fc.weight"].shape[1] != raw.shape[1]:
+    if "_fc.weight" not in weights:
         return None
-    return softmax(raw.astype(np.float64) @ weights["_fc.weight"].T.astype(np.float64) + weights["_fc.bias"], 1.0)
+    own = raw[:, : weights["_fc.weight"].shape[1]]
+    return softmax(own.astype(np.float64) @ weights["_fc.weight"].T.astype(np.float64) + weights["_fc.bias"], 1.0)
 
 
 def compose(

@@ -13,7 +13,7 @@ import { loadTensorflow } from '../../functions/learning/tensorflow.ts';
 import { spread, timed, type Spread } from './measure.ts';
 
 /** The shipped text network's. */
-const DIMENSION = 384;
+const DIMENSION = 768;
 const BACKGROUND = 500;
 const HELD = 50;
 
@@ -115,7 +115,7 @@ async function cpuSeconds(work: () => unknown): Promise<number> {
 export async function measureLarge(): Promise<Large[]> {
   const tf = await loadTensorflow();
   const results: Large[] = [];
-  for (const dimension of [384, 1_280, VECTOR_MAX_DIMENSION]) {
+  for (const dimension of [768, 1_472, VECTOR_MAX_DIMENSION]) {
     const rows = rowsWithinBudget({ examples: LARGE, dimension, labels: CLASSES, background: BACKGROUND });
     const input = inputOf(rows, CLASSES, dimension);
     const solve = await cpuSeconds(() => solved(input));

@@ -111,13 +111,13 @@ export function toText(report: Report): string {
     'One example until a prediction knows it (ms)',
     table(['input', 'enroll p50', 'p95', 'visible p50', 'p95', 'examples', 'n'], enrolling),
     '',
-    'The whole answer of a head on 1,280 values, beside TensorFlow.js predict on the same weights (µs)',
+    'The whole answer of a head on 1,472 values, beside TensorFlow.js predict on the same weights (µs)',
     table(
       ['classes', 'kept examples', 'answer p50', 'p95', 'first 5 p50', 'plain loop p50', 'tfjs p50', 'p95', 'tfjs/answer', 'n'],
       report.scoring.map(scoringRow),
     ),
     '',
-    'From embeddings of 384 values to a head that can be served (ms): O(n²d + n³) for n examples below d, O(nd² + d³) above, and n·d for each class',
+    'From embeddings of 768 values to a head that can be served (ms): O(n²d + n³) for n examples below d, O(nd² + d³) above, and n·d for each class',
     table(
       ['examples', 'classes', 'solve p50', 'file p50', 'file', 'against the row above', 'n'],
       [...report.growth.examples, ...report.growth.classes].map(growthRow),

@@ -1,5 +1,5 @@
 /**
- * A head's whole answer beside TensorFlow.js: one embedding of 1,280 values, the same weights, in turn. Both run in Node on one thread, as in the
+ * A head's whole answer beside TensorFlow.js: one embedding of 1,472 values, the same weights, in turn. Both run in Node on one thread, as in the
  * isolate. The answer has what `predict` has not: the features of the embedding, the nearest of the kept examples, known or unknown, classes in order.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -11,7 +11,7 @@ import { rawScores, scoreHead } from '../../functions/learning/score-head.ts';
 import { inTurn, type Spread } from './measure.ts';
 import { makeRowMemory } from './row-memory.ts';
 
-const DIMENSION = 1_280;
+const DIMENSION = 1_472;
 /** Classes, and how many examples the head keeps to compare with (SUPPORT_ROWS_MAX at most). */
 const CASES = [
   { classes: 2, kept: 20 },

@@ -6,7 +6,7 @@ import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
 import { Classifier, UpdatedLabel } from '../../shared/wire/classifiers.ts';
 import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { Prediction, PredictionList } from '../../shared/wire/predictions.ts';
-import { answer, bindings, call, newTenant } from '../setup/harness.ts';
+import { answer, bindings, call, newTenant, problem } from '../setup/harness.ts';
 import { packPictures } from '../setup/pack.ts';
 
 const LABELS = ['mammal', 'meal', 'vehicle'] as const;
@@ -45,6 +45,15 @@ describe.skipIf(!bindings.HAS_BACKBONES)('pictures by name', () => {
     const confidence = answers.reduce((sum, a) => sum + a.confidence, 0) / answers.length;
     expect(confidence).toBeLessThan(right / probes.length + 0.1);
     expect(answers.filter((a) => a.unknown).length).toBeLessThan(6);
+  });
+
+  it('are refused with the reason when the backbone gives embeddings of another length than the classifier was made for', async () => {
+    const { key } = await newTenant();
+    const id = await make(key, LABELS);
+    await bindings.DB.prepare('UPDATE classifiers SET dimension = 1280 WHERE id = ?').bind(id).run();
+    const said = await problem(await call(`/v1/classifiers/${id}/predict`, { key, json: { image: probes[0]!.image } }), 'unprocessable');
+    expect(said.detail).toContain('1472 values since another version');
+    expect(said.detail).toContain('have 1280');
   });
 
   it('are told apart no worse after the first examples', async (context) => {

@@ -65,7 +65,7 @@ async function embedTargets(
   { inputs, at }: Extract<Target, { inputs: unknown }>,
 ): Promise<TargetInput[]> {
   return await eachInput(inputs, at, async ({ read, label }) => {
-    const { base, tuned } = await embedInput(deps, read(), { backbone: classifier.backbone, model });
+    const { base, tuned } = await embedInput(deps, read(), classifier, model);
     return { base, tuned, label };
   });
 }

@@ -13,7 +13,7 @@ import type { Answered } from '../predict/predict.ts';
 
 const FLUSH_AT = 50;
 const FLUSH_AFTER_MS = 10_000;
-/** 1,280 dimensions take 10 kB each. Beyond this, classifiers are not watched until others were handed in. */
+/** 1,472 dimensions take 12 kB each. Beyond this, classifiers are not watched until others were handed in. */
 const CLASSIFIERS_MAX = 500;
 
 type Needs = Pick<Deps, 'db' | 'now' | 'newId' | 'classifier' | 'deliveries'>;

@@ -84,7 +84,7 @@ async function prepare(
 ): Promise<{ example: NewExample; original: Original | null }> {
   refuseSeveralLabels(classifier, item.labels);
   const input = item.read();
-  const embedded = await embedInput(deps, input, { backbone: classifier.backbone, model });
+  const embedded = await embedInput(deps, input, classifier, model);
   const { bytes, contentType } = originalOf(input);
   const key = contentType === null ? null : objectKeys.example(classifier.tenant, classifier.id, id);
   return {

@@ -21,7 +21,7 @@ export async function predictMany(deps: Needs, tenant: string, request: ManyPred
   const input = readInput(request, first);
   const heads = await Promise.all(classifiers.map(async (c) => await servedHead(deps, c.id, 0)));
   const embedded = new Map<string | null, Embedded>();
-  for (const { model } of heads) if (!embedded.has(model)) embedded.set(model, await embedInput(deps, input, { backbone: first.backbone, model }));
+  for (const { model } of heads) if (!embedded.has(model)) embedded.set(model, await embedInput(deps, input, first, model));
   const started = performance.now();
   const answered = classifiers.map((classifier, i) => {
     const held = heads[i]!;

@@ -50,10 +50,9 @@ export async function predictWith<T>(
   options: Pick<PredictOptions, 'topK' | 'at'>,
 ): Promise<{ answered: Answered[]; timings: Timings }> {
   const timings: Timings = { decode: 0, embed: 0, queue: 0, score: 0 };
-  const on = { backbone: classifier.backbone, model: held.model };
   const answered = await eachInput(inputs, options.at, async (item) => {
     const input = read(item);
-    const embedded = await embedInput(deps, input, on);
+    const embedded = await embedInput(deps, input, classifier, held.model);
     const started = performance.now();
     const prediction = toPrediction(classifier, held, embedded, options.topK);
     for (const part of ['decode', 'embed', 'queue'] as const) timings[part] += embedded.timings[part];

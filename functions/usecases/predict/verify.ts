@@ -16,7 +16,7 @@ export async function verify(
 ): Promise<{ verification: Verification; timings: Timings }> {
   const { label, false_accept_rate: rate } = request;
   // Examples are compared on the base embedding, as for `nearest`: a tuned tail was taught to tell labels apart, not to place strangers.
-  const { base, timings } = await embedInput(deps, readInput(request, classifier), { backbone: classifier.backbone, model: null });
+  const { base, timings } = await embedInput(deps, readInput(request, classifier), classifier, null);
   const started = performance.now();
   const verified = unwrap(await deps.classifier(classifier.id).verify({ label, embedding: base, falseAcceptRate: rate }), { unknown_label: 'label' });
   const { version, match, similarity, threshold, promised, impostors } = verified;

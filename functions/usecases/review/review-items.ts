@@ -78,7 +78,7 @@ async function tunedNow(
   const bytes = await deps.objects.get(info.objectKey);
   if (!bytes) return null;
   const input: Input = classifier.modality === 'text' ? readText(bytes) : { kind: 'image', bytes };
-  const { tuned } = await embedInput(deps, input, { backbone: classifier.backbone, model });
+  const { tuned } = await embedInput(deps, input, classifier, model);
   return tuned && { model, embedding: tuned };
 }
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..adabn import set_statistics
 from ..heads import Ints
-from ..network import Network
+from ..network import OWN_DIMENSION, Network
 from ..objective import Batch, Loss
 from .coral import coral_loss
 from .dann import Critic, dann_loss, strength_at
@@ -110,7 +110,7 @@ def mmd(job: Job, keep: Ints, network: nn.Module) -> Loss:
 
 
 def dann(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Confused(job.backbone.dimension, job.spec["seed"], job.from_target, keep, job.target_source(), weight_of(job, "dann"))
+    return Confused(OWN_DIMENSION[job.recipe.modality], job.spec["seed"], job.from_target, keep, job.target_source(), weight_of(job, "dann"))
 
 
 def adabn(job: Job, keep: Ints, network: nn.Module) -> Loss:

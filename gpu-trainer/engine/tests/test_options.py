@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from engine import step, tune
+from engine.network import OWN_DIMENSION
 from engine.recipe import recipe_of
 from engine.schedule import class_weight, rate, set_aside
 from engine.wire import EngineError
@@ -146,7 +147,7 @@ def test_contrastive_pulls_classes_apart(method: str, modality: str) -> None:
     state, recipe = begin(method, modality, {"epochs": 3, "batch_size": 16})
 
     def separation() -> float:
-        z = F.normalize(torch.from_numpy(tune.embed_torch(state, source)), dim=1)
+        z = F.normalize(torch.from_numpy(tune.embed_torch(state, source))[:, : OWN_DIMENSION[modality]], dim=1)
         same = torch.from_numpy(y[:, None] == y[None, :])
         own = torch.eye(len(y), dtype=torch.bool)
         return float((z @ z.T)[same & ~own].mean() - (z @ z.T)[~same].mean())

@@ -95,7 +95,7 @@ def plain_rate(batches: Iterator[tuple[torch.Tensor, torch.Tensor]], weights: Pa
     began, seen = time.monotonic(), 0
     while time.monotonic() - began < seconds:
         x, target = next(batches)
-        loss = F.cross_entropy(head(network(x.to(device))), target.to(device))
+        loss = F.cross_entropy(head(network(x.to(device))[:, : head.in_features]), target.to(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
