@@ -59,7 +59,7 @@ def gather(
     if there is not None and len(there.rows) >= 10:
         distance = between(seen.x, there.x, seed)
         truth = place[there.rows.labels]
-        accuracy, interval, note = on_target(head.scores(there.x), truth, temperature)
+        accuracy, interval, note = on_target(head.scores(there.x), truth, temperature, at_home if len(fair) else None)
         notes.append(note)
         aligning = aligned(seen.x, y, there.x, truth, classes, seed)
         trials += [aligning.told("aligning")] if aligning else []
@@ -104,9 +104,10 @@ def places(names: list[str], labels: list[str]) -> Ints:
     return np.array([labels.index(n) if n in labels else -1 for n in names] + [-1], dtype=np.int64)
 
 
-def on_target(said: Matrix, truth: Ints, temperature: float) -> tuple[float, dict[str, float], str]:
+def on_target(said: Matrix, truth: Ints, temperature: float, at_home: tuple[float, dict[str, float]] | None) -> tuple[float, dict[str, float], str]:
     """Accuracy of the source's head on the target: measured where the target has labels, else by its mean calibrated confidence
-    (Guillory et al. 2021), which is too high under shift, so the interval reaches down by as much as it lies above chance."""
+    (Guillory et al. 2021), which is too high under shift, so the interval reaches down by as much as it lies above chance. A head is surest of rows
+    that resemble those it was fitted on, so a guess is never better than what was left out `at_home`."""
     known = np.flatnonzero(truth >= 0)
     if len(known) >= TARGET_LABELLED_MIN:
         right = int((said.argmax(1) == truth)[known].sum())
@@ -116,9 +117,11 @@ def on_target(said: Matrix, truth: Ints, temperature: float) -> tuple[float, dic
             f"On {len(known)} labelled target rows the source's head is right {right} times.",
         )
     sure = float(softmax(said, temperature).max(axis=1).mean())
-    floor = 1 / said.shape[1]
-    text = f"The target has no labels to measure by; the accuracy there is guessed from the head's mean confidence of {sure:.0%}."
-    return sure, {"low": max(floor, 2 * sure - 1), "high": min(1.0, sure + (1 - sure) / 2)}, text
+    most, around = at_home or (1.0, {"low": 1.0, "high": 1.0})
+    low, high = max(1 / said.shape[1], 2 * sure - 1), sure + (1 - sure) / 2
+    text = f"The target has no labels to measure by; the accuracy there is guessed from the head's mean confidence of {sure:.0%}"
+    text += f", and as no better than the {most:.0%} of left-out rows." if sure > most else "."
+    return min(sure, most), {"low": min(low, around["low"]), "high": min(high, around["high"])}, text
 
 
 def kept_rows(rows: Rows, tunable: bool) -> Ints:

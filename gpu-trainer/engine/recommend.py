@@ -85,7 +85,7 @@ def options_of(e: Evidence) -> list[dict[str, Any]]:
     if e.tuning:
         words = (
             f"On {e.tuning.rows} rows, tuned on one half and judged on the other, the last blocks changed the frozen head's {e.tuning.without:.1%} "
-            f"by {points(e.tuning)}."
+            f"by {points(e.tuning)}; weighed with what it brought on other data, that is {gain.usual:.1%} of the errors."
         )
     else:
         words = f"Too few rows to try it ({PROBE_ROWS_MIN} are needed, four of each class); what it brings is what it brought on other data."
@@ -133,7 +133,8 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
         adapt = next(o for o in options if o["method"] == "domain_adaptation")
         return adapt, now(f"The target lies {e.distance.kind} from the source: {distance_words(e.distance)}. {adapt['because']}")
     if e.interval["low"] >= ENOUGH:
-        return probe, now(f"The frozen head is right in {e.accuracy:.1%} of left-out rows; tuning has nothing left to win that could be proven.")
+        where = "left-out rows" if e.distance is None else "the target's rows"
+        return probe, now(f"The frozen head is right in {e.accuracy:.1%} of {where}; tuning has nothing left to win that could be proven.")
     tune = next(o for o in options if o["options"].get("depth") == "last_blocks")
     if e.tuning is None:
         text = f"With {e.rows} rows it cannot be measured whether tuning pays. Serve the closed-form head meanwhile: it is ready at once."
