@@ -227,7 +227,7 @@ describe('classifiers', () => {
     const events = await (await call('/v1/events', { key })).json<{ data: { type: string; data: Record<string, unknown> }[] }>();
     const told = events.data.filter((e) => e.type === 'classifier.version.activated');
     expect(told).toHaveLength(1);
-    expect(told[0]?.data).toMatchObject({ classifier: id, version: back.n, previous: later.version });
+    expect(told[0]?.data).toMatchObject({ object: 'classifier.version', classifier: id, version: back.n, previous: later.version, job: null });
     await problem(await call(`/v1/classifiers/${id}/versions/999999`, { key }), 'not_found');
     await problem(await call(`/v1/classifiers/${id}/versions/two`, { key }), 'not_found');
     await problem(await call(`/v1/classifiers/${id}/versions/999999/activate`, { key, method: 'POST' }), 'not_found');

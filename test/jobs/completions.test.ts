@@ -107,5 +107,11 @@ describe('a completion', () => {
     expect(await answer(better.response, 200, CompleteResponse)).toMatchObject({ status: 'succeeded', decision: 'promoted' });
     const worse = await run({ classifier }, [300, { candidate: 150, incumbent: 250 }]);
     expect(await answer(worse.response, 200, CompleteResponse)).toMatchObject({ decision: 'refused' });
+    const events = await answer(await call('/v1/events?limit=100', { key }), 200, listOf(Event, 'EventList'));
+    const told = (type: string) => events.data.find((event) => event.type === type && event.data['classifier'] === classifier)?.data;
+    const { version } = (await get(better.job)).result!;
+    const form = { object: 'classifier.version', kind: 'trained', reason: 'trained' };
+    expect(told('classifier.version.activated')).toMatchObject({ ...form, version, previous: version! - 1, job: better.job });
+    expect(told('classifier.version.refused')).toMatchObject({ ...form, version: version! + 1, previous: version, job: worse.job });
   });
 });

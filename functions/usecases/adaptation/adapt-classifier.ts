@@ -10,6 +10,7 @@ import { unwrap } from '../classifiers/unwrap.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { eachInput } from '../predict/each-input.ts';
 import { embedInput } from '../predict/embed-input.ts';
+import { versionEventData } from '../versions/version-event.ts';
 import { toVersion } from '../versions/versions.ts';
 import { datasetTarget } from './dataset-target.ts';
 
@@ -36,8 +37,8 @@ export async function adaptClassifier(deps: Needs, classifier: StoredClassifier,
       : { targets: await embedTargets(deps, classifier, model, target), source: null };
   const version = toVersion(unwrap(await deps.classifier(id).adapt(targets, { model, source })));
   deps.heads.forget(id);
-  const data = { classifier: id, version: version.n, previous: version.parent, kind: version.kind, model: version.model, reason: 'adapted' };
-  await recordEvent(deps, { tenant, type: 'classifier.version.activated', data });
+  const made = { classifier: id, version: version.n, previous: version.parent, kind: version.kind, model: version.model, reason: 'adapted' } as const;
+  await recordEvent(deps, { tenant, type: 'classifier.version.activated', data: versionEventData(made) });
   return version;
 }
 

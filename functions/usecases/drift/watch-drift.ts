@@ -72,7 +72,7 @@ async function flush(deps: Needs, classifier: StoredClassifier, mine: Gathered):
   const object = deps.classifier(classifier.id);
   const observed: Observed = { version: mine.version, moments: mine.moments, labels: mine.labels, unknown: mine.unknown };
   for (const { event, causes, window } of await object.observe(observed)) {
-    const data = { classifier: classifier.id, version: window.version, causes, drift: window };
+    const data = { object: 'classifier.drift', classifier: classifier.id, version: window.version, causes, drift: window };
     await recordEvent(deps, { tenant: classifier.tenant, type: 'classifier.drift_detected', data }, event);
     await object.settleDrift(event);
   }

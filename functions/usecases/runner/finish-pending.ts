@@ -13,6 +13,7 @@ import { addUsageIfChanged } from '../../stores/usage.ts';
 import { findCompleted, finishWork, type WorkRow } from '../../stores/work.ts';
 import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
 import { tellMove, type Statement } from '../jobs/job-moves.ts';
+import { versionEventData } from '../versions/version-event.ts';
 import { staleLease } from './lease-token.ts';
 import { PendingCompletion } from './pending-completion.ts';
 
@@ -34,7 +35,7 @@ export async function finishPending(deps: Needs, work: WorkRow): Promise<Complet
     finishWork(deps.db, work.id, tokenHash, completionDigest, answer),
     moveJobIfChanged(deps.db, job.id, 'succeeded', { result, modelId: pending.model, finishedAt: now }),
     ...tellMove(deps, job, 'succeeded', told),
-    ...versionEvent(deps, job, pending.model, result, activated),
+    ...versionEvent(deps, job, pending, result, activated),
     addUsageIfChanged(deps.db, { tenant: job.tenantId, metric: 'training_seconds', amount: Math.ceil(result.seconds), now }),
   ]);
   if ((results[0] as D1Result).meta.changes === 0) {
@@ -94,10 +95,21 @@ function refuse(result: JobResult, code: Reason['code'], detail: string, evidenc
   return { ...result, decision, reasons: [...result.reasons, { code, blocks: true, detail, evidence }] };
 }
 
-function versionEvent(deps: Needs, job: JobRow, model: string, result: JobResult, activated: boolean): Statement[] {
+function versionEvent(deps: Needs, job: JobRow, { model, take: wanted }: PendingCompletion, result: JobResult, activated: boolean): Statement[] {
   if (job.classifierId === null || (!activated && result.decision !== 'refused')) return [];
   const type = activated ? 'classifier.version.activated' : 'classifier.version.refused';
   const reasons = result.reasons.filter((reason) => activated || reason.blocks).map(({ code, detail }) => ({ code, detail }));
-  const data = { object: 'classifier.version', classifier: job.classifierId, version: result.version, job: job.id, model, reasons };
+  const previous = wanted?.comparedWith ?? null;
+  const of = {
+    classifier: job.classifierId,
+    version: result.version,
+    previous,
+    kind: 'trained',
+    model,
+    reason: 'trained',
+    job: job.id,
+    reasons,
+  } as const;
+  const data = versionEventData(of);
   return [eventStatementIfChanged(deps, { tenant: job.tenantId, type, data })];
 }

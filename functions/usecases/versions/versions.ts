@@ -6,6 +6,7 @@ import { missing } from '../../domain/missing.ts';
 import { loadClassifier } from '../classifiers/load-classifier.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
 import { recordEvent } from '../events/record-event.ts';
+import { versionEventData } from './version-event.ts';
 
 /** A version as callers see it. */
 export function toVersion(info: VersionInfo): Version {
@@ -52,7 +53,14 @@ export async function activateVersion(
     await recordEvent(deps, {
       tenant,
       type: 'classifier.version.activated',
-      data: { classifier: id, version: version.n, previous: before?.version ?? null, kind: version.kind, model: version.model, reason: 'requested' },
+      data: versionEventData({
+        classifier: id,
+        version: version.n,
+        previous: before?.version ?? null,
+        kind: version.kind,
+        model: version.model,
+        reason: 'requested',
+      }),
     });
   return version;
 }
