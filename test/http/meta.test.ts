@@ -44,6 +44,14 @@ describe('meta', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  it('publishes what may be null as something that null fits', async () => {
+    const document = await answer(await call('/openapi.json'), 200, Document);
+    const result = JSON.stringify(document.components.schemas['TrainingJobResult']);
+    expect(result).toContain('"incumbent":{"anyOf":[{"$ref":"#/components/schemas/Metrics"},{"type":"null"}]}');
+    // All of a component and of something else is never null, whatever that something allows.
+    expect(JSON.stringify(document)).not.toContain('"allOf":[{"$ref"');
+  });
+
   it('renders the reference without anything from elsewhere', async () => {
     const response = await call('/docs');
     const html = await response.text();

@@ -31,7 +31,27 @@ export function documentOf(app: OpenAPIHono<HttpEnv>, origin: string): Document 
     );
     // Trainer hosts have their own tokens and protocol; it is not part of the public document.
     for (const path of Object.keys(document.paths ?? {})) if (path.startsWith('/runner/')) delete document.paths?.[path];
+    document = nullableReferences(document);
     made.set(app, document);
   }
   return { ...document, servers: [{ url: origin }] };
+}
+
+/**
+ * The generator writes "this component or null" as the component *and* something that may be null, which no null fits. Of a copy, because what is
+ * generated shares objects with the registry.
+ */
+function nullableReferences<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(nullableReferences) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const { allOf, ...rest } = value as { allOf?: readonly unknown[] };
+  const [reference, other] = allOf ?? [];
+  const either = allOf?.length === 2 && isReference(reference) && mayBeNull(other) ? { anyOf: [reference, { type: 'null' }] } : allOf && { allOf };
+  return { ...Object.fromEntries(Object.entries(rest).map(([key, inner]) => [key, nullableReferences(inner)])), ...either } as T;
+}
+
+const isReference = (value: unknown): boolean => typeof value === 'object' && value !== null && '$ref' in value;
+
+function mayBeNull(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'type' in value && Array.isArray(value.type) && value.type.includes('null');
 }
