@@ -54,6 +54,22 @@ export async function updateWebhook(
   return row ?? null;
 }
 
+/** Puts a new secret before the one that `sealed` is. Null when it is that no more: of two rotations at once one secret would never sign. */
+export async function rotateWebhook(
+  db: Database,
+  tenant: string,
+  id: string,
+  change: Pick<WebhookRow, 'secretSealed' | 'previousSecretUntil'> & { sealed: string },
+): Promise<WebhookRow | null> {
+  const { sealed, ...rest } = change;
+  const [row] = await db
+    .update(webhooks)
+    .set({ ...rest, previousSecretSealed: sealed })
+    .where(and(eq(webhooks.tenantId, tenant), eq(webhooks.id, id), eq(webhooks.secretSealed, sealed), isNull(webhooks.deletedAt)))
+    .returning();
+  return row ?? null;
+}
+
 /** A statement. The pair of endpoint and event is unique: fanning out twice delivers once. */
 export function insertDelivery(db: Database, row: { id: string; tenant: string; webhook: string; event: string; now: number }) {
   return db

@@ -4,6 +4,7 @@ import { DatasetIssue, Inspection } from '../quality.ts';
 import { ErrorDetail } from '../errors.ts';
 import { idPattern } from '../ids.ts';
 import { DatasetStatus } from '../jobs.ts';
+import { QueuePlace } from './queue.ts';
 
 export const NAME_MAX_CHARS = 200;
 const Name = z.string().trim().min(1).max(NAME_MAX_CHARS);
@@ -59,6 +60,8 @@ export const Dataset = z
     errors: z.array(ErrorDetail),
     error_count: z.number().int(),
     upload_id: z.string().nullable(),
+    /** Only of a dataset asked for by its id, while its validation waits for a host. */
+    queue: QueuePlace.optional(),
     created_at: z.string(),
     ready_at: z.string().nullable(),
   })

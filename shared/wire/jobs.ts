@@ -6,6 +6,7 @@ import { ArtifactName, Parity } from '../model-manifest.ts';
 import { idPattern } from '../ids.ts';
 import { JobStatus } from '../jobs.ts';
 import { QualityCode } from '../quality.ts';
+import { QueuePlace } from './queue.ts';
 import { Comparison, Decision, Evaluation, Metrics, Reason } from './evaluation.ts';
 
 export const SEED_MAX = 2 ** 31 - 1;
@@ -114,8 +115,8 @@ export const Job = z
     requested: z.enum(['pause', 'cancel']).nullable(),
     /** How often a host has taken it, the current time included; a pause and a host that gave it back do not count. */
     attempts: z.number().int(),
-    /** While queued: how many jobs are before it (1 is next), and when a host last asked for training work or reported from some; null when none ever did. */
-    queue: z.object({ position: z.number().int(), hosts_seen_seconds_ago: z.number().nullable() }).nullable(),
+    /** While queued. */
+    queue: QueuePlace.nullable(),
     created_at: z.string(),
     started_at: z.string().nullable(),
     finished_at: z.string().nullable(),

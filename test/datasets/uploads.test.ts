@@ -122,9 +122,15 @@ describe('uploads', () => {
 
   it('that a host fails to read is not said to be at fault', async () => {
     const made = await uploadedDataset(key);
+    // While it waits it says where it stands, and whether a host is there.
+    const get = async () => await answer(await call(`/v1/datasets/${made.id}`, { key }), 200, Dataset);
+    expect((await get()).queue?.position).toBe(1);
+    await deps.d1.prepare('delete from hosts').run();
+    expect((await get()).queue).toEqual({ position: 1, hosts_seen_seconds_ago: null });
     const leased = await lease(['validate']);
+    expect(await get()).not.toHaveProperty('queue');
     await runner(`leases/${leased.token}/fail`, { code: 'host_failed', detail: 'The engine broke.', retryable: false, blame: 'graft' });
-    const { status, errors } = await answer(await call(`/v1/datasets/${made.id}`, { key }), 200, Dataset);
+    const { status, errors } = await get();
     expect([status, errors]).toEqual([
       'invalid',
       [{ code: 'host_failed', detail: expect.stringMatching(/^The engine broke\. .*no fault of the upload/) }],

@@ -7,6 +7,7 @@ import { Delivery, Webhook, WebhookPayload, WebhookWithSecret } from '../../shar
 import { deliver } from '../../functions/usecases/webhooks/deliver.ts';
 import { fanOut } from '../../functions/usecases/webhooks/fan-out.ts';
 import { insertEvent } from '../../functions/stores/events.ts';
+import { rotateWebhook } from '../../functions/stores/webhooks.ts';
 import { runScheduled } from '../../functions/queue/scheduled.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import type { Received } from '../setup/receiver.ts';
@@ -189,6 +190,9 @@ describe('secrets', () => {
     const webhook = await newWebhook();
     const rotated = await answer(await call(`/v1/webhooks/${webhook.id}/rotate-secret`, { key, method: 'POST' }), 200, WebhookWithSecret);
     expect(rotated.secret).not.toBe(webhook.secret);
+    // A rotation that read the secret before this one would put another in its place, and what was answered here would never sign.
+    const late = { sealed: 'the secret before', secretSealed: 'a third', previousSecretUntil: 1 };
+    expect(await rotateWebhook(deps.db, tenant, webhook.id, late)).toBeNull();
     const [id] = await happen();
     await deliver(silent, id!);
     const [message] = await received();

@@ -3,6 +3,8 @@ import { GraftError } from '../../../shared/errors.ts';
 import type { Dataset } from '../../../shared/wire/datasets.ts';
 import type { Deps } from '../../deps.ts';
 import { getDataset as readDataset, type DatasetRow } from '../../stores/datasets.ts';
+import { getWork } from '../../stores/work.ts';
+import { queuePlace } from '../jobs/queue-place.ts';
 import { presentDataset } from './present-dataset.ts';
 
 /** The row, for the other use cases of this room. */
@@ -12,6 +14,8 @@ export async function needDataset(deps: Pick<Deps, 'db'>, tenant: string, id: st
   return row;
 }
 
-export async function getDataset(deps: Pick<Deps, 'db'>, input: { tenant: string; id: string }): Promise<Dataset> {
-  return presentDataset(await needDataset(deps, input.tenant, input.id));
+export async function getDataset(deps: Pick<Deps, 'db' | 'now'>, input: { tenant: string; id: string }): Promise<Dataset> {
+  const row = await needDataset(deps, input.tenant, input.id);
+  const queue = row.status === 'validating' ? await queuePlace(deps, await getWork(deps.db, row.id)) : null;
+  return { ...presentDataset(row), ...(queue ? { queue } : {}) };
 }

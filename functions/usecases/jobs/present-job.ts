@@ -7,8 +7,9 @@ import { JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkp
 import type { Deps } from '../../deps.ts';
 import type { CheckpointRow } from '../../stores/checkpoints.ts';
 import type { JobEventRow, JobRow } from '../../stores/jobs.ts';
-import { getWork, lastHostSeen, queuePosition } from '../../stores/work.ts';
+import { getWork } from '../../stores/work.ts';
 import { iso, isoOrNull } from '../datasets/present-dataset.ts';
+import { queuePlace } from './queue-place.ts';
 
 const Exclude = z.array(QualityCode).nullable();
 type Needs = Pick<Deps, 'db' | 'now'>;
@@ -32,14 +33,6 @@ export async function presentJob(deps: Needs, row: JobRow): Promise<Job> {
 async function common(deps: Needs, row: JobRow): Promise<Omit<Job, 'kind' | 'result' | 'hyperparameters'>> {
   const work = await getWork(deps.db, row.id);
   const method = MethodOptions.parse(row.method);
-  let queue: Job['queue'] = null;
-  if (row.status === 'queued' && work) {
-    const seen = await lastHostSeen(deps.db, 'train');
-    queue = {
-      position: await queuePosition(deps.db, work),
-      hosts_seen_seconds_ago: seen === null ? null : Math.max(0, Math.round((deps.now() - seen) / 1_000)),
-    };
-  }
   return {
     object: 'training.job',
     id: row.id,
@@ -60,7 +53,7 @@ async function common(deps: Needs, row: JobRow): Promise<Omit<Job, 'kind' | 'res
     progress: row.progress === null ? null : Progress.parse(row.progress),
     requested: work?.status === 'leased' && work.command !== 'continue' ? work.command : null,
     attempts: work?.attempts ?? 0,
-    queue,
+    queue: row.status === 'queued' ? await queuePlace(deps, work) : null,
     created_at: iso(row.createdAt),
     started_at: isoOrNull(row.startedAt),
     finished_at: isoOrNull(row.finishedAt),

@@ -94,12 +94,12 @@ export async function rotateSecret(deps: Needs, input: { tenant: string; id: str
   const before = await needWebhook(deps, input.tenant, input.id);
   const secret = newSecret();
   const now = deps.now();
-  const row = await store.updateWebhook(deps.db, input.tenant, input.id, {
+  const row = await store.rotateWebhook(deps.db, input.tenant, input.id, {
+    sealed: before.secretSealed,
     secretSealed: await sealSecret(deps, before.id, secret),
-    previousSecretSealed: before.secretSealed,
     previousSecretUntil: now + OVERLAP_MS,
   });
-  if (!row) throw missing('webhook', input.id);
+  if (!row) throw new GraftError('conflict', 'The secret was rotated by another call, or the webhook deleted, just now.');
   return { ...presentWebhook(row, now), secret };
 }
 
