@@ -31,8 +31,8 @@ const BUCKET = 'graft';
 const REGION = 'us-east-1';
 const START_TRIES = 4;
 const READY_MS = 30_000;
-/** weed takes admin + 10000 for the admin's gRPC. */
-const HIGHEST_ADMIN_PORT = 55_535;
+/** weed takes admin + 10000 for the admin's gRPC, which is to lie below the ports of outgoing connections, too. */
+const HIGHEST_ADMIN_PORT = 22_767;
 const PORT_NAMES = ['master', 'master.grpc', 'volume', 'volume.grpc', 'filer', 'filer.grpc', 's3', 's3.grpc'] as const;
 
 const Saved = z.object({

@@ -123,7 +123,7 @@ describe('the keeper of a lease', () => {
     response.end(JSON.stringify({ command, expires_at: new Date(Date.now() + 60_000).toISOString() }));
   const ended = async (keeper: LeaseKeeper): Promise<string | null> => {
     if (!keeper.signal.aborted)
-      await Promise.race([new Promise<void>((resolve) => keeper.signal.addEventListener('abort', () => resolve())), sleep(3_000)]);
+      await Promise.race([new Promise<void>((resolve) => keeper.signal.addEventListener('abort', () => resolve())), sleep(20_000)]);
     keeper.close();
     return keeper.reason;
   };
@@ -140,7 +140,7 @@ describe('the keeper of a lease', () => {
     keeper.progress = { epoch: 1, epochs: 2, step: 3, examples_per_second: 4, eta_seconds: 5 };
     while (bodies.length < 3) await sleep(10);
     keeper.close();
-    await sleep(50);
+    await sleep(300);
     const count = bodies.length;
     await sleep(150);
     expect(bodies.length).toBe(count);

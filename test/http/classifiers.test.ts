@@ -360,8 +360,8 @@ describe('classifiers', () => {
     const { key } = await newTenant();
     const { id } = await taught(key);
     for (let i = 0; i < 3; i++) await ask(key, id, NORTH);
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
-    const usage = await answer(await call('/v1/usage', { key }), 200, Usage);
-    expect(usage).toMatchObject({ predictions: 3, enrollments: 6, stored_bytes: 0 });
+    // Counted after the answers, some seconds at most.
+    const usage = async () => await answer(await call('/v1/usage', { key }), 200, Usage);
+    await expect.poll(usage, { timeout: 20_000, interval: 300 }).toMatchObject({ predictions: 3, enrollments: 6, stored_bytes: 0 });
   });
 });

@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 100 && !what(); i++) await sleep(100);
+  for (let i = 0; i < 400 && !what(); i++) await sleep(100);
   expect(what()).toBe(true);
 }
 
