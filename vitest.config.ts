@@ -2,6 +2,8 @@
  * Two kinds of tests: `worker` runs inside workerd with the real D1, queue, Durable Object and S3 server; `node` is everything that runs outside.
  * Run one with `npx vitest run --project worker [file]`.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 import type { TestStore } from './test/setup/store.ts';
@@ -10,6 +12,10 @@ import type { TestStore } from './test/setup/store.ts';
 process.env['WRANGLER_SEND_METRICS'] = 'false';
 process.env['CLOUDFLARE_CF_FETCH_ENABLED'] = 'false';
 
+// See test/setup/ort-wasm.ts.
+const ORT_WASM = 'onnxruntime-web/ort-wasm-simd-threaded.wasm';
+const ortWasm = readFileSync(join(import.meta.dirname, 'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm'));
+
 const WORKER_ROOMS = 'http,durable,delivery,datasets,jobs,security,inference';
 const NODE_ROOMS = 'domain,learning,shared,host,infra,e2e,architecture';
 
@@ -17,12 +23,14 @@ export default defineConfig({
   test: {
     projects: [
       {
+        resolve: { alias: { [ORT_WASM]: join(import.meta.dirname, 'test/setup/ort-wasm.ts') } },
         plugins: [
           cloudflareTest(async ({ inject }) => {
             const store = inject<TestStore>('store');
             return {
               wrangler: { configPath: './wrangler.toml' },
               miniflare: {
+                serviceBindings: { ORT_WASM: () => new Response(ortWasm) },
                 bindings: {
                   MIGRATIONS: await readD1Migrations('functions/db/migrations'),
                   HAS_BACKBONES: store.backbones,

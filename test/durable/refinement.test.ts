@@ -77,7 +77,7 @@ async function untilDone(alarm: () => Promise<boolean>): Promise<number> {
 // Thousands of rows are solved several times: minutes where other things run beside it.
 describe('a large classifier', { timeout: 240_000 }, () => {
   it('gets a better head in the background, as a version with its evidence, and keeps no weights', async () => {
-    const { object, alarm, refinement, weights } = await classifier(1_200);
+    const { object, alarm, refinement, weights } = await classifier(1_000);
     const before = (await object.listVersions())[0]!;
     expect(await refinement()).toBeNull();
     await alarm();
