@@ -59,8 +59,9 @@ export function nameScores(
 }
 
 /**
- * A label by what the last layer says of its words, the first `own` values; in the others, which tell how a text is written, it is a text like any other:
- * they are those of the mean of the unit background rows. A label is written like no text, and nothing follows from that.
+ * A label by what the last layer says of its words, the first `own` values. In the others, which tell how a text is written, it is a text like any other,
+ * with those of the mean of the unit background rows, because a label is written like no text and nothing follows from that.
+ * @param label about a unit vector, as `meanWording` makes it
  */
 export function inPlainStyle(label: Float32Array, own: number, background: readonly Float32Array[]): Float32Array {
   const usual = backgroundCenter(background, 'l2', label.length);
