@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from engine.evidence import on_target
+
 from .conftest import BACKBONES, Ended, run_engine, spec_of
 
 Data = tuple[Path, list[str]]
@@ -141,3 +143,16 @@ def test_one_label_is_the_callers_fault(mails: Data, tmp_path: Path) -> None:
     ended = run_engine(spec_of("text", tmp_path / "one.safetensors", mails[1], tmp_path, action="advise"))
     assert ended.code == 2
     assert ended.error == {**ended.error, "code": "too_few_classes", "blame": "caller"}
+
+
+def test_a_guess_about_a_target_without_labels_is_no_better_than_what_was_left_out_at_home() -> None:
+    unknown = np.full(30, -1)
+    home = (0.95, {"low": 0.88, "high": 0.98})
+    # Rows that the head was fitted on come again as the target: it is sure of them, and that proves nothing.
+    accuracy, interval, note = on_target(np.tile([9.0, 0.0], (30, 1)), unknown, 1.0, home)
+    assert (accuracy, interval) == home and "100%" in note and "95%" in note
+    # Far from home its doubt counts.
+    accuracy, interval, note = on_target(np.tile([0.5, 0.0], (30, 1)), unknown, 1.0, home)
+    assert 0.6 < accuracy < 0.65 and interval["low"] == 0.5 and interval["high"] < 0.85 and "95%" not in note
+    accuracy, interval, _ = on_target(np.tile([9.0, 0.0], (30, 1)), unknown, 1.0, None)
+    assert accuracy > 0.99 and interval["low"] < accuracy < interval["high"] < 1

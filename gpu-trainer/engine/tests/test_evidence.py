@@ -16,7 +16,7 @@ import engine.probe
 import engine.run
 from engine.data import embed
 from engine.distances import Distance
-from engine.evidence import noise_of, on_target
+from engine.evidence import noise_of
 from engine.gain import Gain, expected
 from engine.job import Job
 from engine.probe import Trial, aligned, measurable, tuned_tail
@@ -61,19 +61,6 @@ def taken(**more: Any) -> tuple[str, dict[str, Any]]:
     e = replace(EVIDENCE, **more)
     chosen, when = decide(e, options_of(e))
     return chosen["method"], when
-
-
-def test_a_guess_about_a_target_without_labels_is_no_better_than_what_was_left_out_at_home() -> None:
-    unknown = np.full(30, -1)
-    home = (0.95, {"low": 0.88, "high": 0.98})
-    # Rows that the head was fitted on come again as the target: it is sure of them, and that proves nothing.
-    accuracy, interval, note = on_target(np.tile([9.0, 0.0], (30, 1)), unknown, 1.0, home)
-    assert (accuracy, interval) == home and "100%" in note and "95%" in note
-    # Far from home its doubt counts.
-    accuracy, interval, note = on_target(np.tile([0.5, 0.0], (30, 1)), unknown, 1.0, home)
-    assert 0.6 < accuracy < 0.65 and interval["low"] == 0.5 and interval["high"] < 0.85 and "95%" not in note
-    accuracy, interval, _ = on_target(np.tile([9.0, 0.0], (30, 1)), unknown, 1.0, None)
-    assert accuracy > 0.99 and interval["low"] < accuracy < interval["high"] < 1
 
 
 def test_a_large_trial_outweighs_what_was_measured_before_and_a_small_one_does_not() -> None:
