@@ -41,6 +41,12 @@ export function backboneFolder(modality: 'image' | 'text'): string {
   return join(BACKBONES, SHIPPED_BACKBONES[modality]);
 }
 
+/** How many values of an embedding are those that the published network gives; the others are read from its trunk. */
+export function publishedDimension(modality: 'image' | 'text'): number {
+  const manifest = BackboneManifest.parse(JSON.parse(readFileSync(join(backboneFolder(modality), 'manifest.json'), 'utf8')));
+  return manifest.own_dimension ?? manifest.dimension;
+}
+
 /** Background embeddings of a shipped backbone; vectors have none. */
 export const backgroundOf = (modality: MeasuredSet['modality']): Float32Array[] =>
   modality === 'vector' ? [] : rowsOf(join(backboneFolder(modality), 'background.safetensors'));
@@ -107,8 +113,7 @@ function embedNames(title: string, names: readonly string[]): Float32Array[] {
   const wordings = names.map(labelWordings);
   const rows = embedTexts(`label names of ${title}`, wordings.flat());
   const background = backgroundOf('text');
-  const own =
-    BackboneManifest.parse(JSON.parse(readFileSync(join(backboneFolder('text'), 'manifest.json'), 'utf8'))).own_dimension ?? rows[0]!.length;
+  const own = publishedDimension('text');
   return wordings.map((of, i) => inPlainStyle(meanWording(rows.slice(i * of.length, (i + 1) * of.length)), own, background));
 }
 

@@ -1,12 +1,13 @@
 /**
  * `npm run bench:accuracy [-- --episodes 50 --sets digits,mails --json]`: the shipped head code against what a user would pick instead, on real
  * embeddings, the same seeded episodes, in the same run. Prints means with 95 % intervals, AUROC for unknowns and the calibration error.
+ * `-- --published` gives the peers what the published networks give, without what Graft reads from their trunks.
  * `-- --setfit [--episodes 16 --skip 0 --minutes 25]` measures text sets at 8 shots beside SetFit, which fine-tunes the backbone in every episode.
  */
 import { parseArgs } from 'node:util';
 import { progressBar } from '../../progress.ts';
 import { ensureSetup } from '../../setup/main.ts';
-import { backgroundOf, embedDigits, embedSet, type MeasuredSet } from './embeddings.ts';
+import { backgroundOf, embedDigits, embedSet, publishedDimension, type MeasuredSet } from './embeddings.ts';
 import { episodes } from './episodes.ts';
 import { runTfjsKnn } from './knn.ts';
 import { calibrationError, mean, type Said } from './measures.ts';
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     sets: { type: 'string' },
     json: { type: 'boolean' },
     setfit: { type: 'boolean' },
+    published: { type: 'boolean' },
     skip: { type: 'string' },
     minutes: { type: 'string' },
   },
@@ -58,7 +60,7 @@ function summarise(outcomes: readonly Outcome[]): { accuracy: number[]; auroc: n
 async function measureSet(set: MeasuredSet): Promise<Cell[]> {
   const background = backgroundOf(set.modality);
   const all = SHOTS.map((shots) => [shots, episodes(set, shots, COUNT)] as const).filter(([, list]) => list.length > 0);
-  const peers = runPeers(set, all);
+  const peers = runPeers(set, all, values.published && set.modality !== 'vector' ? publishedDimension(set.modality) : undefined);
   const bar = progressBar(set.name);
   const cells: Cell[] = [];
   for (const [at, [shots, list]] of all.entries()) {

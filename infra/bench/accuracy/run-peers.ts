@@ -11,13 +11,17 @@ import type { Episode } from './episodes.ts';
 
 const PeerLine = z.object({ shots: z.number(), accuracy: z.record(z.string(), z.number()), auroc: z.number().optional() });
 
-/** A line for each episode, in order. @throws Error when the process fails */
-export async function runPeers(set: MeasuredSet, all: readonly (readonly [number, readonly Episode[]])[]): Promise<z.infer<typeof PeerLine>[]> {
+/** A line for each episode, in order. `values`: of each row, the first so many. @throws Error when the process fails */
+export async function runPeers(
+  set: MeasuredSet,
+  all: readonly (readonly [number, readonly Episode[]])[],
+  values = set.rows[0]!.length,
+): Promise<z.infer<typeof PeerLine>[]> {
   const folder = mkdtempSync(join(tmpdir(), 'graft-accuracy-'));
   try {
-    const d = set.rows[0]!.length;
+    const d = values;
     const flat = new Float32Array(set.rows.length * d);
-    for (const [i, row] of set.rows.entries()) flat.set(row, i * d);
+    for (const [i, row] of set.rows.entries()) flat.set(row.subarray(0, d), i * d);
     writeFileSync(join(folder, 'set.safetensors'), encodeSafetensors({ rows: tensor('F32', [set.rows.length, d], flat) }));
     writeFileSync(join(folder, 'episodes.json'), JSON.stringify(all));
     const child = spawn(
