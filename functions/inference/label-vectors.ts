@@ -4,6 +4,7 @@ import { GraftError } from '../../shared/errors.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
 import { labelWordings } from '../domain/label-text.ts';
+import { backgroundCenter } from '../learning/features.ts';
 import { inPlainStyle, meanWording } from '../learning/label-names.ts';
 import { zeroShotRow, type NamedClasses } from '../learning/zero-shot.ts';
 import { Breather } from './breather.ts';
@@ -38,11 +39,11 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
     return vectors;
   }
 
-  /** Read for each call, as the classes are. */
-  async function backgroundOf(manifest: BackboneManifest): Promise<Float32Array[]> {
+  /** The mean of the unit background rows. Read for each call, as the classes are. */
+  async function usualText(manifest: BackboneManifest): Promise<Float32Array> {
     const bytes = await read(objectKeys.blob(manifest.background.sha256));
     if (!bytes) throw new GraftError('unavailable', 'The background of a backbone is not in the object storage. Publish the backbones again.');
-    return rowsOf(takeTensor(decodeSafetensors(bytes), 'embeddings', 'F32', 2));
+    return backgroundCenter(rowsOf(takeTensor(decodeSafetensors(bytes), 'embeddings', 'F32', 2)), 'l2', manifest.dimension);
   }
 
   /** Read for each call: six megabytes that an isolate with both networks should not hold between two changes of labels. */
@@ -65,8 +66,8 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
         const labels = wordings.map((of) => meanWording(vectors.slice(at, (at += of.length))));
         const own = manifest.own_dimension;
         if (own === undefined) return labels;
-        const background = await backgroundOf(manifest);
-        return labels.map((label) => inPlainStyle(label, own, background));
+        const usual = await usualText(manifest);
+        return labels.map((label) => inPlainStyle(label, own, usual));
       }
       const reader = manifest?.classes ? await catalogue.get(SHIPPED_BACKBONES.text) : null;
       if (!manifest?.classes || !reader) return none(texts);

@@ -4,7 +4,7 @@
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature } from './calibration.ts';
-import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { normaliseInPlace, transformFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
 export const PRIOR_MIX = 4;
@@ -60,11 +60,11 @@ export function nameScores(
 
 /**
  * A label by what the last layer says of its words, the first `own` values. In the others, which tell how a text is written, it is a text like any other,
- * with those of the mean of the unit background rows, because a label is written like no text and nothing follows from that.
+ * because a label is written like no text and nothing follows from that.
  * @param label about a unit vector, as `meanWording` makes it
+ * @param usual the mean of the unit background rows
  */
-export function inPlainStyle(label: Float32Array, own: number, background: readonly Float32Array[]): Float32Array {
-  const usual = backgroundCenter(background, 'l2', label.length);
+export function inPlainStyle(label: Float32Array, own: number, usual: Float32Array): Float32Array {
   return Float32Array.from(label, (value, i) => (i < own ? value : usual[i]!));
 }
 

@@ -29,12 +29,12 @@ it('a label hears how a text is written only when its own style is left in', () 
     return sum / 100;
   };
   const label = meanWording([text()]);
-  expect(change(inPlainStyle(label, OWN, background))).toBeLessThan(change(label) / 4);
+  expect(change(inPlainStyle(label, OWN, center))).toBeLessThan(change(label) / 4);
 });
 
 it('a label in plain style says of the own part what it said before', () => {
   const label = meanWording([text()]);
-  const plain = inPlainStyle(label, OWN, background);
+  const plain = inPlainStyle(label, OWN, center);
   expect([...plain.subarray(0, OWN)]).toEqual([...label.subarray(0, OWN)]);
   const near = Float32Array.from(label);
   const far = near.map((v, i) => (i < OWN ? -v : v));

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { labelWordings } from '../../../functions/domain/label-text.ts';
+import { backgroundCenter } from '../../../functions/learning/features.ts';
 import { inPlainStyle, meanWording } from '../../../functions/learning/label-names.ts';
 import { BackboneManifest, SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import { TEXT_MAX_TOKENS } from '../../../shared/limits.ts';
@@ -112,9 +113,9 @@ export const embedTexts = (title: string, texts: readonly string[]): Float32Arra
 function embedNames(title: string, names: readonly string[]): Float32Array[] {
   const wordings = names.map(labelWordings);
   const rows = embedTexts(`label names of ${title}`, wordings.flat());
-  const background = backgroundOf('text');
+  const usual = backgroundCenter(backgroundOf('text'), 'l2', rows[0]!.length);
   const own = publishedDimension('text');
-  return wordings.map((of, i) => inPlainStyle(meanWording(rows.slice(i * of.length, (i + 1) * of.length)), own, background));
+  return wordings.map((of, i) => inPlainStyle(meanWording(rows.slice(i * of.length, (i + 1) * of.length)), own, usual));
 }
 
 export function embedSet(set: LabelledSet): EmbeddedSet {
