@@ -14,15 +14,13 @@ export function saveCheckpoint(db: Database, row: typeof checkpoints.$inferInser
     .onConflictDoUpdate({ target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch], set: { objectKey, sha256, bytes, createdAt } });
 }
 
-const newestFirst = [desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch)];
-
 /** Newest first. */
 export async function listCheckpoints(db: Database, job: string): Promise<CheckpointRow[]> {
   return await db
     .select()
     .from(checkpoints)
     .where(eq(checkpoints.jobId, job))
-    .orderBy(...newestFirst);
+    .orderBy(desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch));
 }
 
 /** Those of a job that have at least `kept` newer ones. */
