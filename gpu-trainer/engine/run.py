@@ -20,11 +20,14 @@ def run(spec: dict[str, Any], stopping: list[bool]) -> None:
     """Sends every line of the job, ending with `result`. Raises EngineError or Stopped."""
     torch.manual_seed(spec["seed"] & 0x7FFFFFFF)
     torch.set_num_threads(spec["limits"]["threads"])
-    torch.use_deterministic_algorithms(True, warn_only=True)
     look = {"advise": advise, "inspect": inspect}.get(spec.get("action", "train"))
     if look:
+        # As below, without the compiler, whose import takes longer than most looks; optimisers import it by themselves.
+        torch.set_deterministic_debug_mode("warn")
         look(spec, stopping)
         return
+    # Imports the compiler before the clock of the job runs.
+    torch.use_deterministic_algorithms(True, warn_only=True)
     needs(spec)
     ranks.join(spec["device"])
     job = Job(spec, stopping)

@@ -1,9 +1,8 @@
 """The engine as the host runs it: a child process, a spec on stdin, lines on stdout; small real data from the pack."""
 
 import json
-import os
-import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 from tokenizers import BertWordPieceTokenizer
+
+from .starting import fork, new_interpreter
 
 ROOT = Path(__file__).resolve().parents[3]
 BACKBONES = ROOT / ".graft" / "backbones"
@@ -41,29 +42,19 @@ class Ended:
         return self.of("error")[0]
 
 
-def run_engine(spec: Spec | str, until: Callable[[dict[str, Any]], bool] | None = None) -> Ended:
-    """`until`: sends SIGTERM once after the first line that it accepts."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "engine"],
-        cwd=ROOT / "gpu-trainer",
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as child:
-        assert child.stdin and child.stdout and child.stderr
-        child.stdin.write(spec if isinstance(spec, str) else json.dumps(spec))
-        child.stdin.close()
+def run_engine(spec: Spec | str, until: Callable[[dict[str, Any]], bool] | None = None, *, anew: bool = False) -> Ended:
+    """`until`: sends SIGTERM once after the first line that it accepts. `anew`: in a new interpreter (starting.py)."""
+    begin = new_interpreter if anew or sys.platform != "linux" else fork
+    with tempfile.TemporaryFile() as stderr:
         lines: list[dict[str, Any]] = []
-        for text in child.stdout:
-            lines.append(json.loads(text))
-            if until and until(lines[-1]):
-                child.terminate()
-                until = None
-        stderr = child.stderr.read()
-        return Ended(child.wait(), lines, stderr)
+        with begin(spec if isinstance(spec, str) else json.dumps(spec), stderr) as run:
+            for text in run.lines:
+                lines.append(json.loads(text))
+                if until and until(lines[-1]):
+                    run.terminate()
+                    until = None
+        stderr.seek(0)
+        return Ended(run.code, lines, stderr.read().decode())
 
 
 def spec_of(modality: str, arrays: Path, labels: list[str], out: Path, **more: Any) -> Spec:

@@ -44,7 +44,7 @@ def said_by(script: str, size: int, store: Path) -> list[Any]:
         return subprocess.Popen([sys.executable, "-c", script], cwd=ROOT / "gpu-trainer", env=environment, stdout=subprocess.PIPE, text=True)
 
     def said(child: subprocess.Popen[str]) -> Any:
-        out, _ = child.communicate(timeout=120)
+        out, _ = child.communicate(timeout=300)
         assert child.returncode == 0
         return json.loads(out)
 
