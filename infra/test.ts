@@ -1,45 +1,53 @@
-/** `npm test`: set-up, the static checks, then every runner; the last line is `N passed, N failed` over all of them. A runner that crashed counts as one failure. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { z } from 'zod';
+/**
+ * `npm test`: set-up, then everything in two lanes side by side, as each runner keeps about one core busy; the last line is `N passed, N failed` over all
+ * of it. `npm test -- <file> …` is vitest alone with these arguments.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
 import { runChecks } from './check/run.ts';
-import { NODE, PYTHON, ROOT, STATE } from './paths.ts';
 import { ensureSetup } from './setup/main.ts';
+import { RESULTS, runPytest, runVitest, stopRunners, type Tally } from './test-runners.ts';
 
-const Vitest = z.object({ numPassedTests: z.number(), numFailedTests: z.number(), numFailedTestSuites: z.number() });
-const out = join(STATE, 'test-results');
-rmSync(out, { recursive: true, force: true });
-mkdirSync(out, { recursive: true });
+const LANES = 2;
+/** A lane that is free takes the next one. The long ones come first, so that both end at about the same time. */
+const RUNNERS: readonly (() => Promise<Tally>)[] = [
+  async () => await runPytest('pytest'),
+  runChecks,
+  async () => await runVitest('worker', ['--project', 'worker']),
+  async () => await runVitest('e2e', ['--project', 'node', 'test/e2e']),
+  async () => await runVitest('node', ['--project', 'node', '--exclude', 'test/e2e/**']),
+];
+
+async function guarded(run: () => Promise<Tally>): Promise<Tally> {
+  try {
+    return await run();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return { passed: 0, failed: 1 };
+  }
+}
+
+async function all(): Promise<Tally[]> {
+  const args = process.argv.slice(2);
+  await ensureSetup();
+  if (args.length > 0) return [await runVitest(null, args)];
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopRunners(signal));
+  const left = RUNNERS.values();
+  const tallies: Tally[] = [];
+  const lane = async (): Promise<void> => {
+    for (const runner of left) tallies.push(await guarded(runner));
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return tallies;
+}
+
+rmSync(RESULTS, { recursive: true, force: true });
+mkdirSync(RESULTS, { recursive: true });
 let passed = 0;
 let failed = 0;
 try {
-  await ensureSetup();
-  if (process.argv.length === 2) {
-    const checks = await runChecks();
-    passed += checks.passed;
-    failed += checks.failed;
-  }
-  const report = join(out, 'vitest.json');
-  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)];
-  const vitest = spawnSync(NODE, [join(ROOT, 'node_modules/vitest/vitest.mjs'), ...args], { cwd: ROOT, stdio: 'inherit' });
-  if (existsSync(report)) {
-    const r = Vitest.parse(JSON.parse(readFileSync(report, 'utf8')));
-    passed += r.numPassedTests;
-    // A file that could not be loaded has no failed test of its own.
-    failed += Math.max(r.numFailedTests, r.numFailedTestSuites > 0 || vitest.status !== 0 ? 1 : 0);
-  } else failed += 1;
-  if (process.argv.length === 2 && existsSync(join(ROOT, 'gpu-trainer/engine/tests'))) {
-    const junit = join(out, 'pytest.xml');
-    const pytest = spawnSync(PYTHON, ['-m', 'pytest', '-q', 'engine/tests', `--junitxml=${junit}`], {
-      cwd: join(ROOT, 'gpu-trainer'),
-      stdio: 'inherit',
-    });
-    const count = (name: string): number =>
-      Number(new RegExp(`${name}="(\\d+)"`).exec(existsSync(junit) ? readFileSync(junit, 'utf8') : '')?.[1] ?? 0);
-    const bad = count('failures') + count('errors');
-    passed += count('tests') - bad - count('skipped');
-    failed += Math.max(bad, pytest.status === 0 ? 0 : 1);
+  for (const tally of await all()) {
+    passed += tally.passed;
+    failed += tally.failed;
   }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

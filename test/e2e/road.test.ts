@@ -28,7 +28,7 @@ let classifier: string;
 let dataset: string;
 let hook: Listener;
 
-const start = async (): Promise<Stack> => await startStack({ dataDir, onProgress: () => undefined });
+const start = async (): Promise<Stack> => await startStack({ dataDir, onProgress: () => undefined, host: { GRAFT_THREADS: '1' } });
 const part = (name: string): Stack['parts'][number] => {
   const found = stack.parts.find((p) => p.name === name);
   if (!found) throw new Error(`no part ${name}`);

@@ -1,0 +1,62 @@
+/** The runners of `npm test`. Each ends in a count of its tests; a runner that crashed counts as one failure. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { NODE, PYTHON, ROOT, STATE } from './paths.ts';
+
+export type Tally = { readonly passed: number; readonly failed: number };
+
+export const RESULTS = join(STATE, 'test-results');
+const Vitest = z.object({ numPassedTests: z.number(), numFailedTests: z.number(), numFailedTestSuites: z.number() });
+/** What a runner that has ended may still have in its pipes; a process that it left behind would hold them open for ever. */
+const DRAIN_MS = 2_000;
+const running = new Set<ChildProcess>();
+let stopped = false;
+
+/** Ends what is running; nothing more is started. */
+export function stopRunners(signal: NodeJS.Signals): void {
+  stopped = true;
+  for (const child of running) child.kill(signal);
+}
+
+/** Runs a tool to its end: the exit code, null for none. With a `mark`, each line of its output comes behind it, so that two may run side by side. */
+async function run(mark: string | null, command: string, args: readonly string[], cwd: string): Promise<number | null> {
+  if (stopped) return null;
+  const child = spawn(command, args, { cwd, stdio: mark === null ? 'inherit' : ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  for (const stream of [child.stdout, child.stderr])
+    if (stream) createInterface({ input: stream }).on('line', (line) => process.stdout.write(`${mark} │ ${line}\n`));
+  const closed = new Promise<void>((resolve) => {
+    child.once('close', () => resolve());
+  });
+  const code = await new Promise<number | null>((resolve) => {
+    child.once('error', () => resolve(null));
+    child.once('exit', resolve);
+  });
+  await Promise.race([closed, sleep(DRAIN_MS)]);
+  running.delete(child);
+  return code;
+}
+
+/** Vitest with these arguments; `mark` as of `run`, and the name of its report. */
+export async function runVitest(mark: string | null, args: readonly string[]): Promise<Tally> {
+  const report = join(RESULTS, `vitest-${mark ?? 'some'}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const status = await run(mark, NODE, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...reporters, ...args], ROOT);
+  if (!existsSync(report)) return { passed: 0, failed: 1 };
+  const r = Vitest.parse(JSON.parse(readFileSync(report, 'utf8')));
+  // A file that could not be loaded has no failed test of its own.
+  return { passed: r.numPassedTests, failed: Math.max(r.numFailedTests, r.numFailedTestSuites > 0 || status !== 0 ? 1 : 0) };
+}
+
+export async function runPytest(mark: string): Promise<Tally> {
+  const report = join(RESULTS, 'pytest.xml');
+  const status = await run(mark, PYTHON, ['-m', 'pytest', '-q', 'engine/tests', `--junitxml=${report}`], join(ROOT, 'gpu-trainer'));
+  const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
+  const count = (name: string): number => Number(new RegExp(`${name}="(\\d+)"`).exec(text)?.[1] ?? 0);
+  const bad = count('failures') + count('errors');
+  return { passed: count('tests') - bad - count('skipped'), failed: Math.max(bad, status === 0 ? 0 : 1) };
+}
