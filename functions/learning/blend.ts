@@ -1,6 +1,6 @@
 /**
  * Blend, do not pick. Each candidate is weighed by what it said about rows that it had not seen:
- *   w ∝ π exp(−β (lossₖ − min loss)),   π = 1 for the first candidate, OTHERS for the rest,
+ *   w ∝ π exp(−β (lossₖ − min loss)),   π its prior,
  * with the left-out log-loss at the candidate's own temperature (pseudo-Bayesian model averaging by leave-one-out predictive density,
  * Yao et al. 2018, Using stacking to average Bayesian predictive distributions; β < 1 because the left-out losses of two candidates go together).
  */
@@ -11,11 +11,15 @@ import type { RidgeFit } from './ridge.ts';
 const SHARPNESS = 0.5;
 /** Less than this is left out of the head and told as 0. */
 const NEGLIGIBLE = 0.01;
-/** What a candidate beside the first one counts before there is evidence: data that look like nothing the backbone knows are rarer than others. */
-const OTHERS = 0.2;
 
 /** Candidates of one `space` read the same features, so that they fold into one matrix. */
-export type Candidate = { readonly name: string; readonly space: 'linear' | 'kernel'; readonly fit: RidgeFit };
+export type Candidate = {
+  readonly name: string;
+  readonly space: 'linear' | 'kernel';
+  /** What it counts before there is evidence. */
+  readonly prior: number;
+  readonly fit: RidgeFit;
+};
 export type LinearMap = { readonly space: Candidate['space']; readonly weight: Float64Array; readonly bias: Float64Array };
 export type Blended = {
   /** One linear map for each space that is heard; their sum is on the scale of the first candidate's scores. */
@@ -30,7 +34,7 @@ export type Blended = {
 export function blend(candidates: readonly Candidate[], truth: readonly number[], labels: number): Blended {
   const judged = candidates.map(({ fit }) => fitTemperature(fit.leftOut, truth, labels));
   const least = Math.min(...judged.map((j) => j.loss));
-  const raw = judged.map((j, i) => (i === 0 ? 1 : OTHERS) * Math.exp(-SHARPNESS * (j.loss - least)));
+  const raw = judged.map((j, i) => candidates[i]!.prior * Math.exp(-SHARPNESS * (j.loss - least)));
   const sum = raw.reduce((a, b) => a + b, 0);
   const kept = raw.map((w) => (w / sum < NEGLIGIBLE ? 0 : w));
   const total = kept.reduce((a, b) => a + b, 0);
