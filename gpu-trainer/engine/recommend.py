@@ -1,14 +1,15 @@
 """From figures to advice: what each method would bring and cost, and which one to take, in plain words. `auto` takes it too.
 
 What a method would bring is a share of the errors that the frozen head leaves (gain.py): by a trial on these rows where there are enough of them, by
-what was measured on this project's own sets where not. Every option says which.
+what was measured on this project's own sets where not. Every option says which. The expected share decides, not its lower end: a tuning in vain costs
+time alone, because the mixing weight and the gate keep it from being served, and one that is left out costs what it would have brought.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from .distances import Distance
-from .gain import ALIGNING, TUNING, Gain, expected, nothing
+from .gain import Gain, nothing, of_aligning, of_tuning
 from .probe import PROBE_ROWS_MIN, Trial
 from .recipe import DEFAULT_ALIGNMENT
 
@@ -81,11 +82,11 @@ def options_of(e: Evidence) -> list[dict[str, Any]]:
     out = [option(e, "linear_probe", {}, nothing(), e.rows * once + e.head_seconds, because)]
     if not e.tunable:
         return out
-    gain = expected(TUNING[e.modality], e.tuning)
+    gain = of_tuning(e.modality, e.tuning)
     if e.tuning:
         words = (
             f"On {e.tuning.rows} rows, tuned on one half and judged on the other, the last blocks changed the frozen head's {e.tuning.without:.1%} "
-            f"by {points(e.tuning)}; weighed with what it brought on other data, that is {gain.usual:.1%} of the errors."
+            f"by {points(e.tuning)}; for a trial as uncertain as that, {gain.usual:.1%} of the errors are expected to go."
         )
     else:
         words = f"Too few rows to try it ({PROBE_ROWS_MIN} are needed, four of each class); what it brings is what it brought on other data."
@@ -105,12 +106,10 @@ def adapting(e: Evidence, distance: Distance) -> tuple[Gain, str]:
         return nothing(), "Source and target hardly differ, so there is little to align."
     words = f"Source and target lie apart ({distance.kind})"
     if e.aligning:
-        return expected(
-            ALIGNING, e.aligning
-        ), f"{words}; on {e.aligning.rows} labelled target rows aligning their means brought {points(e.aligning)}."
-    return expected(
-        ALIGNING, None
-    ), f"{words}; without labels there it cannot be tried, and on drawings aligning took about a tenth of the errors away."
+        tried = f"on {e.aligning.rows} labelled target rows aligning their means brought {points(e.aligning)}"
+    else:
+        tried = "without labels there it cannot be tried, and on drawings aligning took about a tenth of the errors away"
+    return of_aligning(e.aligning), f"{words}; {tried}."
 
 
 def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -120,7 +119,7 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
     def now(because: str) -> dict[str, Any]:
         return {"verdict": "now", "because": because, "examples_needed": None}
 
-    gain = expected(TUNING[e.modality], e.tuning)
+    gain = of_tuning(e.modality, e.tuning)
     hopeless = e.interval["high"] <= e.chance or (e.tuning is not None and gain.usual <= PAYS and e.interval["low"] <= e.chance)
     if hopeless:
         text = (

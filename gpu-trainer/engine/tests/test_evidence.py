@@ -17,7 +17,7 @@ import engine.run
 from engine.data import embed
 from engine.distances import Distance
 from engine.evidence import noise_of
-from engine.gain import Gain, expected
+from engine.gain import Gain, expected, of_aligning, of_tuning
 from engine.job import Job
 from engine.probe import Trial, aligned, measurable, tuned_tail
 from engine.recipe import recipe_of
@@ -79,6 +79,31 @@ def test_a_large_trial_outweighs_what_was_measured_before_and_a_small_one_does_n
     still = expected(prior, trial_of(0.0, rows=50, half=0.0))
     assert 0.01 < still.usual < 0.06
     assert expected(prior, trial_of(0.0, without=1.0)) == Gain(0.0, 0.0, 0.0, "measured")
+
+
+def test_once_it_was_tried_earlier_data_say_how_large_a_gain_is_not_that_there_is_one() -> None:
+    for modality in ("image", "text"):
+        assert of_tuning(modality, None).usual > 0.01
+        # The interval still says how little forty rows can exclude.
+        still = of_tuning(modality, trial_of(0.0, rows=40, half=0.1))
+        assert still.usual == pytest.approx(0.0, abs=1e-12) and still.low < -0.1 and still.high > 0.1
+    # Half a row's worth of doubt about a gain of two rows is believed more than five rows' worth.
+    sure, unsure = (of_tuning("image", trial_of(0.05, rows=40, half=half)).usual for half in (0.03, 0.3))
+    assert 0.0 < unsure < 0.01 < sure < 0.25
+    # Means that bring nothing do not refute an adaptation that does more than align means.
+    assert of_aligning(trial_of(0.0, rows=20, half=0.1)).usual > 0.01
+
+
+def test_a_small_trial_without_a_gain_is_no_reason_to_tune() -> None:
+    for modality in ("image", "text"):
+        for half in (0.0, 0.02, 0.1, 0.3):
+            method, when = taken(modality=modality, tuning=trial_of(0.0, rows=40, half=half))
+            assert (method, when["verdict"]) == ("linear_probe", "now")
+            assert "On 40 rows" in when["because"] and "+0.0 points" in when["because"] and "0.0% of the errors" in when["because"]
+        # One more row right, and no answer lost: that is evidence, and a tuning in vain would cost time alone.
+        assert taken(modality=modality, tuning=trial_of(0.025, rows=40, half=0.04))[0] == "fine_tune"
+        # One more right where a dozen went either way is not.
+        assert taken(modality=modality, tuning=trial_of(0.025, rows=40, half=0.18))[0] == "linear_probe"
 
 
 def test_the_trial_decides_not_the_number_of_rows() -> None:
