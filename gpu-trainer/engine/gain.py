@@ -44,12 +44,13 @@ def expected(prior: tuple[float, float], seen: Trial | None) -> Gain:
 
 
 def of_tuning(modality: str, seen: Trial | None) -> Gain:
-    """Once tuning was tried on these rows, earlier data say how large a gain may be and no longer that there is one: the prior is as wide about zero as
-    they were (a sceptical prior, Spiegelhalter et al. 1994). So a trial without a gain expects none, however small it was."""
+    """Once tuning was tried on these rows, earlier data say how large a gain may be and no longer that there is one: the prior is as wide about zero
+    as they were (a sceptical prior, Spiegelhalter et al. 1994). So a trial without a gain expects none, however small it was."""
     prior = TUNING[modality]
     return expected(prior if seen is None else (0.0, hypot(*prior)), seen)
 
 
 def of_aligning(seen: Trial | None) -> Gain:
-    """A trial aligns means alone, which is less than what an adaptation does: it is weighed with what adaptations brought, and cannot refute them alone."""
+    """A trial aligns means alone, which is less than what an adaptation does: it is weighed with what adaptations brought, and does not refute them
+    alone."""
     return expected(ALIGNING, seen)
