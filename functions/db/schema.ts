@@ -144,6 +144,8 @@ export const work = sqliteTable(
     tokenHash: text('token_hash'),
     host: text('host'),
     expiresAt: integer('expires_at'),
+    /** When a host last got it, unless that host gave it back or vanished: the tenant's turn. */
+    leasedAt: integer('leased_at'),
     availableAt: integer('available_at').notNull(),
     attempts: integer('attempts').notNull().default(0),
     /** What the owner wants of the lease holder: continue, pause or cancel. */
@@ -158,7 +160,12 @@ export const work = sqliteTable(
     pending: text('pending', { mode: 'json' }),
     createdAt: integer('created_at').notNull(),
   },
-  (t) => [index('work_ready').on(t.status, t.availableAt), index('work_token').on(t.tokenHash), index('work_done_token').on(t.completionTokenHash)],
+  (t) => [
+    index('work_ready').on(t.status, t.availableAt),
+    index('work_turn').on(t.tenantId, t.kind, t.leasedAt),
+    index('work_token').on(t.tokenHash),
+    index('work_done_token').on(t.completionTokenHash),
+  ],
 );
 
 /** Trainer hosts that asked for work, so that a queued job can say whether anybody is there to run it. */

@@ -2,12 +2,13 @@
  * Leases: who may work on what. Every statement of a lease holder carries the hash of its token, and a token dies when another host gets the work,
  * so a host that was away too long can change nothing. The fence (a number that grows with every lease) is part of every object key it writes.
  */
-import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import type { WorkKind } from '../../shared/jobs.ts';
 import { LEASE_TTL_SECONDS } from '../../shared/limits.ts';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { hosts, jobs, work } from '../db/schema.ts';
+import { line } from './work-line.ts';
 
 export type WorkRow = typeof work.$inferSelect;
 
@@ -22,16 +23,11 @@ export function insertWork(db: Database, row: { id: string; kind: WorkKind; tena
 }
 
 /**
- * Two statements for one batch that give the oldest waiting piece of work to one host and move its job to `validating`. The first is one conditional
+ * Two statements for one batch that give the first piece of work in line to one host and move its job to `validating`. The first is one conditional
  * statement, so of two hosts exactly one gets the work; together no job is ever leased and queued at the same time.
  */
 export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; host: string; tokenHash: string; now: number; expiresAt: number }) {
-  const next = db
-    .select({ id: work.id })
-    .from(work)
-    .where(and(eq(work.status, 'queued'), inArray(work.kind, [...lease.kinds]), lte(work.availableAt, lease.now)))
-    .orderBy(asc(work.availableAt), asc(work.id))
-    .limit(1);
+  const next = sql`(with ${line(lease.kinds, lease.now)} select id from line where available_at <= ${lease.now} order by position limit 1)`;
   const claim = db
     .update(work)
     .set({
@@ -41,6 +37,7 @@ export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; hos
       tokenHash: lease.tokenHash,
       host: lease.host,
       expiresAt: lease.expiresAt,
+      leasedAt: lease.now,
       command: 'continue',
     })
     .where(and(eq(work.id, next), eq(work.status, 'queued')))
@@ -93,7 +90,7 @@ export function endLease(
   db: Database,
   id: string,
   tokenHash: string,
-  next: { status: 'queued' | 'held' | 'dead'; availableAt: number; attempts: number; command: 'continue' | 'cancel' },
+  next: { status: 'queued' | 'held' | 'dead'; availableAt: number; attempts: number; command: 'continue' | 'cancel'; leasedAt: number | null },
 ) {
   return (
     db
@@ -175,21 +172,6 @@ export function killWork(db: Database, id: string) {
     .update(work)
     .set({ status: 'dead', tokenHash: null, expiresAt: null })
     .where(and(eq(work.id, id), or(eq(work.status, 'queued'), eq(work.status, 'leased'), eq(work.status, 'held'))));
-}
-
-/** 1 for the piece of work that the next host gets. */
-export async function queuePosition(db: Database, row: WorkRow): Promise<number> {
-  const [before] = await db
-    .select({ n: count() })
-    .from(work)
-    .where(
-      and(
-        eq(work.status, 'queued'),
-        eq(work.kind, row.kind),
-        or(lt(work.availableAt, row.availableAt), and(eq(work.availableAt, row.availableAt), lt(work.id, row.id))),
-      ),
-    );
-  return (before?.n ?? 0) + 1;
 }
 
 /** Remembers when a host asked for each kind of work: the two slots of a host ask one after the other, and each for its own kind. */

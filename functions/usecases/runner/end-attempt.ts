@@ -30,15 +30,16 @@ export async function endAttempt(deps: Needs, work: WorkRow, cause: Cause): Prom
 }
 
 function decide(work: WorkRow, cause: Cause, now: number): Next {
-  const base = { availableAt: now, attempts: work.attempts, command: 'continue' as const };
+  const base = { availableAt: work.availableAt, attempts: work.attempts, command: 'continue' as const, leasedAt: work.leasedAt };
   if (work.command === 'cancel') return { ...base, status: 'dead', command: 'cancel' };
-  // Giving back is no failed attempt.
-  if (cause.kind === 'released') return { ...base, status: work.command === 'pause' ? 'held' : 'queued', attempts: Math.max(0, work.attempts - 1) };
+  // Giving back is no failed attempt, and no turn that the tenant had: the work keeps its place.
+  if (cause.kind === 'released')
+    return { ...base, status: work.command === 'pause' ? 'held' : 'queued', attempts: Math.max(0, work.attempts - 1), leasedAt: null };
   const after = afterFailure(work.attempts, cause.kind === 'expired' || cause.error.retryable, now);
   if (after.kind === 'dead') return { ...base, status: 'dead' };
   if (work.command === 'pause') return { ...base, status: 'held' };
   // A host that vanished says nothing against the work: the next host may have it at once.
-  return { ...base, status: 'queued', availableAt: cause.kind === 'expired' ? now : after.availableAt };
+  return { ...base, status: 'queued', ...(cause.kind === 'expired' ? { leasedAt: null } : { availableAt: after.availableAt }) };
 }
 
 function errorOf(work: WorkRow, cause: Cause): JobError {
