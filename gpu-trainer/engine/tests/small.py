@@ -9,6 +9,7 @@ import torch
 from engine import tune
 from engine.heads import Ints
 from engine.network import load_network
+from engine.probe import Trial
 from engine.recipe import recipe_of
 from engine.source import Cached
 
@@ -59,3 +60,8 @@ def weights_of(state: tune.State) -> dict[str, torch.Tensor]:
 def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], part: str = "") -> float:
     """Squared distance of all weights whose name contains `part`."""
     return sum(float(((after[k] - v).float() ** 2).sum()) for k, v in before.items() if part in k)
+
+
+def trial_of(difference: float, rows: int = 400, without: float = 0.8, half: float = 0.02) -> Trial:
+    """One of tuning or aligning that was never run; `half`: of its 95 % interval."""
+    return Trial(rows, without, without + difference, difference - half, difference + half, 4.0, rows * 8)
