@@ -1,7 +1,7 @@
 /** Datasets and their uploads: rows in, rows out, one transition a function. */
-import { and, desc, eq, inArray, isNull, lt, notExists, or, sql } from 'drizzle-orm';
+import { and, desc, eq, exists, inArray, isNull, lt, notExists, or, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
-import { datasets, jobs, uploads } from '../db/schema.ts';
+import { datasets, jobs, uploads, work } from '../db/schema.ts';
 
 export type DatasetRow = typeof datasets.$inferSelect;
 export type UploadRow = typeof uploads.$inferSelect;
@@ -34,6 +34,18 @@ export function startValidation(db: Database, id: string, upload: string) {
     .update(datasets)
     .set({ status: 'validating', uploadId: upload })
     .where(and(eq(datasets.id, id), eq(datasets.status, 'awaiting_upload'), isNull(datasets.deletedAt)));
+}
+
+/** A statement: a dataset whose inspection was given up by no fault of its upload (its work is held) goes to validation once more. */
+export function restartValidation(db: Database, id: string, upload: string) {
+  const heldWork = db
+    .select({ one: sql`1` })
+    .from(work)
+    .where(and(eq(work.id, id), eq(work.status, 'held')));
+  return db
+    .update(datasets)
+    .set({ status: 'validating', errors: null, errorCount: 0 })
+    .where(and(eq(datasets.id, id), eq(datasets.uploadId, upload), eq(datasets.status, 'invalid'), isNull(datasets.deletedAt), exists(heldWork)));
 }
 
 /** A statement: what the validating host found, once, and only if the statement directly before (the end of its lease) changed a row. */

@@ -166,6 +166,14 @@ export function moveWaitingWorkIfChanged(db: Database, id: string, to: 'held' | 
     .where(and(eq(work.id, id), inArray(work.status, ['queued', 'held']), sql`changes() > 0`));
 }
 
+/** A statement: held work waits again as if it were new, with all its attempts, if the statement directly before changed a row. */
+export function restartHeldWorkIfChanged(db: Database, id: string, now: number) {
+  return db
+    .update(work)
+    .set({ status: 'queued', command: 'continue', attempts: 0, availableAt: now })
+    .where(and(eq(work.id, id), eq(work.status, 'held'), sql`changes() > 0`));
+}
+
 /** A statement: work whose owner was deleted is never leased again. */
 export function killWork(db: Database, id: string) {
   return db

@@ -5,7 +5,7 @@ import { Dataset, Upload } from '../../shared/wire/datasets.ts';
 import { DatasetManifest } from '../../shared/dataset.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Usage } from '../../shared/wire/usage.ts';
-import { UPLOAD_MAX_BYTES, UPLOAD_PART_BYTES } from '../../shared/limits.ts';
+import { JOB_MAX_ATTEMPTS, UPLOAD_MAX_BYTES, UPLOAD_PART_BYTES } from '../../shared/limits.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import {
@@ -129,12 +129,37 @@ describe('uploads', () => {
     expect((await get()).queue).toEqual({ position: 1, hosts_seen_seconds_ago: null });
     const leased = await lease(['validate']);
     expect(await get()).not.toHaveProperty('queue');
-    await runner(`leases/${leased.token}/fail`, { code: 'host_failed', detail: 'The engine broke.', retryable: false, blame: 'graft' });
-    const { status, errors } = await get();
-    expect([status, errors]).toEqual([
-      'invalid',
-      [{ code: 'host_failed', detail: expect.stringMatching(/^The engine broke\. .*no fault of the upload/) }],
+    // Inspected again by itself, whatever the host thinks of trying again, and then given up.
+    const fail = { code: 'host_failed', detail: 'The engine broke.', retryable: false, blame: 'graft' };
+    await runner(`leases/${leased.token}/fail`, fail);
+    expect(await get()).toMatchObject({ status: 'validating', errors: [], queue: { position: 1 } });
+    const failUntil = async (last: number, first = 1): Promise<void> => {
+      for (let attempt = first; attempt <= last; attempt++) {
+        await deps.d1.prepare('update work set available_at = 0 where id = ?').bind(made.id).run();
+        const next = await lease(['validate']);
+        expect([next.attempt, next.work]).toMatchObject([attempt, { dataset: made.id }]);
+        await runner(`leases/${next.token}/fail`, fail);
+      }
+    };
+    await failUntil(JOB_MAX_ATTEMPTS, 2);
+    const { status, errors, upload_id: upload } = await get();
+    const path = `/v1/datasets/${made.id}/uploads/${upload}/complete`;
+    expect([status, errors]).toEqual(['invalid', [{ code: 'host_failed', detail: expect.stringContaining(`which is kept`) }]]);
+    expect(errors[0]?.detail).toContain(`POST ${path} has it inspected again`);
+    expect((await runner('lease', { host: 'h', capacity: { kinds: ['validate'], device: 'cpu' }, wait_seconds: 0 })).status).toBe(204);
+    // Another tenant's key asks for nothing; its own, at once and twice, for one more round with the same bytes.
+    const complete = async (by: string) => await call(path, { key: by, json: { parts: [{ number: 1, etag: 'forgotten' }] } });
+    await problem(await complete((await newTenant()).key), 'not_found');
+    const asked = await Promise.all([complete(key), complete(key)]);
+    for (const response of asked) expect(await answer(response, 200, Dataset)).toMatchObject({ status: 'validating', errors: [], error_count: 0 });
+    const again = await lease(['validate']);
+    expect([again.attempt, again.work.kind === 'validate' && again.work.archive?.bytes]).toEqual([
+      1,
+      leased.work.kind === 'validate' && leased.work.archive?.bytes,
     ]);
+    // What a host finds in the upload itself is final, and asking again changes nothing.
+    await runner(`leases/${again.token}/fail`, { code: 'archive_unsafe', detail: 'x', retryable: false, blame: 'caller' });
+    expect(await answer(await complete(key), 200, Dataset)).toMatchObject({ status: 'invalid', errors: [{ code: 'archive_unsafe', detail: 'x' }] });
   });
 
   it('can be aborted, twice, and then neither completes nor hides', async () => {

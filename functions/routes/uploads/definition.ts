@@ -36,6 +36,8 @@ export const completeUploadRoute = createRoute({
   operationId: 'completeUpload',
   tags,
   summary: 'Join the parts and send the dataset to validation',
+  description:
+    'May be repeated. A dataset whose inspection failed by no fault of its upload is inspected again by itself, up to five times in all; when it is `invalid` after that, its error says so, and this call has the same upload inspected again: nothing need be sent twice.',
   middleware: [requireScope('train')],
   request: { params, body: jsonInput(CompleteUploadRequest) },
   responses: { 200: jsonAnswer(Dataset, 'The dataset.'), ...creationProblems('not_found', 'conflict', 'upload_incomplete') },

@@ -1,13 +1,14 @@
 /**
  * Ends an upload: every part is checked against what the store has, the store joins them, and the dataset goes to validation. May be repeated:
- * a client that lost the answer gets the dataset again. The SHA-256, when one was given, is checked by the validating host, which reads all bytes.
+ * a client that lost the answer gets the dataset again, and one whose dataset was given up because hosts failed has the same upload inspected again. The
+ * SHA-256, when one was given, is checked by the validating host, which reads all bytes.
  */
 import { GraftError } from '../../../shared/errors.ts';
 import type { CompleteUploadRequest, Dataset } from '../../../shared/wire/datasets.ts';
 import { checkParts } from '../../domain/upload-parts.ts';
 import type { Deps } from '../../deps.ts';
-import { closeUpload, startValidation, type DatasetRow, type UploadRow } from '../../stores/datasets.ts';
-import { insertWorkIfChanged } from '../../stores/work.ts';
+import { closeUpload, restartValidation, startValidation, type DatasetRow, type UploadRow } from '../../stores/datasets.ts';
+import { insertWorkIfChanged, restartHeldWorkIfChanged } from '../../stores/work.ts';
 import { needDataset } from './get-dataset.ts';
 import { needUpload } from './get-upload.ts';
 import { presentDataset } from './present-dataset.ts';
@@ -28,6 +29,8 @@ export async function completeUpload(
       startValidation(deps.db, upload.datasetId, upload.id),
       insertWorkIfChanged(deps.db, { id: upload.datasetId, kind: 'validate', tenant: input.tenant, now }),
     ]);
+  } else {
+    await deps.db.batch([restartValidation(deps.db, upload.datasetId, upload.id), restartHeldWorkIfChanged(deps.db, upload.datasetId, deps.now())]);
   }
   const row = await needDataset(deps, input.tenant, input.dataset);
   // Two uploads were completed at once, and this one was second.

@@ -3,7 +3,7 @@ import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
 import type { JobError } from '../../../shared/wire/jobs.ts';
 import { afterFailure } from '../../domain/job-machine.ts';
 import type { Deps } from '../../deps.ts';
-import { finishValidationIfChanged } from '../../stores/datasets.ts';
+import { finishValidationIfChanged, getDataset } from '../../stores/datasets.ts';
 import { getJob, moveJobIfChanged } from '../../stores/jobs.ts';
 import { endLease, type WorkRow } from '../../stores/work.ts';
 import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
@@ -22,7 +22,7 @@ export async function endAttempt(deps: Needs, work: WorkRow, cause: Cause): Prom
   if (work.tokenHash === null) return false;
   const next = decide(work, cause, deps.now());
   const end = endLease(deps.db, work.id, work.tokenHash, next);
-  const follow = work.kind === 'train' ? await jobFollows(deps, work, cause, next) : datasetFollows(deps, work, cause, next);
+  const follow = work.kind === 'train' ? await jobFollows(deps, work, cause, next) : await datasetFollows(deps, work, cause, next);
   const results: unknown[] = await deps.db.batch([end, ...follow]);
   const ended = (results[0] as D1Result).meta.changes > 0;
   if (ended) await wakeOutbox(deps);
@@ -35,12 +35,18 @@ function decide(work: WorkRow, cause: Cause, now: number): Next {
   // Giving back is no failed attempt, and no turn that the tenant had: the work keeps its place.
   if (cause.kind === 'released')
     return { ...base, status: work.command === 'pause' ? 'held' : 'queued', attempts: Math.max(0, work.attempts - 1), leasedAt: null };
-  const after = afterFailure(work.attempts, cause.kind === 'expired' || cause.error.retryable, now);
-  if (after.kind === 'dead') return { ...base, status: 'dead' };
+  const ours = blameOf(cause) === 'graft';
+  // Another host may read what this one could not: an inspection that failed by our fault is always tried again.
+  const again = cause.kind === 'expired' || cause.error.retryable || (work.kind === 'validate' && ours);
+  const after = afterFailure(work.attempts, again, now);
+  // An upload that no host could read is kept, and its inspection with it, until the tenant asks again.
+  if (after.kind === 'dead') return { ...base, status: work.kind === 'validate' && ours ? 'held' : 'dead' };
   if (work.command === 'pause') return { ...base, status: 'held' };
   // A host that vanished says nothing against the work: the next host may have it at once.
   return { ...base, status: 'queued', ...(cause.kind === 'expired' ? { leasedAt: null } : { availableAt: after.availableAt }) };
 }
+
+const blameOf = (cause: Exclude<Cause, { kind: 'released' }>): 'caller' | 'graft' => (cause.kind === 'expired' ? 'graft' : cause.error.blame);
 
 function errorOf(work: WorkRow, cause: Cause): JobError {
   if (cause.kind === 'failed') return { ...cause.error, attempts: work.attempts };
@@ -60,11 +66,11 @@ async function jobFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next):
   return [moveJobIfChanged(deps.db, job.id, 'failed', { error, finishedAt: deps.now() }), ...tellMove(deps, job, 'failed', { error })];
 }
 
-function datasetFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next): Statement[] {
-  if (next.status !== 'dead') return [];
-  const error = errorOf(work, cause);
-  const blameless = 'This is no fault of the upload; send it again as a new dataset.';
-  const errors = [{ code: error.code, detail: error.blame === 'graft' ? `${error.detail} ${blameless}` : error.detail }];
+async function datasetFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next): Promise<Statement[]> {
+  if (next.status === 'queued') return [];
+  const dataset = await getDataset(deps.db, work.tenantId, work.id);
+  const { code, detail, blame } = errorOf(work, cause);
+  const errors = [{ code, detail: blame === 'graft' ? `${detail} ${whatNow(work.id, dataset?.uploadId ?? null)}` : detail }];
   return [
     finishValidationIfChanged(deps.db, work.id, { status: 'invalid', manifest: null, fence: null, errors, errorCount: 1, now: deps.now() }),
     eventStatementIfChanged(deps, {
@@ -73,4 +79,10 @@ function datasetFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next): S
       data: { object: 'dataset', id: work.id, status: 'invalid', error_count: 1, errors },
     }),
   ];
+}
+
+function whatNow(dataset: string, upload: string | null): string {
+  if (upload === null) return 'This is no fault of the examples; make the dataset of the classifier again.';
+  const call = `POST /v1/datasets/${dataset}/uploads/${upload}/complete`;
+  return `This is no fault of the upload, which is kept: nothing need be sent again, and ${call} has it inspected again.`;
 }
