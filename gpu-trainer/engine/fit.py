@@ -54,7 +54,7 @@ def fit(job: Job, mix: float, oof: Matrix, tuned: Tuned | None) -> Fitted:
     y, k, kind, fair = job.train.labels, len(job.labels), job.backbone.kind, job.fair()
     center = heads.center_of(job.base_background, kind)
     x = heads.transform(job.base_train, kind, center)
-    base = fit_frozen(x, y, k)
+    base = fit_frozen(x, y, k, heads.usual_scale(job.base_background, kind))
     seen = job.base_target if job.recipe.aligns_heads else None
     shown, middle = x, center
     if seen is None:

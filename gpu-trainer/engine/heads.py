@@ -51,6 +51,14 @@ def center_of(background: NDArray[np.float32], kind: str) -> Matrix:
     return transform(background, kind).mean(axis=0).astype(np.float32).astype(np.float64)
 
 
+def usual_scale(background: NDArray[np.float32], kind: str) -> Matrix | None:
+    """1 / the usual spread of each centred feature, [d], 0 where it never changes; only for texts, as functions/learning/usual-spread.ts."""
+    if kind != "l2" or len(background) < 2:
+        return None
+    squares = (transform(background, kind, center_of(background, kind)) ** 2).sum(axis=0)
+    return np.divide(np.sqrt(len(background) - 1), np.sqrt(squares), out=np.zeros_like(squares), where=squares > 1e-12)
+
+
 def unit(x: Matrix) -> Matrix:
     norm = np.linalg.norm(x, axis=1, keepdims=True)
     return np.divide(x, norm, out=np.zeros_like(x), where=norm > 0)

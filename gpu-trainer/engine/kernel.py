@@ -1,7 +1,8 @@
 """The head that the edge solves on a frozen embedding, the same formulas as functions/learning (kernel.ts, novelty.ts, blend.ts), in float64.
 
 Ridge on the polynomial kernel ((1 + cos) / 2)^4 over at most 512 landmarks; with more rows than landmarks, blended with plain ridge by the loss on
-left-out rows. Not here: ridge in the background's metric, which the edge adds for pictures up to 256 rows.
+left-out rows; for texts up to 256 rows with ridge on values of equal usual spread. Not here: ridge in the background's metric, which the edge adds for
+pictures up to 256 rows.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ JITTER = 1e-6
 KERNEL_ROWS_MAX = 4096
 SHARPNESS = 0.5
 NEGLIGIBLE = 0.01
-OTHERS = 0.2
+SCALED_ROWS_MAX = 256
+# What a candidate counts before there is evidence, where the first one counts 1 (functions/learning/candidates.ts).
+PRIORS = {"ridge": 0.2, "scaled_ridge": 0.5}
 NOISE = 0.1
 VARIANCE_WEIGHT = 2.0
 SPREAD_MIN = 0.02
@@ -73,8 +76,14 @@ def fit_kernel(x: Matrix, landmarks: Matrix, y: Ints, labels: int, fit_ridge: Ca
     return Ridge(weight=np.linalg.solve(lower.T, fit.weight.T).T, bias=fit.bias, lam=fit.lam, left_out=fit.left_out)
 
 
-def fit_frozen(x: Matrix, y: Ints, labels: int) -> Frozen:
-    """x: features less the centre [n, d]."""
+def fit_scaled(x: Matrix, y: Ints, labels: int, scale: Matrix) -> Ridge:
+    """Ridge on x times `scale`; the weights apply to x."""
+    fit = heads.fit_ridge(x * scale, y, labels)
+    return Ridge(weight=fit.weight * scale, bias=fit.bias, lam=fit.lam, left_out=fit.left_out)
+
+
+def fit_frozen(x: Matrix, y: Ints, labels: int, usual: Matrix | None = None) -> Frozen:
+    """x: features less the centre [n, d]; `usual`: `heads.usual_scale` of the background."""
     chosen = landmarks_of(x, y)
     landmarks = heads.unit(x)[chosen]
     fair = np.flatnonzero(np.bincount(y, minlength=labels)[y] > 1)
@@ -84,8 +93,10 @@ def fit_frozen(x: Matrix, y: Ints, labels: int) -> Frozen:
         found.append(("kernel_ridge", fit_kernel(x, landmarks, y, labels), landmarks))
     if not every:
         found.append(("ridge", heads.fit_ridge(x, y, labels), None))
+    if usual is not None and len(x) <= SCALED_ROWS_MAX:
+        found.append(("scaled_ridge", fit_scaled(x, y, labels, usual), None))
     judged = [heads.temperature_and_loss(ridge.left_out[fair], y[fair]) for _, ridge, _ in found]
-    prior = np.array([1.0] + [OTHERS] * (len(judged) - 1))
+    prior = np.array([1.0 if i == 0 else PRIORS[name] for i, (name, _, _) in enumerate(found)])
     odds = prior * np.exp(-SHARPNESS * np.array([loss - min(j[1] for j in judged) for _, loss in judged]))
     odds[odds / odds.sum() < NEGLIGIBLE] = 0
     shares = odds / odds.sum()

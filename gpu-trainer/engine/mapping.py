@@ -90,7 +90,7 @@ def learn(job: Job) -> Model:
             oof[outside] = x[outside] @ fit(x[inside], y[inside], s) @ s.T + bias
     mapped = heads.Ridge(weight=s @ fit(x, y, s).T, bias=bias, lam=penalties.gamma if penalties else 0.0, left_out=oof)
     held = heads.transform(job.base_held, kind, center)
-    frozen = fit_frozen(x, y, k)
+    frozen = fit_frozen(x, y, k, heads.usual_scale(job.base_background, kind))
     candidate = mapped.scores(held)
     fair = job.fair()
     fitted = Fitted(

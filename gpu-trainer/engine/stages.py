@@ -157,20 +157,21 @@ class Stages:
         job = self.job
         y, k, kind = job.train.labels, len(job.labels), job.backbone.kind
         x = heads.transform(job.base_train, kind, heads.center_of(job.base_background, kind))
+        usual = heads.usual_scale(job.base_background, kind)
         base = np.zeros((len(y), k))
         tuned = np.zeros((len(y), k))
         alone = job.recipe.random_start
         if not self.folds:
-            return 0.0, [], fit_frozen(x, y, k).left_out
+            return 0.0, [], fit_frozen(x, y, k, usual).left_out
         for f, embeddings in enumerate(self.folds):
             inside, outside = np.flatnonzero(self.fold_of != f), np.flatnonzero(self.fold_of == f)
             if len(outside) == 0 or len(np.unique(y[inside])) < 2:
-                return float(alone), [], fit_frozen(x, y, k).left_out
+                return float(alone), [], fit_frozen(x, y, k, usual).left_out
             if job.recipe.aligns_heads:
                 base[outside] = self.aligned(job.base_train, inside, outside, job.base_target, over_kernel=True)
                 tuned[outside] = self.aligned(embeddings[: len(y)], inside, outside, embeddings[len(y) :], over_kernel=False)
                 continue
-            base[outside] = fit_frozen(x[inside], y[inside], k).scores(x[outside])
+            base[outside] = fit_frozen(x[inside], y[inside], k, usual).scores(x[outside])
             # The fold's own centre: its background has not been through this network.
             z = heads.transform(embeddings, kind)
             z = z - z[inside].mean(axis=0)

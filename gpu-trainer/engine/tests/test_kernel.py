@@ -71,3 +71,20 @@ def test_variance_is_that_of_a_gaussian_process() -> None:
     for i in (0, 13):
         keep = np.arange(30) != i
         np.testing.assert_allclose(ours.left_out()[i], posterior_variance(units[keep], units[i : i + 1], ours.noise)[0], atol=1e-6)
+
+
+def test_texts_up_to_256_rows_hear_quiet_values_too_where_classes_differ_in_them() -> None:
+    """As test/learning/usual-spread.test.ts: the first values swing widely in every text, and classes differ in the others."""
+    random = np.random.default_rng(3)
+    swing = np.where(np.arange(48) < 16, 1.0, 0.12)
+    y = np.arange(32) % 2
+    moved = 0.5 * np.where(np.arange(48) % 2 == y[:, None], 1.0, -1.0) * (np.arange(48) >= 16)
+    x = heads.unit((random.normal(size=(32, 48)) + moved) * swing)
+    background = (random.normal(size=(64, 48)) * swing).astype(np.float32)
+    usual = heads.usual_scale(background, "l2")
+    assert usual is not None and heads.usual_scale(background, "sqrt_l2") is None
+    parts = {p.name: p.share for p in kernel.fit_frozen(x, y, 2, usual).parts}
+    assert parts["scaled_ridge"] > 0.5
+    assert [p.name for p in kernel.fit_frozen(x, y, 2).parts] == ["kernel_ridge"]
+    scaled, plain = kernel.fit_scaled(x, y, 2, usual), heads.fit_ridge(x * usual, y, 2)
+    np.testing.assert_allclose(scaled.scores(x), plain.scores(x * usual), atol=1e-9)
