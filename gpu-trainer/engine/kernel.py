@@ -1,8 +1,8 @@
 """The head that the edge solves on a frozen embedding, the same formulas as functions/learning (kernel.ts, novelty.ts, blend.ts), in float64.
 
 Ridge on the polynomial kernel ((1 + cos) / 2)^4 over at most 512 landmarks; with more rows than landmarks, blended with plain ridge by the loss on
-left-out rows; for texts up to 256 rows with ridge on values of equal usual spread. Not here: ridge in the background's metric, which the edge adds for
-pictures up to 256 rows.
+left-out rows; for texts up to 256 rows with ridge on values of equal usual spread. Not here: ridge in the background's metric, which the edge adds
+for pictures up to 256 rows.
 """
 
 from __future__ import annotations
