@@ -111,8 +111,8 @@ export type DriftState = {
 /** An alarm to be told of; the id makes telling it twice telling it once. */
 export type DriftAlarm = { readonly event: string; readonly causes: readonly DriftCause[]; readonly window: JudgedWindow };
 
-/** An input of the domain to adapt to; its label where somebody said it. */
-export type TargetInput = { readonly base: Float32Array; readonly tuned: Float32Array | null; readonly label: string | null };
+/** An input of the domain to adapt to; its labels, all of them, where somebody said them: exactly one unless the classifier gives several. */
+export type TargetInput = { readonly base: Float32Array; readonly tuned: Float32Array | null; readonly labels: readonly string[] | null };
 /** Which rows of a dataset the target inputs are; in the names of the evidence, where it is published. */
 export type TargetSource = {
   readonly dataset: string;

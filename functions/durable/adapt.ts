@@ -2,6 +2,7 @@
 import { encodeHead } from '../../shared/head-file.ts';
 import type { Failure, LabelInfo, Outcome, TargetInput, TargetSource, VersionInfo } from '../domain/classifier-object.ts';
 import { decideAdaptation } from '../learning/adaptation/decide.ts';
+import { decideSeveral } from '../learning/adaptation/decide-several.ts';
 import { standardised, standardisedRows } from '../learning/own-scale.ts';
 import { solveInput, standardisationFor } from './learn.ts';
 import type { Ledger } from './ledger.ts';
@@ -27,13 +28,8 @@ export function adaptVersion(
   const labels = records.selectLabels(sql).map((l) => l.name);
   const wrong = targets.findIndex((t) => t.base.length !== config.dimension);
   if (wrong >= 0) return failure('unprocessable', `Input ${wrong} has ${targets[wrong]!.base.length} values, expected ${config.dimension}.`);
-  const stranger = targets.find((t) => t.label !== null && !labels.includes(t.label));
-  if (stranger) return failure('unknown_label', `This classifier has no label "${stranger.label}". It has: ${labels.join(', ') || 'none'}.`);
-  if (config.task === 'multi_label')
-    return failure(
-      'unprocessable',
-      'Adaptation aligns inputs by the one label that each is taken for; the inputs of this classifier have several. Enroll examples of the other domain instead.',
-    );
+  const stranger = targets.flatMap((t) => t.labels ?? []).find((label) => !labels.includes(label));
+  if (stranger !== undefined) return failure('unknown_label', `This classifier has no label "${stranger}". It has: ${labels.join(', ') || 'none'}.`);
   const plain = solveInput(sql, config, labels, recipe, ledger.background(recipe), null);
   const by = standardisationFor(config, () => plain);
   const input = standardised(plain, by);
@@ -41,11 +37,10 @@ export function adaptVersion(
   const taught = new Set(input.examples.flatMap((e) => e.labelsOf)).size;
   if (taught < 2)
     return failure('unprocessable', 'Adaptation moves labels against each other, and only one has examples. Enroll some of another label first.');
-  const decision = decideAdaptation(
-    input,
-    standardisedRows(targets, by),
-    targets.map((t) => (t.label === null ? null : labels.indexOf(t.label))),
-  );
+  const rows = standardisedRows(targets, by);
+  const said = targets.map((t) => t.labels && t.labels.map((label) => labels.indexOf(label)));
+  const one = said.map((own) => own?.[0] ?? null);
+  const decision = config.task === 'multi_label' ? decideSeveral(input, rows, said) : decideAdaptation(input, rows, one);
   const source = from.source ? { source: from.source } : {};
   if (!decision) return failure('unprocessable', lacking(records.selectLabels(sql)));
   if (!decision.adapt) return failure('negative_transfer', decision.detail, { reason: decision.reason, ...source, ...decision.evidence });

@@ -6,6 +6,7 @@
 import { decodeHead } from '../../shared/head-file.ts';
 import { driftFeature } from '../learning/drift-feature.ts';
 import { argmax, backgroundCenter, transformFeature } from '../learning/features.ts';
+import { yesOf } from '../learning/multi-label.ts';
 import { rawScores } from '../learning/score-head.ts';
 import type { Ledger } from './ledger.ts';
 import { activeVersion, PLAIN } from './records.ts';
@@ -33,7 +34,7 @@ export function driftRows(ledger: Ledger): DriftRows {
   const center = backgroundCenter(about, transform, dimension);
   const answered = new Set(target.map(({ group }) => group));
   const counts: Record<string, number> = {};
-  for (const { group } of target) counts[group] = (counts[group] ?? 0) + 1;
+  for (const { labels } of target) for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
   const rest = members.filter((m) => !answered.has(groupOf(m.labels)));
   for (const member of rest) for (const label of member.labels) counts[label] = (counts[label] ?? 0) + 1;
   const examples = thin(rest, EXAMPLES_MAX).map((m) => ({ group: groupOf(m.labels), x: transformFeature(m.base, transform, center) }));
@@ -41,15 +42,17 @@ export function driftRows(ledger: Ledger): DriftRows {
 }
 
 /** None unless the active version is adapted. */
-function targetRows(ledger: Ledger): { group: string; x: Float64Array }[] {
+function targetRows(ledger: Ledger): { group: string; labels: readonly string[]; x: Float64Array }[] {
   const { adaptation } = ledger.activeRecipe();
   const file = readBlob(ledger.sql, `head:${activeVersion(ledger.sql)}`);
   const head = adaptation && file ? decodeHead(file) : null;
   const feature = head && driftFeature(head);
   if (!adaptation || !feature) return [];
   const { transform, center } = feature;
-  return readTarget(ledger.sql, adaptation.target).map((e) => ({
-    group: head.labels[argmax(rawScores(head, e))]!,
-    x: transformFeature(e.base, transform, center),
-  }));
+  const several = head.task === 'multi_label';
+  return readTarget(ledger.sql, adaptation.target).map((e) => {
+    const scores = rawScores(head, e);
+    const labels = (several ? yesOf(scores) : [argmax(scores)]).map((c) => head.labels[c]!);
+    return { group: several ? '' : labels[0]!, labels, x: transformFeature(e.base, transform, center) };
+  });
 }

@@ -2,13 +2,19 @@
 import { z } from 'zod';
 import { BATCH_MAX_INPUTS } from '../limits.ts';
 import { LabelName } from './classifiers.ts';
+import { LABELS_OF_ONE_MAX } from './examples.ts';
 import { inputCount, inputFields, ONE_INPUT } from './inputs.ts';
 
 export const TargetInput = z
   .strictObject({
     ...inputFields,
     label: LabelName.optional().meta({ description: 'Where you know it. It judges the adaptation and is not enrolled.' }),
+    labels: z.array(LabelName).max(LABELS_OF_ONE_MAX).optional().meta({
+      description:
+        'Instead of `label`, for multi-label classifiers: all that the input has, none where it has none of them. Without such labels nothing is adapted there.',
+    }),
   })
+  .refine((input) => input.label === undefined || input.labels === undefined, 'Give one of "label" and "labels", or neither.')
   .refine((input) => inputCount(input) === 1, ONE_INPUT)
   .meta({ id: 'TargetInput' });
 

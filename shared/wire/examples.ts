@@ -4,7 +4,7 @@ import { BATCH_MAX_INPUTS } from '../limits.ts';
 import { LabelName } from './classifiers.ts';
 import { inputCount, inputFields, ONE_INPUT } from './inputs.ts';
 
-const LABELS_OF_ONE_MAX = 50;
+export const LABELS_OF_ONE_MAX = 50;
 const labels = z.array(LabelName).min(1).max(LABELS_OF_ONE_MAX);
 
 export const NewExample = z

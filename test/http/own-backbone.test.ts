@@ -136,7 +136,7 @@ describe.skipIf(!bindings.HAS_BACKBONES)('a model as a backbone', () => {
       Array.from({ length: 24 }, (_, i) => example(i % 3)),
       names.map((name) => ({ name, embedding: null })),
     );
-    const targets = Array.from({ length: 45 }, (_, i) => ({ ...draw(i % 3, true), label: names[i % 3]! }));
+    const targets = Array.from({ length: 45 }, (_, i) => ({ ...draw(i % 3, true), labels: [names[i % 3]!] }));
     expect(await object.adapt(targets, { model: null, source: null })).toMatchObject({ ok: false, code: 'conflict' });
     const adapted = await object.adapt(targets, { model, source: null });
     expect(adapted).toMatchObject({ ok: true, value: { kind: 'adapted', model, active: true } });

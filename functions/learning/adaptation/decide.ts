@@ -2,7 +2,7 @@
  * Whether to adapt, and how: every method is solved, judged on the target inputs without their labels (and with those that are given), blended, and
  * the blend is refused when there is nothing to adapt to or the evidence says that the answers would get worse.
  */
-import { signTest } from '../../../shared/statistics.ts';
+import { seededRandom, signTest } from '../../../shared/statistics.ts';
 import type { Embeddings } from '../score-head.ts';
 import type { SolveInput } from '../solve-head.ts';
 import { argmax } from '../features.ts';
@@ -20,37 +20,46 @@ import {
   type Prepared,
   type SolvedHead,
 } from './solve-adapted.ts';
+import { measureShift, type Shift } from './shift.ts';
 import { entropy, information, neighbourhoodDensity, probabilities, tellDomains } from './validators.ts';
 
 /** Fewer inputs than this say nothing of a domain, whatever the classes. */
 const INPUTS_MIN = 12;
+/** The same draws in every run, so that the same examples give the same decision. */
+const SEED = 0x9e3779b9;
 /** Blended evenly: no validator here ranks the methods of one adaptation better than chance does (docs/decisions/0005). */
 const MIX: AdaptMix = { centre: 1 / 3, coral: 1 / 3, self_training: 1 / 3 };
 /** What has not been taught the target inputs themselves, so that it can be asked whether it knows them. */
 const UNTAUGHT: AdaptMix = { centre: 1 / 2, coral: 1 / 2, self_training: 0 };
 
-export type Decision =
-  | { readonly adapt: true; readonly mix: AdaptMix; readonly solved: SolvedHead; readonly evidence: AdaptationEvidence }
-  | { readonly adapt: false; readonly reason: RefusalReason; readonly detail: string; readonly evidence: AdaptationEvidence | null };
+/** @template E the evidence */
+export type Decided<E, R> =
+  | { readonly adapt: true; readonly mix: AdaptMix; readonly solved: SolvedHead; readonly evidence: E }
+  | { readonly adapt: false; readonly reason: R; readonly detail: string; readonly evidence: E | null };
+export type Decision = Decided<AdaptationEvidence, RefusalReason>;
 
 /** Inputs that an adaptation of `classes` classes asks for: two of each on average, within what one call takes. */
 export const inputsNeeded = (classes: number): number => Math.min(64, Math.max(INPUTS_MIN, 2 * classes));
 
+export function tooFew(inputs: number, needed: number) {
+  const detail = `${inputs} target inputs cannot show another domain: send at least ${needed}, of as many labels as possible.`;
+  return inputs < needed ? ({ adapt: false, reason: 'too_few_inputs', detail, evidence: null } as const) : null;
+}
+
 /**
  * @param labels of the target inputs, as indices; null where unknown
- * @returns null when this classifier cannot be adapted (see `canAdapt`)
+ * @returns null when this classifier cannot be adapted (see `canAdapt`); inputs with several labels: decide-several.ts
  */
 export function decideAdaptation(input: SolveInput, target: readonly Embeddings[], labels: readonly (number | null)[]): Decision | null {
   const classes = new Set(input.examples.flatMap((e) => e.labelsOf)).size;
   const needed = inputsNeeded(classes);
-  if (target.length < needed) {
-    const detail = `${target.length} target inputs cannot show another domain: send at least ${needed}, of as many labels as possible.`;
-    return { adapt: false, reason: 'too_few_inputs', detail, evidence: null };
-  }
-  const prepared = prepareAdaptation(input, target);
+  const few = tooFew(target.length, needed);
+  if (few) return few;
+  const prepared = input.task === 'single_label' ? prepareAdaptation(input, target) : null;
   if (!prepared) return null;
   const fitted = fitMethods(prepared);
   const judge = judgeOf(prepared, labels);
+  const shift = shiftOf(prepared);
   const alone = fitted.map((one) => ({ method: one.method, ...judge(assemble(prepared, [one], only(one.method), true)) }));
   const mix = MIX;
   const solved = assemble(prepared, fitted, mix);
@@ -59,8 +68,8 @@ export function decideAdaptation(input: SolveInput, target: readonly Embeddings[
     inputs_needed: needed,
     labelled: labels.filter((c) => c !== null).length,
     labels: comparison(prepared, solved, labels),
-    shift: { distance: prepared.shift.distance, chance: prepared.shift.chance },
-    labels_answered: labelsAnswered(prepared),
+    shift: { distance: shift.distance, chance: shift.chance },
+    labels_answered: labelsAnswered(prepared, shift),
     domain_distance: domainDistance(prepared),
     strangers: strangers(prepared, assemble(prepared, fitted, UNTAUGHT, true)),
     belonging: belonging(prepared),
@@ -74,6 +83,12 @@ export function decideAdaptation(input: SolveInput, target: readonly Embeddings[
 
 function only(method: AdaptMethod): AdaptMix {
   return { centre: 0, coral: 0, self_training: 0, [method]: 1 };
+}
+
+function shiftOf({ input, plain, main, targets }: Prepared): Shift {
+  const k = input.labels.length;
+  const said = probabilities(scoresOf(plain.head, targets), k, plain.head.temperature);
+  return measureShift(main.source, main.labelOf, main.target, said, k, seededRandom(SEED));
 }
 
 function judgeOf({ input, plain, main, targets }: Prepared, labels: readonly (number | null)[]): (solved: SolvedHead) => Judged {
@@ -122,7 +137,7 @@ function comparison({ input, plain, targets }: Prepared, solved: SolvedHead, lab
  * exp H of the shares of a ridge's answers, as they are and with the shift δ taken off, whichever is more: far away everything is answered with the few
  * labels that lie in that direction, and without δ it is not; a target of one label is answered with that one either way.
  */
-function labelsAnswered({ input, main, shift }: Prepared): number {
+function labelsAnswered({ input, main }: Prepared, shift: Shift): number {
   const k = input.labels.length;
   const head = steadyRidge(main.source, main.labelOf, k);
   const { n } = main.target;
@@ -135,7 +150,7 @@ function labelsAnswered({ input, main, shift }: Prepared): number {
   return Math.max(...spreads);
 }
 
-function domainDistance({ main: { source, target, middle, offset } }: Prepared): { before: number; after: number } {
+export function domainDistance({ main: { source, target, middle, offset } }: Prepared): { before: number; after: number } {
   return { before: tellDomains(source, target).distance, after: tellDomains(centred(source, middle), centred(target, offset)).distance };
 }
 
@@ -144,7 +159,7 @@ function belonging({ input, main: { source, target, labelOf, middle, offset } }:
 }
 
 /** Under the rule of the version before: the new one's own threshold has seen the target. */
-function strangers({ plain, targets, moved }: Prepared, solved: SolvedHead): { before: number; after: number } | null {
+export function strangers({ plain, targets, moved }: Prepared, solved: SolvedHead): { before: number; after: number } | null {
   const rule = plain.head.openSet;
   if (!rule) return null;
   const share = (head: SolvedHead['head'], varianceWeight: number): number =>

@@ -4,22 +4,21 @@
  *
  * Three heads over target inputs less their mean are blended: on centred examples, on examples with the target's covariance (CORAL, see align.ts), and
  * one that has seen the target inputs too, under the labels that the first two give them (self-training, Yarowsky 1995; one round). Each is linear in
- * the same space (spaces.ts), so the result is an ordinary head: one matrix, one centre, and a prediction costs what it did.
+ * the same space (spaces.ts), so the result is an ordinary head: one matrix, one centre, and a prediction costs what it did. Where inputs have several
+ * labels there is no third one: a set of labels is guessed wholly right less often than one.
  */
 import type { Head, HeadComponent, OpenSetRule } from '../../../shared/head.ts';
-import { seededRandom } from '../../../shared/statistics.ts';
 import { fitTemperature } from '../calibration.ts';
 import { argmax } from '../features.ts';
 import { labelPrior } from '../label-prior.ts';
+import { exactMatches, fitSigmoidTemperature } from '../multi-label.ts';
 import { fitOpenSet, quantile } from '../open-set.ts';
 import type { RidgeFit } from '../ridge.ts';
 import { knownness, rawScores, type Embeddings } from '../score-head.ts';
 import { isLearnt, leftOutKnownness, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
 import { centred, coral, type Rows } from './align.ts';
 import { movedSupport, targetCenter, type Mapped, type MovedSupport } from './moved-support.ts';
-import { measureShift, type Shift } from './shift.ts';
 import { foldsWith, spaceOf, type Space } from './spaces.ts';
-import { probabilities } from './validators.ts';
 import { movedCenter, viewsOf, type View } from './views.ts';
 
 export const ADAPT_METHODS = ['centre', 'coral', 'self_training'] as const;
@@ -38,14 +37,11 @@ export type Prepared = {
   /** The view that most of the head reads: what is said of the domains is said of it. */
   readonly main: View;
   readonly targets: readonly Embeddings[];
-  readonly shift: Shift;
 };
 
 /** A method's heads, one for each view that has a say, in the order of the views. */
 export type FittedMethod = { readonly method: AdaptMethod; readonly fits: readonly RidgeFit[] };
 
-/** The same draws in every run, so that the same examples give the same version. */
-const SEED = 0x9e3779b9;
 /** Left-out examples know nothing of the shift and ask for smaller ones: +.3 points, chosen on drawings (docs/decisions/0005). */
 const PENALTIES = [0.3, 1, 3] as const;
 
@@ -53,10 +49,10 @@ const PENALTIES = [0.3, 1, 3] as const;
 const ADAPTED = 'adapted_ridge';
 
 /** What can be adapted at all. Labels that nothing but their names speak for have no examples to align. */
-export function canAdapt({ task, examples, labels, names }: SolveInput): boolean {
+export function canAdapt({ examples, labels, names }: SolveInput): boolean {
   const shown = new Set(examples.flatMap((e) => e.labelsOf));
   const onlyNamed = shown.size < labels.length && names.some((name) => name !== null);
-  return task === 'single_label' && examples.length > 0 && !onlyNamed;
+  return examples.length > 0 && !onlyNamed;
 }
 
 /** @throws RangeError when a target row is not finite or of the wrong length */
@@ -71,9 +67,7 @@ export function prepareAdaptation(input: SolveInput, targets: readonly Embedding
     return { mapped: aligned, space: spaceOf(input, view, aligned, k) };
   });
   const main = views.reduce((a, b) => (b.weight > a.weight ? b : a));
-  const said = probabilities(scoresOf(plain.head, targets), k, plain.head.temperature);
-  const shift = measureShift(main.source, main.labelOf, main.target, said, k, seededRandom(SEED));
-  return { input, plain, views, mapped, moved: movedSupport(input, plain, views[0], mapped[0]!), main, targets, shift };
+  return { input, plain, views, mapped, moved: movedSupport(input, plain, views[0], mapped[0]!), main, targets };
 }
 
 const heard = (views: readonly View[], mapped: readonly Mapped[]): [View, Mapped][] =>
@@ -84,22 +78,23 @@ export function fitMethods({ input, views, mapped }: Prepared): FittedMethod[] {
   const parts = heard(views, mapped).map(([view, { mapped: aligned, space }]): Part => {
     const foldOf = foldsWith(input, view);
     const to = centred(view.target, view.offset);
-    const plain = space.fit(centred(view.source, view.middle), view.labelOf, foldOf, PENALTIES);
-    return { view, to, mapped: aligned, space, plain, aligned: space.fit(aligned, view.labelOf, foldOf, PENALTIES) };
+    const plain = space.fit(centred(view.source, view.middle), view.labelsOf, foldOf, PENALTIES);
+    return { view, to, mapped: aligned, space, plain, aligned: space.fit(aligned, view.labelsOf, foldOf, PENALTIES) };
   });
-  const guessed = pseudoLabels(parts, k);
+  const untaught: FittedMethod[] = [
+    { method: 'centre', fits: parts.map((p) => p.plain) },
+    { method: 'coral', fits: parts.map((p) => p.aligned) },
+  ];
+  if (input.task === 'multi_label') return untaught;
+  const guessed = pseudoLabels(parts, k).map((c) => [c]);
   const trained = parts.map(({ view, to, mapped: from, space, aligned }) => {
     const x = new Float64Array(from.x.length + to.x.length);
     x.set(from.x);
     x.set(to.x, from.x.length);
     // The penalty of the aligned examples: left out, a row whose label was made up agrees with itself too well.
-    return space.fit({ x, n: from.n + to.n, d: from.d }, [...view.labelOf, ...guessed], foldsWith(input, view, to.n), [aligned.lambda]);
+    return space.fit({ x, n: from.n + to.n, d: from.d }, [...view.labelsOf, ...guessed], foldsWith(input, view, to.n), [aligned.lambda]);
   });
-  return [
-    { method: 'centre', fits: parts.map((p) => p.plain) },
-    { method: 'coral', fits: parts.map((p) => p.aligned) },
-    { method: 'self_training', fits: trained },
-  ];
+  return [...untaught, { method: 'self_training', fits: trained }];
 }
 
 type Part = {
@@ -180,20 +175,22 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
   for (const [to, id] of plain.leftOut.ids.entries()) scores.set(all.subarray(place.get(id)! * k, (place.get(id)! + 1) * k), to * k);
   const { support, novelty, weight } = prepared.moved;
   const leftOut: LeftOut = { ...plain.leftOut, scores, novelty };
-  const temperature = input.trainedTemperature ?? fitTemperature(scores, leftOut.truth, k).temperature;
+  const { truth, labelsOf } = leftOut;
+  const multi = input.task === 'multi_label';
+  const temperature = multi ? fitSigmoidTemperature(scores, labelsOf, k) : (input.trainedTemperature ?? fitTemperature(scores, truth, k).temperature);
   const bare: Head = { ...plain.head, components: [...adapted, ...prior], temperature, support, openSet: null };
   const head = {
     ...bare,
     openSet: judgeOnly || !plain.head.openSet ? null : openSetOf(bare, { ...plain.head.openSet, varianceWeight: weight }, prepared, leftOut),
   };
-  const right = leftOut.truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
+  const right = multi ? exactMatches(scores, labelsOf, k) : truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
   const evidence: Evidence = {
     ...plain.evidence,
     method: head.components.map((c) => c.name).join(' + '),
     lambda: fitted[0]?.fits[0]?.lambda ?? null,
     blend: [],
     temperature,
-    left_out_accuracy: leftOut.truth.length > 0 ? right / leftOut.truth.length : null,
+    left_out_accuracy: truth.length > 0 ? right / truth.length : null,
     threshold: head.openSet?.threshold ?? null,
   };
   return { head, evidence, leftOut };

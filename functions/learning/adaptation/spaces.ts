@@ -20,7 +20,7 @@ export type Space = {
   /** Of each row, [n × width]. */
   seen(rows: Rows): { readonly x: Float64Array; readonly width: number };
   /** @param lambdas to choose from by what is left out; the usual ones when absent */
-  fit(rows: Rows, labelOf: readonly number[], foldOf: Int32Array, lambdas?: readonly number[]): RidgeFit;
+  fit(rows: Rows, labelsOf: readonly (readonly number[])[], foldOf: Int32Array, lambdas?: readonly number[]): RidgeFit;
 };
 
 const FEATURES: Omit<Space, 'fit'> = { moved: null, kernel: null, seen: ({ x, d }) => ({ x, width: d }) };
@@ -31,7 +31,7 @@ export function spaceOf(input: SolveInput, view: View, mapped: Rows, k: number):
   if (view.embedding === 'tuned')
     return {
       ...FEATURES,
-      fit: ({ x, n }, labelOf, foldOf, lambdas) => fitRidgeLeaveOneOut({ x, n, d, labels: k, labelsOf: labelOf.map((c) => [c]), foldOf }, lambdas),
+      fit: ({ x, n }, labelsOf, foldOf, lambdas) => fitRidgeLeaveOneOut({ x, n, d, labels: k, labelsOf, foldOf }, lambdas),
     };
   const place = new Map(view.rows.map((i, row) => [input.examples[i]!.id, row]));
   const ids = supportIds(input.examples);
@@ -48,8 +48,8 @@ export function spaceOf(input: SolveInput, view: View, mapped: Rows, k: number):
     moved: { landmarks, ids },
     kernel: { power: KERNEL_POWER },
     seen,
-    fit: (of, labelOf, foldOf, lambdas) => {
-      const [labelsOf, judged] = [labelOf.map((c) => [c]), [...labelOf.keys()]];
+    fit: (of, labelsOf, foldOf, lambdas) => {
+      const judged = [...labelsOf.keys()];
       return fitKernelRidge({ landmarks, similarity: seen(of).x, labels: k, labelsOf, foldOf, judged }, lambdas);
     },
   };

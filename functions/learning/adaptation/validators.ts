@@ -42,6 +42,17 @@ export function information(p: Float64Array, k: number): number {
   return k > 1 ? (entropy(mean) - sure) / Math.log(k) : 0;
 }
 
+/** The same where every label is its own yes or no: mean over labels, each as a part of log 2. @param p probabilities of yes, [m × k] */
+export function separateInformation(p: Float64Array, k: number): number {
+  let sum = 0;
+  for (let c = 0; c < k; c++) {
+    const both = new Float64Array((2 * p.length) / k);
+    for (let i = 0; i < both.length / 2; i++) both.set([p[i * k + c]!, 1 - p[i * k + c]!], 2 * i);
+    sum += information(both, 2) / k;
+  }
+  return sum;
+}
+
 /** Soft neighbourhood density (Saito et al. 2021): mean entropy of softmax similarities between the answers; high when answers form dense groups. */
 export function neighbourhoodDensity(p: Float64Array, k: number): number {
   const m = p.length / k;

@@ -14,8 +14,9 @@ export type View = {
   readonly weight: number;
   /** Of the background. */
   readonly center: Float32Array;
-  /** Which examples have this embedding, and their labels. */
+  /** Which examples have this embedding, and their labels; `labelOf`: the first of each, which is the only one unless an input has several. */
   readonly rows: readonly number[];
+  readonly labelsOf: readonly (readonly number[])[];
   readonly labelOf: readonly number[];
   /** Features less the background's centre, and their means. */
   readonly source: Rows;
@@ -46,8 +47,9 @@ function viewOf(embedding: View['embedding'], weight: number, input: SolveInput,
     return featuresOf(raw, input, center);
   };
   const [source, of] = [features(rows.map((i) => input.examples[i]!)), features(target)];
-  const labelOf = rows.map((i) => input.examples[i]!.labelsOf[0]!);
-  return { embedding, weight, center, rows, labelOf, source, target: of, middle: meanOf(source), offset: meanOf(of) };
+  const labelsOf = rows.map((i) => input.examples[i]!.labelsOf);
+  const labelOf = labelsOf.map((own) => own[0]!);
+  return { embedding, weight, center, rows, labelsOf, labelOf, source, target: of, middle: meanOf(source), offset: meanOf(of) };
 }
 
 /** φ(x) − centre of each row. */

@@ -16,7 +16,10 @@ const formSchema = {
       maxItems: BATCH_MAX_INPUTS,
       items: { type: 'string' as const, contentMediaType: 'application/octet-stream', format: 'binary' },
     },
-    label: { type: 'string' as const, description: 'Of each file, in order, empty where you do not know it; or not at all.' },
+    label: {
+      type: 'string' as const,
+      description: 'Of each file, in order, empty where you do not know it; or not at all. Of a multi-label classifier: its only label.',
+    },
   },
 };
 
@@ -29,7 +32,9 @@ export const adaptRoute = createRoute({
   description:
     'Aligns the examples with the target inputs (mean, spread and covariance) and solves the head again. The new version answers at once, later examples ' +
     'are learnt on top of it, and activating its `parent` undoes it. Refused as `negative_transfer`, with `evidence`, when the inputs are too few, look like ' +
-    'the examples already, are not of its labels, or would be answered worse. Adapting again starts from the examples, with the new inputs alone.',
+    'the examples already, are not of its labels, or would be answered worse. Adapting again starts from the examples, with the new inputs alone. ' +
+    'A multi-label classifier is adapted only where `labels` of some inputs show that they gain: nothing without labels tells a domain from other ' +
+    'combinations of labels.',
   middleware: [requireScope('enroll'), accepts('application/json', 'multipart/form-data'), idempotent()],
   request: {
     params: z.object({ id: z.string() }),

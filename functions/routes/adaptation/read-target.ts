@@ -6,9 +6,12 @@ import type { Target } from '../../usecases/adaptation/adapt-classifier.ts';
 
 export function fromJson(request: AdaptRequest, reads: Reads): Target {
   if (request.dataset !== undefined) return { dataset: request.dataset };
-  const inputs = (request.inputs ?? []).map((input) => ({ label: input.label ?? null, read: () => readInput(input, reads) }));
+  const inputs = (request.inputs ?? []).map((input) => ({ labels: labelsSaid(input), read: () => readInput(input, reads) }));
   return { inputs, at: (index) => `/inputs/${index}` };
 }
+
+const labelsSaid = ({ label, labels }: NonNullable<AdaptRequest['inputs']>[number]): readonly string[] | null =>
+  labels ?? (label === undefined ? null : [label]);
 
 /** `label` once for each file, empty where it is not known, or not at all. */
 export async function fromForm(form: FormData, reads: Reads): Promise<Target> {
@@ -20,5 +23,5 @@ export async function fromForm(form: FormData, reads: Reads): Promise<Target> {
       'count',
       `There are ${labels.length} labels for ${files.length} files; give one for each, empty where you do not know it, or none.`,
     );
-  return { inputs: files.map((file, i) => ({ label: labels[i] ?? null, read: file.read })), at: (index) => `/file/${index}` };
+  return { inputs: files.map((file, i) => ({ labels: labels[i] ? [labels[i]] : null, read: file.read })), at: (index) => `/file/${index}` };
 }

@@ -9,6 +9,7 @@ import { describeClassifier } from '../classifiers/load-classifier.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { eachInput } from '../predict/each-input.ts';
+import { refuseSeveralLabels } from '../examples/new-labels.ts';
 import { embedInput } from '../predict/embed-input.ts';
 import { versionEventData } from '../versions/version-event.ts';
 import { toVersion } from '../versions/versions.ts';
@@ -20,7 +21,7 @@ type Needs = Pick<Deps, 'db' | 'objects' | 'encoder' | 'classifier' | 'heads' | 
 export type Target =
   | { readonly dataset: string }
   | {
-      readonly inputs: readonly { readonly label: string | null; /** May throw a GraftError. */ readonly read: () => Input }[];
+      readonly inputs: readonly { readonly labels: readonly string[] | null; /** May throw a GraftError. */ readonly read: () => Input }[];
       /** JSON pointer of an input. */
       readonly at: (index: number) => string;
     };
@@ -30,7 +31,10 @@ export async function adaptClassifier(deps: Needs, classifier: StoredClassifier,
   const { id, tenant } = classifier;
   const { labels, model } = await describeClassifier(deps, classifier);
   const names = labels.map((l) => l.name);
-  if ('inputs' in target) refuseStrangers(target, names);
+  if ('inputs' in target) {
+    for (const input of target.inputs) if (input.labels) refuseSeveralLabels(classifier, input.labels);
+    refuseStrangers(target, names, classifier.task === 'single_label' ? 'label' : 'labels');
+  }
   const { targets, source } =
     'dataset' in target
       ? await datasetTarget(deps, { tenant, dataset: target.dataset, classifier, model, labels: names })
@@ -43,17 +47,15 @@ export async function adaptClassifier(deps: Needs, classifier: StoredClassifier,
 }
 
 /** Before anything is embedded: that takes seconds. */
-function refuseStrangers({ inputs, at }: Extract<Target, { inputs: unknown }>, names: readonly string[]): void {
-  const errors = inputs.flatMap(({ label }, i) =>
-    label === null || names.includes(label)
-      ? []
-      : [
-          {
-            pointer: `${at(i)}/label`,
-            code: 'unknown_label',
-            detail: `This classifier has no label "${label}". It has: ${names.join(', ') || 'none'}.`,
-          },
-        ],
+function refuseStrangers({ inputs, at }: Extract<Target, { inputs: unknown }>, names: readonly string[], field: 'label' | 'labels'): void {
+  const errors = inputs.flatMap(({ labels }, i) =>
+    (labels ?? [])
+      .filter((label) => !names.includes(label))
+      .map((label) => ({
+        pointer: `${at(i)}/${field}`,
+        code: 'unknown_label',
+        detail: `This classifier has no label "${label}". It has: ${names.join(', ') || 'none'}.`,
+      })),
   );
   const [first] = errors;
   if (first) throw new GraftError('unknown_label', first.detail, { errors, param: first.pointer.slice(1).replaceAll('/', '.') });
@@ -65,8 +67,8 @@ async function embedTargets(
   model: string | null,
   { inputs, at }: Extract<Target, { inputs: unknown }>,
 ): Promise<TargetInput[]> {
-  return await eachInput(inputs, at, async ({ read, label }) => {
+  return await eachInput(inputs, at, async ({ read, labels }) => {
     const { base, tuned } = await embedInput(deps, read(), classifier, model);
-    return { base, tuned, label };
+    return { base, tuned, labels };
   });
 }

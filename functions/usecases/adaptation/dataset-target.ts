@@ -50,7 +50,8 @@ export async function datasetTarget(
   for (let at = 0; at < sample.rows.length && deps.now() - began < EMBED_MAX_MS; at += WAVE) {
     const wave = sample.rows.slice(at, at + WAVE).map(async ({ row, label }) => {
       const { base, tuned } = await deps.encoder.encode(await read(row), on);
-      return { base, tuned, label };
+      // A row of a dataset has one label, which where inputs have several is not all that could be said of it.
+      return { base, tuned, labels: label === null || classifier.task === 'multi_label' ? null : [label] };
     });
     targets.push(...(await Promise.all(wave)));
   }
