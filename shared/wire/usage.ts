@@ -11,7 +11,10 @@ export type UsageQuery = z.infer<typeof UsageQuery>;
 const Amounts = z.object({
   predictions: z.number().int(),
   enrollments: z.number().int(),
-  training_seconds: z.number().int(),
+  training_seconds: z.number().int().meta({
+    description:
+      'What jobs took on hosts: of a success the seconds of its result, and of attempts before it, of failed, cancelled and paused jobs the time that a host held them. What a fault of Graft took (a host that vanished, `blame: graft`) is not counted.',
+  }),
 });
 
 export const Usage = Amounts.extend({

@@ -5,6 +5,7 @@ import { afterFailure } from '../../domain/job-machine.ts';
 import type { Deps } from '../../deps.ts';
 import { finishValidationIfChanged, getDataset } from '../../stores/datasets.ts';
 import { getJob, moveJobIfChanged } from '../../stores/jobs.ts';
+import { addUsageIfChanged } from '../../stores/usage.ts';
 import { endLease, type WorkRow } from '../../stores/work.ts';
 import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
 import { tellMove, type Statement } from '../jobs/job-moves.ts';
@@ -23,7 +24,7 @@ export async function endAttempt(deps: Needs, work: WorkRow, cause: Cause): Prom
   const next = decide(work, cause, deps.now());
   const end = endLease(deps.db, work.id, work.tokenHash, next);
   const follow = work.kind === 'train' ? await jobFollows(deps, work, cause, next) : await datasetFollows(deps, work, cause, next);
-  const results: unknown[] = await deps.db.batch([end, ...follow]);
+  const results: unknown[] = await deps.db.batch([end, ...spent(deps, work, cause), ...follow]);
   const ended = (results[0] as D1Result).meta.changes > 0;
   if (ended) await wakeOutbox(deps);
   return ended;
@@ -44,6 +45,18 @@ function decide(work: WorkRow, cause: Cause, now: number): Next {
   if (work.command === 'pause') return { ...base, status: 'held' };
   // A host that vanished says nothing against the work: the next host may have it at once.
   return { ...base, status: 'queued', ...(cause.kind === 'expired' ? { leasedAt: null } : { availableAt: after.availableAt }) };
+}
+
+/**
+ * The time that a host held the job, which its tenant used: a failure of the job's own, a pause, a cancellation, and what was given back, because the
+ * next host goes on from there. Not what a failure of ours took. It is directly after the end of the lease, and what follows goes on if it changed a row.
+ */
+function spent(deps: Needs, work: WorkRow, cause: Cause): Statement[] {
+  const ours = cause.kind !== 'released' && blameOf(cause) === 'graft' && work.command !== 'cancel';
+  if (work.kind !== 'train' || work.leasedAt === null || ours) return [];
+  const until = cause.kind === 'expired' && work.expiresAt !== null ? work.expiresAt - LEASE_TTL_SECONDS * 1_000 : deps.now();
+  const amount = Math.ceil(Math.max(0, until - work.leasedAt) / 1_000);
+  return [addUsageIfChanged(deps.db, { tenant: work.tenantId, metric: 'training_seconds', amount, now: deps.now() })];
 }
 
 const blameOf = (cause: Exclude<Cause, { kind: 'released' }>): 'caller' | 'graft' => (cause.kind === 'expired' ? 'graft' : cause.error.blame);
