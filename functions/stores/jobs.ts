@@ -103,12 +103,31 @@ export function appendJobEvent(db: Database, event: NewJobEvent) {
 
 /** In order, after a sequence number; one row more than `limit` says that there is more. */
 export async function listJobEvents(db: Database, job: string, after: number, limit: number): Promise<JobEventRow[]> {
-  return await db
+  return await eventsAfter(db, job, after, limit);
+}
+
+function eventsAfter(db: Database, job: string, after: number, limit: number) {
+  return db
     .select()
     .from(jobEvents)
     .where(and(eq(jobEvents.jobId, job), gt(jobEvents.sequence, after)))
     .orderBy(asc(jobEvents.sequence))
     .limit(limit + 1);
+}
+
+/**
+ * What somebody who watches a job wants to know again and again: one batch, so one call, of two statements that each read by a key. Events and status
+ * are of the same moment; one event more than `limit` says that there are more. Null when there is no such job.
+ */
+export async function lookAtJob(db: Database, of: { tenant: string; id: string; after: number; limit: number }) {
+  const [[row], events] = await db.batch([
+    db
+      .select({ status: jobs.status, progress: jobs.progress })
+      .from(jobs)
+      .where(and(eq(jobs.tenantId, of.tenant), eq(jobs.id, of.id))),
+    eventsAfter(db, of.id, of.after, of.limit),
+  ]);
+  return row ? { ...row, events } : null;
 }
 
 /**

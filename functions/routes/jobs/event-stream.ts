@@ -1,26 +1,36 @@
 /**
  * A job's log as Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html). Log lines carry their sequence as `id`, so a
  * client that reconnects with Last-Event-ID misses none and gets none twice; live `progress` carries none, because only the newest counts.
+ *
+ * There is nothing to subscribe to in D1, so it looks: each second while a host has the job, and less and less often while none has, because then only its
+ * owner or a host that comes can change it.
  */
 import type { JobStatus } from '../../../shared/jobs.ts';
-import type { AnyJob, JobEvent } from '../../../shared/wire/jobs.ts';
+import type { JobLook } from '../../usecases/jobs/read-jobs.ts';
 
-const POLL_MS = 1_000;
+const ACTIVE_MS = 1_000;
+const IDLE_MAX_MS = 5_000;
+const IDLE_GROWTH = 1.5;
 /** Proxies cut connections that say nothing for longer. */
 const KEEP_ALIVE_MS = 15_000;
-const PAGE = 100;
+export const STREAM_PAGE = 100;
+const ACTIVE: ReadonlySet<JobStatus> = new Set(['validating', 'running']);
 const FINAL: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled']);
 
-export type EventSource = {
-  readonly eventsAfter: (sequence: number, limit: number) => Promise<JobEvent[]>;
-  readonly job: () => Promise<AnyJob>;
-};
+/** Status, progress and at most `limit` + 1 events after `sequence`, all of one moment. */
+export type Look = (sequence: number, limit: number) => Promise<JobLook>;
+
+/** How long to wait until the next look; `before`: how long the last wait was. @param spoke the last look found something new */
+export function nextWait(status: JobStatus, spoke: boolean, before: number): number {
+  return spoke || ACTIVE.has(status) ? ACTIVE_MS : Math.min(IDLE_MAX_MS, before * IDLE_GROWTH);
+}
 
 function message(event: string, data: unknown, id?: number): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-export function streamJobEvents(source: EventSource, after: number): Response {
+/** @param first what was seen after `after`, so that a job that is not there is an answer of its own and not a broken stream */
+export function streamJobEvents(job: string, look: Look, first: JobLook, after: number): Response {
   let cancelled = false;
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
@@ -29,32 +39,32 @@ export function streamJobEvents(source: EventSource, after: number): Response {
       let sequence = after;
       let progress = '';
       let spokeAt = Date.now();
+      let wait = ACTIVE_MS;
       try {
         send('retry: 2000\n\n');
-        while (!cancelled) {
-          // The status is read first: what was logged before a final status is then certainly in the pages after it.
-          const job = await source.job();
-          let page: JobEvent[];
-          do {
-            page = await source.eventsAfter(sequence, PAGE);
-            for (const event of page.slice(0, PAGE)) {
-              send(message(event.type, event, event.id));
-              sequence = event.id;
-              spokeAt = Date.now();
-            }
-          } while (page.length > PAGE && !cancelled);
-          const live = JSON.stringify(job.progress);
-          if (job.progress && live !== progress) {
-            progress = live;
-            send(message('progress', { object: 'training.job.progress', job: job.id, data: job.progress }));
-            spokeAt = Date.now();
+        for (let seen = first; !cancelled; seen = await look(sequence, STREAM_PAGE)) {
+          let spoke = false;
+          for (const event of seen.events.slice(0, STREAM_PAGE)) {
+            send(message(event.type, event, event.id));
+            sequence = event.id;
+            spoke = true;
           }
-          if (FINAL.has(job.status)) break;
-          if (Date.now() - spokeAt > KEEP_ALIVE_MS) {
+          // More pages first: the end of the log belongs to the status.
+          if (seen.events.length > STREAM_PAGE) continue;
+          const live = JSON.stringify(seen.progress);
+          if (seen.progress && live !== progress) {
+            progress = live;
+            send(message('progress', { object: 'training.job.progress', job, data: seen.progress }));
+            spoke = true;
+          }
+          if (FINAL.has(seen.status)) break;
+          if (spoke) spokeAt = Date.now();
+          else if (Date.now() - spokeAt > KEEP_ALIVE_MS) {
             send(': still here\n\n');
             spokeAt = Date.now();
           }
-          await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+          wait = nextWait(seen.status, spoke, wait);
+          await new Promise((resolve) => setTimeout(resolve, wait));
         }
         if (!cancelled) controller.close();
       } catch (error) {

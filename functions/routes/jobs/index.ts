@@ -7,7 +7,7 @@ import { listAnswer, pageOf, toList, pageOfWhole } from '../../http/pages.ts';
 import { newRouter } from '../../http/router.ts';
 import { createAdvice } from '../../usecases/jobs/create-advice.ts';
 import { createJob } from '../../usecases/jobs/create-job.ts';
-import { getJob, jobEventsAfter, listCheckpoints, listJobs } from '../../usecases/jobs/read-jobs.ts';
+import { getJob, jobEventsAfter, listCheckpoints, listJobs, lookAtJob } from '../../usecases/jobs/read-jobs.ts';
 import { steerJob } from '../../usecases/jobs/steer-job.ts';
 import {
   cancelJobRoute,
@@ -20,7 +20,7 @@ import {
   pauseJobRoute,
   resumeJobRoute,
 } from './definition.ts';
-import { streamJobEvents } from './event-stream.ts';
+import { STREAM_PAGE, streamJobEvents } from './event-stream.ts';
 
 const steer = async (c: Context<HttpEnv>, id: string, wish: OwnerWish) => await steerJob(c.get('deps'), { tenant: tenantOf(c), id, wish });
 
@@ -47,11 +47,8 @@ export const jobsRoutes = newRouter()
     const { accept, 'last-event-id': lastEventId } = c.req.valid('header');
     const after = Number(lastEventId ?? page.after ?? 0) || 0;
     if (accept?.includes('text/event-stream')) {
-      await getJob(deps, of);
-      return streamJobEvents(
-        { eventsAfter: (sequence, limit) => jobEventsAfter(deps, { ...of, after: sequence, limit }), job: () => getJob(deps, of) },
-        after,
-      );
+      const look = async (sequence: number, limit: number) => await lookAtJob(deps, { ...of, after: sequence, limit });
+      return streamJobEvents(of.id, look, await look(after, STREAM_PAGE), after);
     }
     const events = await jobEventsAfter(deps, { ...of, after, limit: page.limit });
     const data = events.slice(0, page.limit);
