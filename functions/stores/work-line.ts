@@ -35,9 +35,9 @@ export function line(kinds: readonly WorkKind[], now: number): SQL {
     )`;
 }
 
-/** 1 for the piece of work that the next host gets. */
-export async function queuePosition(db: Database, row: { id: string; kind: WorkKind }, now: number): Promise<number> {
-  const query = sql`with ${line([row.kind], now)} select position from line where id = ${row.id}`;
-  const found = await db.get<{ position: number } | undefined>(query);
-  return found?.position ?? 1;
+/** By id, of those that wait: 1 for the piece of work of its kind that the next host gets. One look at the line, however many are asked for. */
+export async function queuePositions(db: Database, kind: WorkKind, ids: readonly string[], now: number): Promise<Map<string, number>> {
+  const asked = sql`select value from json_each(${JSON.stringify(ids)})`;
+  const rows = await db.all<{ id: string; position: number }>(sql`with ${line([kind], now)} select id, position from line where id in (${asked})`);
+  return new Map(rows.map(({ id, position }) => [id, position]));
 }

@@ -130,6 +130,15 @@ export async function getWork(db: Database, id: string): Promise<WorkRow | null>
   return row ?? null;
 }
 
+/** By id; D1 binds a hundred values at most, so the ids are one of them. */
+export async function getWorks(db: Database, ids: readonly string[]): Promise<Map<string, WorkRow>> {
+  const rows = await db
+    .select()
+    .from(work)
+    .where(sql`${work.id} in (select value from json_each(${JSON.stringify(ids)}))`);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
 /** Leases that ran out, oldest first. */
 export async function expiredLeases(db: Database, now: number, limit: number): Promise<WorkRow[]> {
   return await db

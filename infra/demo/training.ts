@@ -103,7 +103,7 @@ function resultTable(result: JobResult): string {
 }
 
 export async function train(mine: Client, given: { dataset: string; classifier: string; listener: Listener }, tell: Telling): Promise<JobResult> {
-  tell.step('5. Fine-tuning on the trainer, and proof before promotion');
+  tell.step('5. Training on the trainer, by the method that a trial there speaks for, and proof before promotion');
   const { id } = await mine.send(Job, 'POST', '/v1/training/jobs', {
     dataset: given.dataset,
     classifier: given.classifier,

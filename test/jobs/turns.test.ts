@@ -1,8 +1,9 @@
 /** Whose turn it is: tenants share hosts, whoever queued more, and what a job says of its place is what happens. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { queuePosition } from '../../functions/stores/work-line.ts';
+import { queuePositions } from '../../functions/stores/work-line.ts';
 import { Dataset } from '../../shared/wire/datasets.ts';
-import { Job } from '../../shared/wire/jobs.ts';
+import { AnyJob, Job } from '../../shared/wire/jobs.ts';
+import { listOf } from '../../shared/wire/page.ts';
 import { answer, call, newTenant } from '../setup/harness.ts';
 import { clearQueue, deps, lease, newJob, publishTinyBackbone, readyDataset, runner } from '../setup/training.ts';
 
@@ -116,13 +117,25 @@ describe('turns', () => {
     for (const { token } of held) await end(token);
   });
 
+  it('are told for a whole page of jobs, more of them than D1 binds values', async () => {
+    const { key, dataset } = many;
+    const ids = await jobs(many, 100);
+    const Page = listOf(AnyJob, 'AnyJobList');
+    const all = (await answer(await call('/v1/training/jobs?limit=100', { key }), 200, Page)).data;
+    expect(all.map((job) => [job.id, job.queue?.position])).toEqual(ids.map((id, i) => [id, i + 1]).toReversed());
+    expect(all.every((job) => job.dataset === dataset)).toBe(true);
+  });
+
   it('are found among thousands that wait, by the index', async () => {
     const counted = 'with recursive n(i) as (select 0 union all select i + 1 from n where i < 2999)';
     const row = `${counted} select 'crowd-' || i, 'train', 'crowd-' || (i % 3), 'queued', i, i from n`;
     await deps.d1.prepare(`insert into work (id, kind, tenant_id, status, available_at, created_at) ${row}`).run();
     const [mine] = await jobs(few, 1);
-    expect(await queuePosition(deps.db, { id: mine!, kind: 'train' }, deps.now())).toBe(4);
-    expect(await queuePosition(deps.db, { id: 'crowd-2999', kind: 'train' }, deps.now())).toBe(3_001);
+    const places = await queuePositions(deps.db, 'train', [mine!, 'crowd-2999', 'nobody'], deps.now());
+    expect([...places].toSorted(([, a], [, b]) => a - b)).toEqual([
+      [mine, 4],
+      ['crowd-2999', 3_001],
+    ]);
     await deps.d1.prepare("delete from work where id like 'crowd-%'").run();
     await clearQueue();
   });

@@ -4,7 +4,7 @@ import type { Dataset } from '../../../shared/wire/datasets.ts';
 import type { Deps } from '../../deps.ts';
 import { getDataset as readDataset, type DatasetRow } from '../../stores/datasets.ts';
 import { getWork } from '../../stores/work.ts';
-import { queuePlace } from '../jobs/queue-place.ts';
+import { queuePlaces } from '../jobs/queue-place.ts';
 import { presentDataset } from './present-dataset.ts';
 
 /** The row, for the other use cases of this room. */
@@ -16,6 +16,7 @@ export async function needDataset(deps: Pick<Deps, 'db'>, tenant: string, id: st
 
 export async function getDataset(deps: Pick<Deps, 'db' | 'now'>, input: { tenant: string; id: string }): Promise<Dataset> {
   const row = await needDataset(deps, input.tenant, input.id);
-  const queue = row.status === 'validating' ? await queuePlace(deps, await getWork(deps.db, row.id)) : null;
+  const work = row.status === 'validating' ? await getWork(deps.db, row.id) : null;
+  const queue = work && (await queuePlaces(deps, [work])).get(work.id);
   return { ...presentDataset(row), ...(queue ? { queue } : {}) };
 }

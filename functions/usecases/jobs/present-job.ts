@@ -4,34 +4,59 @@ import { MethodOptions, Progress } from '../../../shared/engine.ts';
 import { QualityCode } from '../../../shared/quality.ts';
 import { Advice } from '../../../shared/advice.ts';
 import { JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
+import type { QueuePlace } from '../../../shared/wire/queue.ts';
 import type { Deps } from '../../deps.ts';
 import type { CheckpointRow } from '../../stores/checkpoints.ts';
 import type { JobEventRow, JobRow } from '../../stores/jobs.ts';
-import { getWork } from '../../stores/work.ts';
+import { getWorks, type WorkRow } from '../../stores/work.ts';
 import { iso, isoOrNull } from '../datasets/present-dataset.ts';
-import { queuePlace } from './queue-place.ts';
+import { queuePlaces } from './queue-place.ts';
 
 const Exclude = z.array(QualityCode).nullable();
 type Needs = Pick<Deps, 'db' | 'now'>;
 const Metadata = z.record(z.string(), z.string()).nullable();
 
-/** Reads the work row too, so that a queued job says where it stands and whether any host is there. */
+/** Reads the rows of their work too, all at once, so that a queued job says where it stands and whether any host is there. */
+export async function presentJobs(deps: Needs, rows: readonly JobRow[]): Promise<AnyJob[]> {
+  const beside = await workOf(deps, rows);
+  return rows.map((row) => (row.kind === 'advice' ? adviceJob(row, beside) : trainingJob(row, beside)));
+}
+
 export async function presentAnyJob(deps: Needs, row: JobRow): Promise<AnyJob> {
   return row.kind === 'advice' ? await presentAdviceJob(deps, row) : await presentJob(deps, row);
 }
 
 export async function presentAdviceJob(deps: Needs, row: JobRow): Promise<AdviceJob> {
-  return { ...(await common(deps, row)), kind: 'advice', result: row.result === null ? null : Advice.parse(row.result), hyperparameters: {} };
+  return adviceJob(row, await workOf(deps, [row]));
 }
 
 export async function presentJob(deps: Needs, row: JobRow): Promise<Job> {
-  const result = row.result === null ? null : JobResult.parse(row.result);
-  const { type: _, ...asked } = MethodOptions.parse(row.method);
-  return { ...(await common(deps, row)), kind: 'training', result, hyperparameters: result?.hyperparameters ?? asked };
+  return trainingJob(row, await workOf(deps, [row]));
 }
 
-async function common(deps: Needs, row: JobRow): Promise<Omit<Job, 'kind' | 'result' | 'hyperparameters'>> {
-  const work = await getWork(deps.db, row.id);
+/** By the id of a job. */
+type Beside = { readonly works: ReadonlyMap<string, WorkRow>; readonly places: ReadonlyMap<string, QueuePlace> };
+
+async function workOf(deps: Needs, rows: readonly JobRow[]): Promise<Beside> {
+  const works = await getWorks(
+    deps.db,
+    rows.map((row) => row.id),
+  );
+  return { works, places: await queuePlaces(deps, works.values()) };
+}
+
+function adviceJob(row: JobRow, beside: Beside): AdviceJob {
+  return { ...common(row, beside), kind: 'advice', result: row.result === null ? null : Advice.parse(row.result), hyperparameters: {} };
+}
+
+function trainingJob(row: JobRow, beside: Beside): Job {
+  const result = row.result === null ? null : JobResult.parse(row.result);
+  const { type: _, ...asked } = MethodOptions.parse(row.method);
+  return { ...common(row, beside), kind: 'training', result, hyperparameters: result?.hyperparameters ?? asked };
+}
+
+function common(row: JobRow, { works, places }: Beside): Omit<Job, 'kind' | 'result' | 'hyperparameters'> {
+  const work = works.get(row.id);
   const method = MethodOptions.parse(row.method);
   return {
     object: 'training.job',
@@ -53,7 +78,7 @@ async function common(deps: Needs, row: JobRow): Promise<Omit<Job, 'kind' | 'res
     progress: row.progress === null ? null : Progress.parse(row.progress),
     requested: work?.status === 'leased' && work.command !== 'continue' ? work.command : null,
     attempts: work?.attempts ?? 0,
-    queue: row.status === 'queued' ? await queuePlace(deps, work) : null,
+    queue: row.status === 'queued' ? (places.get(row.id) ?? null) : null,
     created_at: iso(row.createdAt),
     started_at: isoOrNull(row.startedAt),
     finished_at: isoOrNull(row.finishedAt),

@@ -6,7 +6,7 @@ import type { AnyJob, Checkpoint, JobEvent } from '../../../shared/wire/jobs.ts'
 import type { Deps } from '../../deps.ts';
 import { listCheckpoints as readCheckpoints } from '../../stores/checkpoints.ts';
 import { getJob as readJob, listJobEvents, listJobs as readJobs, lookAtJob as readLook, type JobRow } from '../../stores/jobs.ts';
-import { presentCheckpoint, presentAnyJob, presentJobEvent } from './present-job.ts';
+import { presentAnyJob, presentCheckpoint, presentJobEvent, presentJobs } from './present-job.ts';
 
 export async function needJob(deps: Pick<Deps, 'db'>, tenant: string, id: string): Promise<JobRow> {
   const row = await readJob(deps.db, tenant, id);
@@ -26,7 +26,7 @@ export async function listJobs(
   input: { tenant: string; page: { limit: number; after: string | null }; status: JobStatus | null },
 ): Promise<AnyJob[]> {
   const rows = await readJobs(deps.db, input.tenant, { ...input.page, status: input.status });
-  return await Promise.all(rows.map(async (row) => await presentAnyJob(deps, row)));
+  return await presentJobs(deps, rows);
 }
 
 /** The log after a sequence number, in order, and one more when there is more than `limit`. */
