@@ -4,6 +4,7 @@
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature } from './calibration.ts';
+import { dotRows } from './dot-rows.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
@@ -44,17 +45,10 @@ export function nameScores(
   center: Float32Array,
   transform: FeatureTransform,
 ): Float64Array {
-  const unit = unitNames(names, center, transform);
-  const out = new Float64Array(examples.length * names.length);
-  for (const [i, e] of examples.entries()) {
-    const x = transformFeature(e.base, transform, center);
-    for (const [c, name] of unit.entries()) {
-      if (!name) continue;
-      let sum = 0;
-      for (let j = 0; j < x.length; j++) sum += x[j]! * name[j]!;
-      out[i * names.length + c] = sum;
-    }
-  }
+  const k = names.length;
+  const { weight } = nameComponent(names, center, transform, center.length, 1);
+  const out = new Float64Array(examples.length * k);
+  for (const [i, e] of examples.entries()) dotRows(weight, transformFeature(e.base, transform, center), k, out.subarray(i * k, (i + 1) * k));
   return out;
 }
 

@@ -28,21 +28,24 @@ export function fitAgainstBackground(given: Given, center: Float32Array): RidgeF
   const rows = [...examples.map((e) => e.base), ...contrast];
   const x = new Float64Array(rows.length * dimension);
   for (const [i, row] of rows.entries()) transformFeature(row, given.transform, center, x, i * dimension);
-  const labelsOf = [...examples.map((e) => e.labelsOf), ...contrast.map(() => [])];
-  const fit = fitRidgeLeaveOneOut({ x, n: rows.length, d: dimension, labels: k, labelsOf });
+  // A label without an example is −1 everywhere, and what ridge makes of that is not used: it need not be solved.
+  const shown = [...new Set(examples.flatMap((e) => e.labelsOf))].toSorted((a, b) => a - b);
+  const place = new Map(shown.map((c, to) => [c, to]));
+  const labelsOf = [...examples.map((e) => e.labelsOf.map((c) => place.get(c)!)), ...contrast.map(() => [])];
+  const fit = fitRidgeLeaveOneOut({ x, n: rows.length, d: dimension, labels: shown.length, labelsOf });
 
-  const shown = new Set(examples.flatMap((e) => e.labelsOf));
   let level = 0;
-  for (let i = examples.length; i < rows.length; i++) for (const c of shown) level += fit.leftOut[i * k + c]! / (contrast.length * shown.size);
-  const leftOut = fit.leftOut.slice(0, examples.length * k);
-  for (let c = 0; c < k; c++) {
-    if (shown.has(c)) continue;
-    fit.weight.fill(0, c * dimension, (c + 1) * dimension);
-    fit.bias[c] = level;
-    for (let i = 0; i < examples.length; i++) leftOut[i * k + c] = level;
+  for (let at = examples.length * shown.length; at < fit.leftOut.length; at++) level += fit.leftOut[at]! / (contrast.length * shown.length);
+  const weight = new Float64Array(k * dimension);
+  const bias = new Float64Array(k).fill(level);
+  const leftOut = new Float64Array(examples.length * k).fill(level);
+  for (const [from, c] of shown.entries()) {
+    weight.set(fit.weight.subarray(from * dimension, (from + 1) * dimension), c * dimension);
+    bias[c] = fit.bias[from]!;
+    for (let i = 0; i < examples.length; i++) leftOut[i * k + c] = fit.leftOut[i * shown.length + from]!;
   }
   // Pictures of one kind are alike beside any background: the fewer labels have examples, the more of a label's score is that likeness.
-  const share = shown.size / k;
+  const share = shown.length / k;
   const scaled = (values: Float64Array): Float64Array => values.map((v) => share * v);
-  return { weight: scaled(fit.weight), bias: scaled(fit.bias), lambda: fit.lambda, leftOut: scaled(leftOut) };
+  return { weight: scaled(weight), bias: scaled(bias), lambda: fit.lambda, leftOut: scaled(leftOut) };
 }

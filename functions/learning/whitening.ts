@@ -5,10 +5,10 @@
  *   Σ⁻¹ = (1/a)(I − Bᵀ A⁻¹ B),  A = (a/c) I + BBᵀ,  a = γτ,  c = (1 − γ)/(m − 1).
  * The result is linear in the same features as plain ridge, so both fold into one matrix.
  */
-import { withoutSurplus } from './imbalance.ts';
+import { fitOverProducts } from './dual-ridge.ts';
 import { cholesky, choleskySolve, gram } from './linear-algebra.ts';
-import { fairRows, leastError, LAMBDAS, rootOr1, solveDual, takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
-import { targetsOf } from './targets.ts';
+import { LAMBDAS } from './penalty.ts';
+import type { RidgeFit, RidgeInput } from './ridge.ts';
 
 /** γ: how much of the identity is mixed in; the background has far fewer rows than dimensions. */
 const SHRINKAGE = 0.3;
@@ -63,49 +63,18 @@ function whitenedKernel(w: Whitener, x: Float64Array, n: number): Float64Array {
 
 /** Ridge with the penalty of least left-out error in the whitened metric; the weights apply to unwhitened features. */
 export function fitWhitened(input: RidgeInput, w: Whitener): RidgeFit {
-  const { x, n, d, labels: k, labelsOf } = input;
-  const t = targetsOf(input);
-  const raw = whitenedKernel(w, x, n);
-  let total = 0;
-  let own = 0;
-  let cross = 0;
-  for (let i = 0; i < n; i++) {
-    const s = t.root[i]! ** 2;
-    total += s;
-    own += s * raw[i * n + i]!;
-    for (let j = 0; j < n; j++) cross += s * t.root[j]! ** 2 * raw[i * n + j]!;
-  }
-  const scale = rootOr1(own / total - cross / total ** 2) ** 2;
-  const kernelOf = (rows: readonly number[], root: Float64Array): Float64Array => {
-    const out = new Float64Array(rows.length ** 2);
-    for (const [a, i] of rows.entries())
-      for (const [b, j] of rows.entries()) out[a * rows.length + b] = root[a]! * root[b]! * (raw[i * n + j]! / scale + 1);
-    return out;
-  };
-  const kernel = kernelOf([...labelsOf.keys()], t.root);
-  const lambda = leastError(t, fairRows(labelsOf, k), LAMBDAS, (l) => solveDual(t, l, kernel).leftOut);
-  const { alpha, leftOut } = solveDual(t, lambda, kernel);
-  const v = new Float64Array(k * d);
-  const bias = new Float64Array(k);
-  for (let i = 0; i < n; i++)
-    for (let c = 0; c < k; c++) {
-      const f = t.root[i]! * alpha[i * k + c]!;
-      bias[c]! += f;
-      for (let j = 0; j < d; j++) v[c * d + j]! += (f / scale) * x[i * d + j]!;
-    }
+  const { d, labels: k } = input;
+  const fit = fitOverProducts(input, whitenedKernel(w, input.x, input.n), LAMBDAS);
   // Σ⁻¹ from the other side: W = V − (V·Bᵀ) A⁻¹ B.
-  const p = project(w, v, k);
+  const weight = fit.weight.slice();
+  const p = project(w, weight, k);
   const columns = new Float64Array(w.m * k);
   for (let c = 0; c < k; c++) for (let r = 0; r < w.m; r++) columns[r * k + c] = p[c * w.m + r]!;
   choleskySolve(w.factor, w.m, columns, k);
   for (let r = 0; r < w.m; r++)
     for (let c = 0; c < k; c++) {
       const f = columns[r * k + c]!;
-      for (let j = 0; j < d; j++) v[c * d + j]! -= f * w.rows[r * d + j]!;
+      for (let j = 0; j < d; j++) weight[c * d + j]! -= f * w.rows[r * d + j]!;
     }
-  const fit = { weight: v, bias, lambda, leftOut: takeRows(leftOut, input.judged, k) };
-  return withoutSurplus(input, fit, (rows) => {
-    const some = targetsOf({ labelsOf: rows.map((i) => labelsOf[i]!), labels: k });
-    return solveDual(some, lambda, kernelOf(rows, some.root)).leftOut;
-  });
+  return { ...fit, weight };
 }

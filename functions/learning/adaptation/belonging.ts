@@ -5,7 +5,8 @@
  * (compare the open-set adaptation of Saito et al. 2018, which learns that boundary with a network).
  */
 import { normaliseInPlace } from '../features.ts';
-import { fitRidgeLeaveOneOut, PRIOR_LAMBDA } from '../ridge.ts';
+import { PRIOR_LAMBDA } from '../penalty.ts';
+import { fitRidgeLeaveOneOut } from '../ridge.ts';
 import { evenly, pickRows, type Rows } from './align.ts';
 
 export type Belonging = {
