@@ -1,5 +1,6 @@
 /**
- * A head as safetensors: tensors `components.<k>.{center,weight,bias}` (no centre with a kernel: the support's), `support.{center,rows,label_of,factor}`,
+ * A head as safetensors: tensors `components.<k>.{center,weight,bias}` (no centre with a kernel: the support's), `support.{center,rows,label_of,factor}`
+ * and `support.basis` where the rows are written in one,
  * `standardisation.{mean,scale}`; the rest as JSON in the metadata key `graft`.
  */
 import { z } from 'zod';
@@ -45,9 +46,11 @@ export function encodeHead(head: Head): Uint8Array {
   if (head.support) {
     const s = head.support;
     tensors['support.center'] = tensor('F32', [s.dimension], s.center);
-    tensors['support.rows'] = tensor('F32', [s.labelOf.length, s.dimension], s.rows);
+    if (s.basis) tensors['support.basis'] = tensor('F32', [s.basis.length / s.dimension, s.dimension], s.basis);
+    tensors['support.rows'] = tensor('F32', [s.labelOf.length, s.basis ? s.basis.length / s.dimension : s.dimension], s.rows);
     tensors['support.label_of'] = tensor('I32', [s.labelOf.length], s.labelOf);
-    tensors['support.factor'] = tensor('F32', [s.labelOf.length, s.labelOf.length], s.factor);
+    const side = Math.sqrt(s.factor.length);
+    tensors['support.factor'] = tensor('F32', [side, side], s.factor);
   }
   const lens = head.standardisation;
   if (lens) {
@@ -79,15 +82,7 @@ export function encodeHead(head: Head): Uint8Array {
 export function decodeHead(bytes: Uint8Array): Head {
   const file = decodeSafetensors(bytes);
   const m = HeadMetadata.parse(JSON.parse(file.metadata['graft'] ?? 'null'));
-  let support: Support | null = null;
-  if (m.support) {
-    const rows = takeTensor(file, 'support.rows', 'F32', 2);
-    const labelOf = takeTensor(file, 'support.label_of', 'I32', 1).data;
-    if (rows.shape[0] !== labelOf.length || rows.shape[1] !== m.support.dimension) throw new RangeError('support.rows does not fit support.label_of');
-    const factor = takeTensor(file, 'support.factor', 'F32', 2);
-    if (factor.shape.some((side) => side !== labelOf.length)) throw new RangeError('support.factor does not fit support.label_of');
-    support = { ...m.support, factor: factor.data, center: takeTensor(file, 'support.center', 'F32', 1).data, rows: rows.data, labelOf };
-  }
+  const support = supportOf(file, m);
   const components: HeadComponent[] = m.components.map(({ kernel_power: power, ...c }, k) => {
     if (power !== undefined && (!support || !sameSpace(support, c))) throw new RangeError(`components.${k} has a kernel over other support rows`);
     const columns = power !== undefined && support ? support.labelOf.length : c.dimension;
@@ -107,6 +102,22 @@ export function decodeHead(bytes: Uint8Array): Head {
     varianceWeight: m.open_set.variance_weight,
   };
   return { labels: m.labels, task: m.task, components, temperature: m.temperature, openSet, support, standardisation: standardisationOf(file, m) };
+}
+
+function supportOf(file: TensorFile, { support: given }: HeadMetadata): Support | null {
+  if (!given) return null;
+  const rows = takeTensor(file, 'support.rows', 'F32', 2);
+  const labelOf = takeTensor(file, 'support.label_of', 'I32', 1).data;
+  const basis = file.tensors['support.basis'] ? takeTensor(file, 'support.basis', 'F32', 2) : null;
+  if (basis && basis.shape[1] !== given.dimension) throw new RangeError('support.basis does not fit the dimension');
+  const width = basis ? basis.shape[0] : given.dimension;
+  if (rows.shape[0] !== labelOf.length || rows.shape[1] !== width)
+    throw new RangeError('support.rows does not fit support.label_of or its directions');
+  const factor = takeTensor(file, 'support.factor', 'F32', 2);
+  const [side] = factor.shape;
+  if (side !== factor.shape[1] || side! > labelOf.length) throw new RangeError('support.factor does not fit support.label_of');
+  const center = takeTensor(file, 'support.center', 'F32', 1).data;
+  return { ...given, factor: factor.data, center, basis: basis?.data ?? null, rows: rows.data, labelOf };
 }
 
 function standardisationOf(file: TensorFile, { standardisation: given }: HeadMetadata): Standardisation | null {

@@ -76,6 +76,15 @@ function fold(components: readonly HeadComponent[]): LinearPart {
   return { feature: { embedding, transform, dimension, center }, weight: Float32Array.from(weight), bias: Float32Array.from(bias) };
 }
 
+/** F as [side × rows], with zeros for the rows that it does not read (head.ts). */
+export function factorOverAll({ factor, labelOf }: Support): { readonly factor: Float32Array; readonly side: number } {
+  const side = Math.sqrt(factor.length);
+  if (side === labelOf.length) return { factor, side };
+  const wide = new Float32Array(side * labelOf.length);
+  for (let r = 0; r < side; r++) wide.set(factor.subarray(r * side, (r + 1) * side), r * labelOf.length);
+  return { factor: wide, side };
+}
+
 /** The embeddings that a head's scores, nearest rows and open-set rule are made from, as they are sent: base first. */
 export function embeddingsOf(parts: HeadParts): { readonly name: 'base' | 'tuned'; readonly dimension: number }[] {
   const features: Feature[] = [...parts.linear.map((part) => part.feature), ...(parts.support ? [parts.support] : [])];

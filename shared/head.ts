@@ -35,7 +35,7 @@ export type HeadComponent = {
 };
 
 /**
- * Open-set rule: known ⇔ bestWeight · (best score) − varianceWeight · v(x) ≥ threshold, v(x) = 1 − ‖F·κ(x)‖² over the support rows (novelty.ts).
+ * Open-set rule: known ⇔ bestWeight · (best score) − varianceWeight · v(x) ≥ threshold, v(x) = 1 − ‖F·κ(x)‖² over support rows (novelty.ts).
  * `null` when the caller asked for no unknown answer.
  */
 export type OpenSetRule = {
@@ -52,11 +52,16 @@ export type Support = {
   readonly transform: FeatureTransform;
   readonly dimension: number;
   readonly center: Float32Array;
-  /** Row-major [rows × dimension], each row of unit length after centring. */
+  /**
+   * Row-major [width × dimension], orthonormal: the directions that `rows` are written in, where they are many (functions/learning/basis.ts). null: they are
+   * written in full.
+   */
+  readonly basis: Float32Array | null;
+  /** Row-major [rows × width], or [rows × dimension] without a basis: of unit length after centring, and less what the basis leaves out. */
   readonly rows: Float32Array;
   /** Index into `labels`, per row. */
   readonly labelOf: Int32Array;
-  /** F: row-major [rows × rows], lower triangular; the inverse Cholesky factor of the kernel between the rows (novelty.ts). */
+  /** F: row-major [m × m], lower triangular; the inverse Cholesky factor of the kernel between the first m rows (novelty.ts); all without a basis. */
   readonly factor: Float32Array;
 };
 

@@ -6,7 +6,7 @@
  * - ((x − mean) · scale, constant) is a ZeroPadding2D by one value and a BatchNormalization.
  */
 import { KERNEL_POWER, type Head, type KernelPower, type Standardisation, type Support } from './head.ts';
-import { headParts, sameFeature, type Feature } from './head-parts.ts';
+import { factorOverAll, headParts, sameFeature, type Feature } from './head-parts.ts';
 
 /** The version that the exports are tested with. */
 export const TFJS_VERSION = '4.22.0';
@@ -140,8 +140,12 @@ function build(head: Head): { layers: LayersBuilder; outputs: string[] } {
   const { support } = parts;
   const rows = support?.labelOf.length ?? 0;
   let cosines: string | null = null;
+  const coordinates = (unit: string, { basis, dimension }: Support): string => {
+    const width = (basis?.length ?? 0) / dimension;
+    return basis ? b.dense(unit, width, transposed(basis, width), null) : unit;
+  };
   const cosinesTo = (s: Support): string =>
-    (cosines ??= b.dense(b.first(b.unit(pairsOf(s), s.dimension, null), s.dimension), rows, transposed(s.rows, rows), null));
+    (cosines ??= b.dense(coordinates(b.first(b.unit(pairsOf(s), s.dimension, null), s.dimension), s), rows, transposed(s.rows, rows), null));
   for (const { power, weight, bias } of parts.kernel)
     scores.push(b.dense(b.kernel(cosinesTo(support!), power), labels, transposed(weight, labels), bias));
   const raw = scores.length === 1 ? scores[0]! : b.add('Add', {}, scores);
@@ -155,9 +159,10 @@ function build(head: Head): { layers: LayersBuilder; outputs: string[] } {
     let bar = rule.threshold;
     if (support && rule.varianceWeight !== 0) {
       // −w·(1 − ‖F·κ‖²): the squares add up in the last layer, the constant moves the bar.
-      const z = b.dense(b.kernel(cosinesTo(support), KERNEL_POWER), rows, transposed(support.factor, rows), null);
+      const { factor, side } = factorOverAll(support);
+      const z = b.dense(b.kernel(cosinesTo(support), KERNEL_POWER), side, transposed(factor, side), null);
       evidence = b.add('Concatenate', { axis: -1 }, [evidence, b.add('Multiply', {}, [z, z])]);
-      weights = new Float32Array(1 + rows).fill(rule.varianceWeight).fill(rule.bestWeight, 0, 1);
+      weights = new Float32Array(1 + side).fill(rule.varianceWeight).fill(rule.bestWeight, 0, 1);
       bar += rule.varianceWeight;
     }
     outputs.push(b.dense(evidence, 1, weights, Float32Array.of(-bar), 'margin'));

@@ -3,7 +3,7 @@
  * are enrolled rows, the nearest one. The operators used mean the same in every opset from 17 on, so the graph may be appended to a newer one.
  */
 import { KERNEL_POWER, type Head, type Standardisation, type Support } from '../../shared/head.ts';
-import { embeddingsOf, headParts, sameFeature, type Feature } from '../../shared/head-parts.ts';
+import { embeddingsOf, factorOverAll, headParts, sameFeature, type Feature } from '../../shared/head-parts.ts';
 import { bytesField, concat, intField, messageField, textField } from './protobuf.ts';
 
 export const HEAD_OPSET = 17;
@@ -87,9 +87,17 @@ class GraphBuilder {
     return this.node('Pow', [this.node('Add', [this.node('Mul', [cosines, half]), half]), this.scalar(power)]);
   }
 
+  /** To the support rows, [N, rows]. */
+  cosines(feature: string, { basis, dimension, rows, labelOf }: Support): string {
+    const unit = this.unit(feature);
+    const seen = basis ? this.linear(unit, basis, basis.length / dimension, null) : unit;
+    return this.linear(seen, rows, labelOf.length, null);
+  }
+
   /** 1 − ‖F·κ‖², [N, 1] (novelty.ts). */
-  variance(cosines: string, { factor, labelOf }: Support): string {
-    const z = this.linear(this.kernel(cosines, KERNEL_POWER), factor, labelOf.length, null);
+  variance(cosines: string, support: Support): string {
+    const { factor, side } = factorOverAll(support);
+    const z = this.linear(this.kernel(cosines, KERNEL_POWER), factor, side, null);
     return this.node('Sub', [this.scalar(1), this.node('ReduceSum', [this.node('Mul', [z, z]), this.tensor([1], BigInt64Array.of(1n))])]);
   }
 
@@ -125,7 +133,7 @@ export function headGraph(head: Head, inputs: { readonly base: string; readonly 
   };
   const labels = head.labels.length;
   const { support } = parts;
-  const cosines = support && g.linear(g.unit(feature(support)), support.rows, support.labelOf.length, null);
+  const cosines = support && g.cosines(feature(support), support);
   const scores = parts.linear.map((part) => g.linear(feature(part.feature), part.weight, labels, part.bias));
   for (const part of parts.kernel) scores.push(g.linear(g.kernel(cosines!, part.power), part.weight, labels, part.bias));
   const raw = scores.reduce((sum, score) => g.node('Add', [sum, score]));

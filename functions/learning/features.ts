@@ -49,8 +49,13 @@ export function normaliseInPlace(x: Float64Array | Float32Array, at = 0, length 
 
 /** Index of the largest value; the first of equals. */
 export function argmax(values: ArrayLike<number>): number {
+  const { length } = values;
   let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  let most = values[0]!;
+  for (let i = 1; i < length; i++) {
+    const value = values[i]!;
+    if (value > most) [most, best] = [value, i];
+  }
   return best;
 }
 

@@ -17,9 +17,13 @@ const SPREAD_MIN = 0.02;
 
 export type Novelty = { readonly factor: Float32Array; readonly weight: number; readonly noise: number };
 
-/** F [m × m], lower triangular, for `Support.factor`, and the weight 2/s of v. Cost: O(m³). */
-export function fitNovelty({ kernel, m }: Landmarks): Novelty {
-  const k = kernel.slice();
+/**
+ * F [m × m], lower triangular, for `Support.factor`, and the weight 2/s of v. Cost: O(m³).
+ * @param m over so many of the rows, the first ones
+ */
+export function fitNovelty({ kernel, m: all }: Pick<Landmarks, 'kernel' | 'm'>, m = all): Novelty {
+  const k = new Float64Array(m * m);
+  for (let r = 0; r < m; r++) k.set(kernel.subarray(r * all, r * all + m), r * m);
   let sum = 0;
   for (const v of k) sum += v;
   const s = m > 1 ? Math.max(SPREAD_MIN, 1 - sum / (m * m)) : 1;
@@ -39,9 +43,12 @@ export function fitNovelty({ kernel, m }: Landmarks): Novelty {
   return { factor, weight: VARIANCE_WEIGHT / s, noise };
 }
 
-/** v(x) from κ(x) [m]. */
-export function variance(factor: Float32Array, kernel: Float64Array): number {
-  const m = kernel.length;
+/** How many rows F is over. */
+export const sideOf = (factor: Float32Array): number => Math.sqrt(factor.length);
+
+/** v(x) from κ(x), of which F reads the first m. */
+export function variance(factor: Float32Array, kernel: Float64Array | Float32Array): number {
+  const m = sideOf(factor);
   let left = 1;
   for (let r = 0, at = 0; r < m; r++, at += m) {
     let sum = 0;
@@ -51,9 +58,9 @@ export function variance(factor: Float32Array, kernel: Float64Array): number {
   return left;
 }
 
-/** v of each support row as if it were not among them, [m]. */
+/** v of each of the rows that F is over as if it were not among them, [m]. */
 export function leftOutVariances({ factor, noise }: Novelty): Float64Array {
-  const m = Math.sqrt(factor.length);
+  const m = sideOf(factor);
   const diagonal = new Float64Array(m);
   for (let r = 0; r < m; r++) for (let c = 0; c <= r; c++) diagonal[c]! += factor[r * m + c]! ** 2;
   return diagonal.map((a) => 1 / a - noise);

@@ -1,13 +1,16 @@
 /**
- * A head as an isolate holds it to answer with: its large rows in the isolate's RowMemory, equal centres held once. Kept examples and linear weights are
- * shorts there as long as that changes too little to see (resident-precision.ts); the kernel's weights and the novelty's factor, whose large values
- * cancel, stay floats. Where even single precision would show, the rows only lie there, and the plain loops read them.
+ * A head as an isolate holds it to answer with: its large rows in the isolate's RowMemory, equal centres held once. Kept examples (or the directions that
+ * they are written in) and linear weights are shorts there as long as that changes too little to see (resident-precision.ts); coordinates, the kernel's
+ * weights and the novelty's factor, whose large values cancel, stay floats. Where even single precision would show, the rows only lie there, and the plain
+ * loops read them.
  */
 import type { Head, HeadComponent, Support } from '../../shared/head.ts';
+import { sideOf } from './novelty.ts';
 import { setPlaces, type Places } from './placed.ts';
 import { ERROR_MAX, STEP_OF_FLOATS, errorOfSupport, errorOfWeights } from './resident-precision.ts';
 import type { Form, Shape } from './row-forms.ts';
-import type { PlacedRows, RowMemory } from './row-memory.ts';
+import type { PlacedRows } from './placed-rows.ts';
+import type { RowMemory } from './row-memory.ts';
 
 export type ResidentHead = {
   readonly head: Head;
@@ -39,16 +42,19 @@ export function placeHead(head: Head, memory: RowMemory): ResidentHead | null {
   }
   let { support } = head;
   if (given) {
-    const side = given.labelOf.length;
-    const [kept, square] = [
-      { rows: side, columns: given.dimension },
-      { rows: side, columns: side },
-    ];
+    const width = given.rows.length / given.labelOf.length;
+    const side = sideOf(given.factor);
     const center = placing.center(given.center);
-    const rows = exact ? placing.move(given.rows, 'floats', kept) : placing.shortsOr(given.rows, kept, errorOfRows);
-    const factor = placing.move(given.factor, exact ? 'floats' : 'lower', square);
-    if (!center || !rows || !factor) return (placing.release(), null);
-    support = withRows(given, { center, rows, factor }, exact);
+    // What is as long as an embedding is most of the memory and of the products; coordinates are few and, being few, too large for fine steps.
+    const long = (values: Float32Array): PlacedRows | null => {
+      const shape = { rows: values.length / given.dimension, columns: given.dimension };
+      return exact ? placing.move(values, 'floats', shape) : placing.shortsOr(values, shape, errorOfRows);
+    };
+    const basis = given.basis && long(given.basis);
+    const rows = given.basis ? placing.move(given.rows, 'floats', { rows: given.labelOf.length, columns: width }) : long(given.rows);
+    const factor = placing.move(given.factor, exact ? 'floats' : 'lower', { rows: side, columns: side });
+    if (!center || !rows || !factor || (given.basis && !basis)) return (placing.release(), null);
+    support = withRows(given, basis ? { center, basis, rows, factor } : { center, rows, factor }, exact);
   }
   return {
     head: { ...head, components: parts, support },

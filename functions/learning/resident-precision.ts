@@ -18,24 +18,36 @@ const perScore = ({ mix }: HeadComponent, { temperature, task }: Head): number =
 export const errorOfWeights = (component: HeadComponent, head: Head): number => ERROR_OF_STEP * perScore(component, head);
 
 /**
- * Per step, with the kept examples as shorts. The kernel passes an error on by its slope κ'(c) = p/2 · ((1 + c)/2)^(p−1), taken at the mean cosine between the
- * examples, and a class by the norm of its weights; the margin by 2·w·κ'(1), w being the weight of the variance.
+ * Per step, with the kept examples as shorts, or the directions that they are written in. The kernel passes an error on by its slope
+ * κ'(c) = p/2 · ((1 + c)/2)^(p−1), taken at the mean cosine between the examples, and a class by the norm of its weights; the margin by 2·w·κ'(1), w being
+ * the weight of the variance. An error in a direction is one in all examples at once, by their coordinates: a class passes it on by the norm of its weights
+ * times these, if that is more.
  */
 export function errorOfSupport(support: Support, head: Head): number {
   const slope = (power: number, cosine: number): number => (power / 2) * ((1 + cosine) / 2) ** (power - 1);
   const cosine = meanCosine(support);
   const scores = head.components
     .filter((c) => c.kernel)
-    .map((c) => largestNorm(c.weight, head.labels.length) * slope(c.kernel!.power, cosine) * perScore(c, head));
+    .map((c) => passedOn(c.weight, head.labels.length, support) * slope(c.kernel!.power, cosine) * perScore(c, head));
   const margin = 2 * (head.openSet?.varianceWeight ?? 0) * slope(KERNEL_POWER, 1);
   return ERROR_OF_STEP * Math.max(Math.hypot(...scores), margin);
 }
 
 /** Of all pairs of rows: ‖their mean‖². */
-function meanCosine({ rows, dimension, labelOf }: Support): number {
-  const mean = new Float64Array(dimension);
-  for (let r = 0, at = 0; r < labelOf.length; r++) for (let i = 0; i < dimension; i++, at++) mean[i]! += rows[at]! / labelOf.length;
+function meanCosine({ rows, labelOf }: Support): number {
+  const mean = new Float64Array(rows.length / labelOf.length);
+  for (let r = 0, at = 0; r < labelOf.length; r++) for (let i = 0; i < mean.length; i++, at++) mean[i]! += rows[at]! / labelOf.length;
   return mean.reduce((sum, v) => sum + v * v, 0);
+}
+
+function passedOn(weight: Float32Array, labels: number, { basis, rows, labelOf }: Support): number {
+  const alone = largestNorm(weight, labels);
+  if (!basis) return alone;
+  const [m, width] = [labelOf.length, rows.length / labelOf.length];
+  const together = new Float32Array(labels * width);
+  for (let c = 0; c < labels; c++)
+    for (let r = 0; r < m; r++) for (let i = 0; i < width; i++) together[c * width + i]! += weight[c * m + r]! * rows[r * width + i]!;
+  return Math.max(alone, largestNorm(together, labels));
 }
 
 function largestNorm(weight: Float32Array, rows: number): number {

@@ -2,14 +2,21 @@
  * One bounded wasm memory for the rows that predictions are multiplied with, and the SIMD kernel (simd/build) that multiplies them where they lie. Rows
  * leave the heap for it, so nothing is held twice. A memory can grow but never shrink: freed blocks are used again, first fit.
  */
-import type { FeatureTransform } from '../../shared/head.ts';
-import { Blocks, type Block } from './blocks.ts';
-import type { Feature, Placed } from './placed.ts';
-import { bytesOf, readLower, readShorts, shortsAt, strideOf, writeLower, type Form, type Shape } from './row-forms.ts';
+import { KERNEL_POWER, type FeatureTransform, type KernelPower } from '../../shared/head.ts';
+import { Blocks } from './blocks.ts';
+import { PlacedRows } from './placed-rows.ts';
+import type { Feature } from './placed.ts';
+import { bytesOf, shortsAt, strideOf, writeLower, type Form, type Shape } from './row-forms.ts';
 
 const PAGE = 65_536;
-/** The first page: the kernel's stack (it has none to speak of), an embedding or another vector, features, a vector of shorts, the products. */
-const RAW_AT = 8_192;
+/**
+ * The first page: the kernel's stack (it has none to speak of), cosines to kept rows and κ of them, an embedding or another vector, features, a vector of
+ * shorts, the products.
+ */
+const COMPARED_MAX = 512;
+const COSINES_AT = 4_096;
+const KERNEL_AT = COSINES_AT + COMPARED_MAX * 4;
+const RAW_AT = KERNEL_AT + COMPARED_MAX * 4;
 const DIMENSION_MAX = 4_096;
 const VECTOR_AT = RAW_AT + DIMENSION_MAX * 4;
 const SHORTS_AT = VECTOR_AT + DIMENSION_MAX * 4;
@@ -22,9 +29,11 @@ type Kernel = {
   lower_squares(rows: number, vector: number, side: number): number;
   features(raw: number, center: number, out: number, dimension: number, roots: 0 | 1): number;
   quantise(vector: number, out: number, dimension: number): number;
+  kernel_of(products: number, out: number, scale: number, count: number, power: number): void;
 };
 type Work = { readonly raw: Float32Array; readonly vector: Float32Array; readonly products: Float32Array };
 type Vector = Float64Array | Float32Array;
+type Rows = Exclude<Form, 'lower'>;
 
 export class RowMemory {
   readonly #memory: WebAssembly.Memory;
@@ -36,6 +45,10 @@ export class RowMemory {
   /** The features that lie at VECTOR_AT now, and the step of their shorts once these lie at SHORTS_AT. */
   #features: Float32Array | null = null;
   #step: number | null = null;
+  /** Products with the features that lie at RAW_AT now. */
+  #projected: Float32Array | null = null;
+  /** What lies at COSINES_AT now, and κ of it at KERNEL_AT. */
+  #compared: { readonly cosines: Float32Array; readonly kernel: Float32Array; power: KernelPower } | null = null;
 
   /** @param module the compiled `simd/dot.wasm` (Workers import it; Node and browsers compile its bytes) */
   constructor(module: WebAssembly.Module, maxBytes: number) {
@@ -109,6 +122,8 @@ export class RowMemory {
     this.#blocks.give({ at: end, bytes: pages * PAGE });
     this.#work = this.#workplaces();
     this.#features = null;
+    this.#projected = null;
+    this.#compared = null;
     return true;
   }
 
@@ -121,30 +136,65 @@ export class RowMemory {
     };
   }
 
-  multiplyFloats(at: number, x: Vector, rows: number, out: Float64Array): boolean {
-    if (x.length > DIMENSION_MAX || rows > PRODUCTS_MAX) return false;
-    this.#kernel.dot_rows(at, this.#put(x), PRODUCTS_AT, rows, x.length);
-    return this.#takeProducts(rows, out);
+  multiply(form: Rows, at: number, shape: Shape, x: Vector, rows: number, out: Float64Array): boolean {
+    if (rows > PRODUCTS_MAX || !this.#multiply(form, at, shape, x, rows, PRODUCTS_AT)) return false;
+    const { products } = this.#work;
+    for (let r = 0; r < rows; r++) out[r] = products[r]!;
+    return true;
   }
 
-  multiplyShorts(at: number, shape: Shape, x: Vector, rows: number, out: Float64Array): boolean {
-    if (rows > PRODUCTS_MAX) return false;
+  /** Of the features alone, which do not lie where the products come to lie. */
+  project(form: Rows, at: number, shape: Shape, x: Vector): Float32Array | null {
+    if (x !== this.#features || shape.rows > DIMENSION_MAX || !this.#multiply(form, at, shape, x, shape.rows, RAW_AT)) return null;
+    this.#projected = this.#work.raw.subarray(0, shape.rows);
+    return this.#projected;
+  }
+
+  compare(form: Rows, at: number, shape: Shape, x: Vector, scale: number): Float32Array | null {
+    const { rows } = shape;
+    this.#compared = null;
+    if (rows > COMPARED_MAX || !this.#multiply(form, at, shape, x, rows, COSINES_AT)) return null;
+    this.#kernel.kernel_of(COSINES_AT, KERNEL_AT, scale, rows, KERNEL_POWER);
+    const [cosines, kernel] = [new Float32Array(this.buffer, COSINES_AT, rows), new Float32Array(this.buffer, KERNEL_AT, rows)];
+    this.#compared = { cosines, kernel, power: KERNEL_POWER };
+    return cosines;
+  }
+
+  kernelOf(cosines: Vector, power: KernelPower): Float32Array | null {
+    const its = this.#compared;
+    if (its?.cosines !== cosines) return null;
+    if (its.power !== power) this.#kernel.kernel_of(COSINES_AT, KERNEL_AT, 1, cosines.length, power);
+    its.power = power;
+    return its.kernel;
+  }
+
+  #multiply(form: Rows, at: number, shape: Shape, x: Vector, rows: number, to: number): boolean {
+    if (x.length > DIMENSION_MAX) return false;
+    if (form === 'floats') {
+      this.#kernel.dot_rows(at, this.#put(x), to, rows, x.length);
+      return true;
+    }
     const own = x === this.#features;
     const step = (own ? this.#step : null) ?? this.#kernel.quantise(this.#put(x), SHORTS_AT, x.length);
     this.#step = own ? step : null;
     if (Number.isNaN(step)) return false;
-    this.#kernel.dot_shorts(at + shortsAt(shape), at, SHORTS_AT, step, PRODUCTS_AT, rows, strideOf(shape));
-    return this.#takeProducts(rows, out);
+    this.#kernel.dot_shorts(at + shortsAt(shape), at, SHORTS_AT, step, to, rows, strideOf(shape));
+    return true;
   }
 
-  lowerSquares(at: number, x: Float64Array): number {
-    const vector = this.#put(x);
-    this.#work.raw.fill(0, x.length, x.length + 8);
-    return this.#kernel.lower_squares(at, vector, x.length);
+  /** @param rows how many values of x are read */
+  lowerSquares(at: number, x: Vector, rows: number): number | null {
+    if (x === this.#compared?.kernel) return this.#kernel.lower_squares(at, KERNEL_AT, rows);
+    if (rows > DIMENSION_MAX - 8) return null;
+    this.#projected = null;
+    this.#work.raw.set(x.subarray(0, rows));
+    this.#work.raw.fill(0, rows, rows + 8);
+    return this.#kernel.lower_squares(at, RAW_AT, rows);
   }
 
   transform(raw: Float32Array, transform: FeatureTransform, centerAt: number): Feature | null {
     if (raw.length > DIMENSION_MAX) return null;
+    this.#projected = null;
     this.#work.raw.set(raw);
     const squares = this.#kernel.features(RAW_AT, centerAt, VECTOR_AT, raw.length, transform === 'sqrt_l2' ? 1 : 0);
     this.#features = this.#work.vector.subarray(0, raw.length);
@@ -155,82 +205,10 @@ export class RowMemory {
   /** Where x lies: never over the features, which a later part of the head may still want. */
   #put(x: Vector): number {
     if (x === this.#features) return VECTOR_AT;
+    if (x === this.#compared?.kernel) return KERNEL_AT;
+    if (x === this.#projected) return RAW_AT;
+    this.#projected = null;
     this.#work.raw.set(x);
     return RAW_AT;
-  }
-
-  #takeProducts(rows: number, out: Float64Array): true {
-    const { products } = this.#work;
-    for (let r = 0; r < rows; r++) out[r] = products[r]!;
-    return true;
-  }
-}
-
-/** Rows in a RowMemory, or, once they were freed, a copy of them in the heap: who still reads them never reads another's. */
-export class PlacedRows implements Placed {
-  readonly #memory: RowMemory;
-  readonly #form: Form;
-  readonly #shape: Shape;
-  #block: Block | null;
-  /** Of floats a view while they lie there, and the same one as long as the memory does not grow; of anything else only the copy. */
-  #values: Float32Array | null = null;
-
-  constructor(memory: RowMemory, form: Form, shape: Shape, block: Block) {
-    this.#memory = memory;
-    this.#form = form;
-    this.#shape = shape;
-    this.#block = block;
-  }
-
-  get bytes(): number {
-    return this.#block?.bytes ?? 0;
-  }
-
-  get values(): Float32Array {
-    const { buffer } = this.#memory;
-    if (!this.#block) return this.#values!;
-    if (this.#form !== 'floats') return this.#read(this.#block.at);
-    if (this.#values?.buffer !== buffer) this.#values = new Float32Array(buffer, this.#block.at, this.#shape.rows * this.#shape.columns);
-    return this.#values;
-  }
-
-  /** Of shorts, the root mean square over their rows: what one of their values may be wrong by is half a step. */
-  get step(): number {
-    if (!this.#block || this.#form !== 'shorts') return 0;
-    const steps = new Float32Array(this.#memory.buffer, this.#block.at, this.#shape.rows);
-    return Math.sqrt(steps.reduce((sum, v) => sum + v * v, 0) / steps.length);
-  }
-
-  /** For RowMemory.free alone. */
-  leave(): Block | null {
-    const block = this.#block;
-    if (!block) return null;
-    this.#values = this.values.slice();
-    this.#block = null;
-    return block;
-  }
-
-  #read(at: number): Float32Array {
-    const { buffer } = this.#memory;
-    const shape = this.#shape;
-    if (this.#form === 'lower') return readLower(new Float32Array(buffer, at, bytesOf('lower', shape) / 4), shape.rows);
-    const shorts = new Int16Array(buffer, at + shortsAt(shape), shape.rows * strideOf(shape));
-    return readShorts(new Float32Array(buffer, at, shape.rows), shorts, shape);
-  }
-
-  features(raw: Float32Array, transform: FeatureTransform): Feature | null {
-    const its = this.#form === 'floats' && raw.length === this.#shape.rows * this.#shape.columns;
-    return its && this.#block ? this.#memory.transform(raw, transform, this.#block.at) : null;
-  }
-
-  multiply(x: Vector, rows: number, out: Float64Array): boolean {
-    if (!this.#block || x.length !== this.#shape.columns || rows > this.#shape.rows) return false;
-    if (this.#form === 'floats') return this.#memory.multiplyFloats(this.#block.at, x, rows, out);
-    return this.#form === 'shorts' && this.#memory.multiplyShorts(this.#block.at, this.#shape, x, rows, out);
-  }
-
-  lowerSquares(x: Float64Array): number | null {
-    const its = this.#form === 'lower' && x.length === this.#shape.rows && x.length <= DIMENSION_MAX;
-    return its && this.#block ? this.#memory.lowerSquares(this.#block.at, x) : null;
   }
 }

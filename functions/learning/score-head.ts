@@ -7,7 +7,7 @@ import { kernelInPlace } from './kernel.ts';
 import { variance } from './novelty.ts';
 import { largest } from './open-set.ts';
 import { largestFirst } from './order.ts';
-import { placesOf, type Feature } from './placed.ts';
+import { placesOf, type Feature, type Placed } from './placed.ts';
 
 export type Embeddings = { readonly base: Float32Array; readonly tuned: Float32Array | null };
 export type Answer = {
@@ -59,15 +59,19 @@ function plainFeature(raw: Float32Array, { transform, center }: HeadComponent | 
 
 /** An embedding beside the support rows. */
 class Similarities {
-  readonly cosines: Float64Array;
-  #kernel: { readonly power: KernelPower; readonly values: Float64Array } | null = null;
-  constructor(cosines: Float64Array) {
+  readonly cosines: Float64Array | Float32Array;
+  readonly #rows: Placed | undefined;
+  #kernel: { readonly power: KernelPower; readonly values: Float64Array | Float32Array } | null = null;
+  /** @param rows where they lie, if the cosines were made there */
+  constructor(cosines: Float64Array | Float32Array, rows?: Placed) {
     this.cosines = cosines;
+    this.#rows = rows;
   }
 
   /** κ: the open-set rule and the components that the edge solves ask for the same. */
-  kernel(power: KernelPower): Float64Array {
-    if (this.#kernel?.power !== power) this.#kernel = { power, values: kernelInPlace(this.cosines.slice(), power) };
+  kernel(power: KernelPower): Float64Array | Float32Array {
+    if (this.#kernel?.power !== power)
+      this.#kernel = { power, values: this.#rows?.kernelOf(this.cosines, power) ?? kernelInPlace(Float64Array.from(this.cosines), power) };
     return this.#kernel.values;
   }
 }
@@ -86,7 +90,7 @@ function see(head: Scored, given: Embeddings, compare = true): Seen {
   const labels = head.labels.length;
   const e = asRead(head, given);
   const features = new Features(e);
-  const similar = new Similarities(compare || head.components.some((k) => k.kernel) ? cosinesOf(head, features) : new Float64Array(0));
+  const similar = compare || head.components.some((k) => k.kernel) ? similaritiesOf(head, features) : new Similarities(new Float64Array(0));
   const raw = new Float64Array(labels);
   for (const k of head.components) {
     if (k.mix === 0) continue;
@@ -100,13 +104,22 @@ function see(head: Scored, given: Embeddings, compare = true): Seen {
   return { raw, similar };
 }
 
-function cosinesOf({ support: s }: Pick<Head, 'support'>, features: Features): Float64Array {
-  if (!s || s.labelOf.length === 0) return new Float64Array(0);
+function similaritiesOf({ support: s }: Pick<Head, 'support'>, features: Features): Similarities {
+  if (!s || s.labelOf.length === 0) return new Similarities(new Float64Array(0));
   const { x, squares } = features.of(s);
+  const its = placesOf(s);
+  let seen = x;
+  // Asked of the places first: rows that lie there as shorts are written out whenever they are read.
+  if (its ? its.basis : s.basis) {
+    seen = its?.basis?.project(x) ?? dotRows(s.basis!, x, s.rows.length / s.labelOf.length);
+  }
+  const scale = squares > 0 ? 1 / Math.sqrt(squares) : 1;
+  const there = its?.rows?.compare(seen, scale);
+  if (there) return new Similarities(there, its!.rows);
   const products = new Float64Array(s.labelOf.length);
-  if (!placesOf(s)?.rows?.multiply(x, products.length, products)) dotRows(s.rows, x, products.length, products);
-  if (squares > 0) for (let r = 0; r < products.length; r++) products[r]! /= Math.sqrt(squares);
-  return products;
+  if (!its?.rows?.multiply(seen, products.length, products)) dotRows(s.rows, seen, products.length, products);
+  for (let r = 0; r < products.length; r++) products[r]! *= scale;
+  return new Similarities(products);
 }
 
 /** score_c = Σ mix · (W·φ(x) + b): raw scores before the temperature, [labels]. */
@@ -115,14 +128,15 @@ export const rawScores = (head: Scored, e: Embeddings): Float64Array => see(head
 type Compared = Pick<Head, 'support'> & Partial<Pick<Head, 'standardisation'>>;
 
 /** Cosine similarity to every support row (both centred), [rows]; empty without support. */
-export const supportCosines = (head: Compared, e: Embeddings): Float64Array => cosinesOf(head, new Features(asRead(head, e)));
+export const supportCosines = (head: Compared, e: Embeddings): Float64Array =>
+  Float64Array.from(similaritiesOf(head, new Features(asRead(head, e))).cosines);
 
 /** Cosine similarity to the nearest support row, and its index; null without support. */
 export function nearestSupport(head: Compared, e: Embeddings): { row: number; similarity: number } | null {
   return nearestOf(supportCosines(head, e));
 }
 
-function nearestOf(cosines: Float64Array): { row: number; similarity: number } | null {
+function nearestOf(cosines: Float64Array | Float32Array): { row: number; similarity: number } | null {
   if (cosines.length === 0) return null;
   const row = argmax(cosines);
   return { row, similarity: cosines[row]! };
@@ -138,7 +152,7 @@ function knownnessOf({ support }: Scored, { bestWeight, varianceWeight }: Weight
   return bestWeight * largest(raw) - varianceWeight * v;
 }
 
-function varianceOf(support: Support, kernel: Float64Array): number {
+function varianceOf(support: Support, kernel: Float64Array | Float32Array): number {
   const squares = placesOf(support)?.factor?.lowerSquares(kernel) ?? null;
   return squares === null ? variance(support.factor, kernel) : 1 - squares;
 }

@@ -6,6 +6,7 @@
  *   novelty          max(J − m, 0)·m·(d + m)
  *   kernel ridge     n·m·(d + m) + J·m²/2                                    while n ≤ KERNEL_ROWS_MAX
  *   ridge            n·d²/2 + d³/6 + J·d²/2 + (J + d)·d·k    for n > d;    n²d/2 + n³/3 + n·d·k below        while n > m
+ * where kept rows are written in few directions (basis.ts) these cost m²d/2 + m·d·r more and every d + m above is a fourth or third; it is counted as if not.
  * One JavaScript core does about 10⁹ of them a second. Beyond the budget the head is solved from some of the examples; the background refinement reads all.
  */
 import { KERNEL_ROWS_MAX } from './candidates.ts';

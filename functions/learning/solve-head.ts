@@ -189,7 +189,8 @@ function leftOutNovelty(rows: readonly LearnExample[], chosen: Chosen | null): F
   const own = leftOutVariances(novelty);
   return Float64Array.from(rows, ({ id, base }) => {
     const at = place.get(id);
-    if (at !== undefined) return own[at]!;
+    // One that the variance does not lean on is as it would be left out.
+    if (at !== undefined && at < own.length) return own[at]!;
     return variance(support.factor, kernelInPlace(supportCosines({ support }, { base, tuned: null }), KERNEL_POWER));
   });
 }

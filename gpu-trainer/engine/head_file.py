@@ -47,7 +47,10 @@ class ServedHead:
             center = self.tensors[f"components.{k}.center" if power is None else "support.center"].astype(np.float64)
             x = transform(raw, c["transform"], center)
             if power is not None:
-                x = kernel(unit(x), self.tensors["support.rows"].astype(np.float64), power)
+                x = unit(x)
+                if "support.basis" in self.tensors:
+                    x = x @ self.tensors["support.basis"].astype(np.float64).T
+                x = kernel(x, self.tensors["support.rows"].astype(np.float64), power)
             weight = self.tensors[f"components.{k}.weight"].astype(np.float64)
             total += c["mix"] * (x @ weight.T + self.tensors[f"components.{k}.bias"].astype(np.float64))
         return total

@@ -2,7 +2,7 @@
 
 Ridge on the polynomial kernel ((1 + cos) / 2)^4 over at most 512 landmarks; with more rows than landmarks, blended with plain ridge by the loss on
 left-out rows; for texts up to 256 rows with ridge on values of equal usual spread. Not here: ridge in the background's metric, which the edge adds
-for pictures up to 256 rows.
+for pictures up to 256 rows, and the few directions in which the edge writes more than about 130 rows (basis.ts).
 """
 
 from __future__ import annotations

@@ -137,7 +137,8 @@ export async function measureLarge(): Promise<Large[]> {
 function arrayBytes(head: Head): number {
   const parts = head.components.flatMap((k) => [k.weight, k.bias, k.center]);
   const support = head.support ? [head.support.rows, head.support.center, head.support.labelOf] : [];
-  return [...parts, ...support].reduce((sum, part) => sum + part.byteLength, 0);
+  const basis = head.support?.basis ? [head.support.basis] : [];
+  return [...parts, ...support, ...basis].reduce((sum, part) => sum + part.byteLength, 0);
 }
 
 setFlagsFromString('--expose-gc');

@@ -1,13 +1,15 @@
 /**
  * A head's whole answer beside TensorFlow.js: one embedding of 1,472 values, the same weights, in turn. Both run in Node on one thread, as in the
- * isolate. The answer has what `predict` has not: the features of the embedding, the nearest of the kept examples, known or unknown, classes in order.
+ * isolate. Kept examples are random directions, written as the solver writes so many (functions/learning/basis.ts). The answer has what `predict` has not:
+ * the features of the embedding, the nearest of the kept examples, known or unknown, classes in order.
  */
 import * as tf from '@tensorflow/tfjs';
 import { KERNEL_POWER, type Head, type Support } from '../../shared/head.ts';
-import { landmarksOf } from '../../functions/learning/kernel.ts';
-import { fitNovelty } from '../../functions/learning/novelty.ts';
+import { normaliseInPlace } from '../../functions/learning/features.ts';
 import { placeHead } from '../../functions/learning/resident-head.ts';
 import { rawScores, scoreHead } from '../../functions/learning/score-head.ts';
+import { keepRows } from '../../functions/learning/support.ts';
+import { seededRandom } from '../../shared/statistics.ts';
 import { inTurn, type Spread } from './measure.ts';
 import { makeRowMemory } from './row-memory.ts';
 
@@ -44,10 +46,16 @@ const wave = (i: number): number => Math.sin(i * 12.9898) * 0.05;
 
 function supportOf(kept: number, classes: number, dimension: number): Support | null {
   if (kept === 0) return null;
-  const rows = Float32Array.from({ length: kept * dimension }, (_, i) => wave(7 * i + 3));
-  const labelOf = Int32Array.from({ length: kept }, (_, i) => i % classes);
-  const { factor } = fitNovelty(landmarksOf(rows, kept, dimension));
-  return { embedding: 'base', transform: 'l2', dimension, center: new Float32Array(dimension), rows, labelOf, factor };
+  const next = seededRandom(3);
+  const given = new Float32Array(kept * dimension);
+  for (let r = 0; r < kept; r++) {
+    const row = Float64Array.from({ length: dimension }, () => next() - 0.5);
+    normaliseInPlace(row);
+    given.set(row, r * dimension);
+  }
+  const { basis, rows, factor, order } = keepRows(given, kept, dimension, Math.min(classes, kept));
+  const labelOf = Int32Array.from(order, (i) => i % classes);
+  return { embedding: 'base', transform: 'l2', dimension, center: new Float32Array(dimension), basis, rows, labelOf, factor };
 }
 
 /** A head as large as one of so many classes and kept examples; its values are waves. */

@@ -14,7 +14,7 @@ import { toStream } from '../../functions/exports/streams.ts';
 import { encodeTfjs } from '../../functions/exports/tfjs.ts';
 import { zip } from '../../functions/exports/zip.ts';
 import { fitStandardisation, standardised } from '../../functions/learning/own-scale.ts';
-import { nearestSupport, rawScores, scoreHead, supportCosines, type Embeddings } from '../../functions/learning/score-head.ts';
+import { knownness, nearestSupport, rawScores, scoreHead, supportCosines, type Embeddings } from '../../functions/learning/score-head.ts';
 import { solveHead, type LearnExample, type SolveInput } from '../../functions/learning/solve-head.ts';
 import { PYTHON } from '../../infra/paths.ts';
 import type { Head, HeadComponent } from '../../shared/head.ts';
@@ -104,6 +104,33 @@ function mixed(): Head {
   };
 }
 
+/** The rows of a head in eight directions, and the variance over the first seven rows. */
+function inDirections(head: Head): Head {
+  const [width, side] = [8, 7];
+  const support = head.support!;
+  const m = support.labelOf.length;
+  const basis = new Float32Array(width * D);
+  for (let r = 0; r < width; r++) {
+    const row = Float64Array.from({ length: D }, () => next() - 0.5);
+    for (let q = 0; q < r; q++) {
+      const along = row.reduce((sum, v, i) => sum + v * basis[q * D + i]!, 0);
+      for (let i = 0; i < D; i++) row[i]! -= along * basis[q * D + i]!;
+    }
+    const norm = Math.hypot(...row);
+    for (let i = 0; i < D; i++) basis[r * D + i] = row[i]! / norm;
+  }
+  const rows = new Float32Array(m * width);
+  for (let r = 0; r < m; r++)
+    for (let q = 0; q < width; q++) for (let i = 0; i < D; i++) rows[r * width + q]! += support.rows[r * D + i]! * basis[q * D + i]!;
+  const factor = new Float32Array(side * side);
+  for (let r = 0; r < side; r++) factor.set(support.factor.subarray(r * m, r * m + side), r * side);
+  const openSet = { ...head.openSet!, threshold: 0 };
+  const made: Head = { ...head, openSet, support: { ...support, basis, rows, factor } };
+  // Where half of what it is asked is above.
+  const margins = Array.from({ length: 31 }, (_, i) => knownness(made, openSet, { base: vector(i % 5, i % 2), tuned: null }));
+  return { ...made, openSet: { ...openSet, threshold: margins.toSorted((a, b) => a - b)[15]! - 0.001 } };
+}
+
 const HEADS: Record<string, Head> = {
   'one component with an open-set rule': plain,
   'no open-set rule, square roots': solved({ transform: 'sqrt_l2', falseRejectRate: null }),
@@ -120,6 +147,7 @@ const HEADS: Record<string, Head> = {
     openSet: { ...plain.openSet!, threshold: 0 },
   },
   "values on the examples' own scale": ownScale(),
+  'kept rows written in directions': inDirections(plain),
 };
 const names = Object.keys(HEADS);
 
@@ -128,9 +156,9 @@ function stranger(head: Head, e: Embeddings): number {
   const { support } = head;
   if (!support) return 0;
   const kappa = supportCosines(head, e).map((c) => ((1 + c) / 2) ** 4);
-  const m = kappa.length;
+  const m = Math.sqrt(support.factor.length);
   let sum = 0;
-  for (let r = 0; r < m; r++) sum += kappa.reduce((s, v, c) => s + v * support.factor[r * m + c]!, 0) ** 2;
+  for (let r = 0; r < m; r++) sum += kappa.subarray(0, m).reduce((s, v, c) => s + v * support.factor[r * m + c]!, 0) ** 2;
   return 1 - sum;
 }
 
@@ -222,7 +250,10 @@ def feature(rows, part, center, head, tensors):
 
 def kernel(f, tensors, power):
     n = np.linalg.norm(f, axis=1, keepdims=True)
-    return ((1 + np.divide(f, n, out=np.zeros_like(f), where=n > 0) @ tensors["support.rows"].T.astype(np.float64)) / 2) ** power
+    u = np.divide(f, n, out=np.zeros_like(f), where=n > 0)
+    if "support.basis" in tensors:
+        u = u @ tensors["support.basis"].T.astype(np.float64)
+    return ((1 + u @ tensors["support.rows"].T.astype(np.float64)) / 2) ** power
 
 def safetensors_says(case):
     tensors = load_file(case["safetensors"])
@@ -247,7 +278,7 @@ def safetensors_says(case):
         far = 0
         if head["support"]:
             x = feature(case[head["support"]["embedding"]], head["support"], tensors["support.center"], head, tensors)
-            far = 1 - ((kernel(x, tensors, 4) @ tensors["support.factor"].T.astype(np.float64)) ** 2).sum(axis=1)
+            far = 1 - ((kernel(x, tensors, 4)[:, : len(tensors["support.factor"])] @ tensors["support.factor"].T.astype(np.float64)) ** 2).sum(axis=1)
         unknown = rule["best_weight"] * raw.max(axis=1) - rule["variance_weight"] * far < rule["threshold"]
     return {"probabilities": p.tolist(), "unknown": unknown.tolist(), "metadata": metadata}
 

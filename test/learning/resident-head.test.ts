@@ -55,6 +55,7 @@ describe('a head in the memory', () => {
       center: center.slice(),
       rows: unitRows(50),
       labelOf: Int32Array.from({ length: 50 }, (_, i) => i % labels),
+      basis: null,
       factor: waves(50 * 50, 6).map((v) => v / 10),
     },
   };

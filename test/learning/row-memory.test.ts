@@ -7,7 +7,8 @@ import { dotRows } from '../../functions/learning/dot-rows.ts';
 import { transformFeature } from '../../functions/learning/features.ts';
 import { variance } from '../../functions/learning/novelty.ts';
 import { largestFirst } from '../../functions/learning/order.ts';
-import { RowMemory, type PlacedRows } from '../../functions/learning/row-memory.ts';
+import type { PlacedRows } from '../../functions/learning/placed-rows.ts';
+import { RowMemory } from '../../functions/learning/row-memory.ts';
 
 const wasm = new WebAssembly.Module(new Uint8Array(readFileSync(join(import.meta.dirname, '../../functions/learning/simd/dot.wasm'))));
 const PAGE = 65_536;
@@ -151,6 +152,51 @@ describe('the lower half of a square', () => {
     if (side > 16) expect(placed.bytes).toBeLessThan(0.6 * factor.byteLength);
     memory.free(placed);
     expect([placed.lowerSquares(kernel), placed.values]).toEqual([null, factor]);
+  });
+});
+
+describe('kept rows', () => {
+  it.each([1, 5, 48, 509, 512])('%i of them are compared with features in their directions as the plain loops do it', (m) => {
+    const memory = new RowMemory(wasm, 64 * PAGE);
+    const [d, width, scale] = [203, 24, 0.7];
+    const center = memory.place(waves(d, 7).map((v) => v * 0.01))!;
+    const basis = memory.place(
+      waves(width * d, 2).map((v) => v * 0.1),
+      'floats',
+      { rows: width, columns: d },
+    )!;
+    const rows = memory.place(
+      waves(m * width, 5).map((v) => v * 0.2),
+      'floats',
+      { rows: m, columns: width },
+    )!;
+    const weight = memory.place(waves(3 * m, 11), 'floats', { rows: 3, columns: m })!;
+    const x = center.features(waves(d, 3), 'l2')!.x;
+    const cosines = dotRows(rows.values, dotRows(basis.values, Float64Array.from(x), width), m).map((v) => v * scale);
+    const seen = basis.project(x)!;
+    const compared = rows.compare(seen, scale)!;
+    const kernel = rows.kernelOf(compared, 4)!;
+    expect(kernel.length).toBe(m);
+    for (let r = 0; r < m; r++) expect(compared[r]).toBeCloseTo(cosines[r]!, 5);
+    for (let r = 0; r < m; r++) expect(kernel[r]).toBeCloseTo(((1 + cosines[r]!) / 2) ** 4, 5);
+    const products = new Float64Array(3);
+    expect(weight.multiply(kernel, 3, products)).toBe(true);
+    for (const [c, product] of dotRows(weight.values, Float64Array.from(kernel), 3).entries()) expect(products[c]).toBeCloseTo(product, 3);
+    // Of another power the cosines are raised anew, and the features still lie where they lay.
+    for (const [r, value] of rows.kernelOf(compared, 8)!.entries()) expect(value).toBeCloseTo(((1 + cosines[r]!) / 2) ** 8, 5);
+    for (const [i, value] of basis.project(x)!.entries()) expect(value).toBeCloseTo(dotRows(basis.values, Float64Array.from(x), width)[i]!, 5);
+  });
+
+  it('answer nothing for cosines and features that are no longer there, or that are more than there is room for', () => {
+    const memory = new RowMemory(wasm, 64 * PAGE);
+    const rows = memory.place(waves(513 * 16, 5), 'floats', { rows: 513, columns: 16 })!;
+    const few = memory.place(waves(9 * 16, 5), 'floats', { rows: 9, columns: 16 })!;
+    expect([rows.compare(waves(16, 1), 1), few.project(waves(16, 1)), few.compare(waves(15, 1), 1)]).toEqual([null, null, null]);
+    const first = few.compare(waves(16, 1), 1)!;
+    few.compare(waves(16, 2), 1);
+    expect(few.kernelOf(first, 4)).toBeNull();
+    memory.free(few);
+    expect([few.compare(waves(16, 1), 1), few.project(waves(16, 1))]).toEqual([null, null]);
   });
 });
 

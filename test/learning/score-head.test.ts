@@ -43,6 +43,7 @@ it('scores and nearest examples follow their formulas', () => {
     center: new Float32Array(d),
     rows,
     labelOf: new Int32Array(21),
+    basis: null,
     factor: new Float32Array(21 * 21),
   };
   const x = transformFeature(raw, 'l2', null);

@@ -19,7 +19,15 @@ export function movedSupport(input: SolveInput, plain: SolvedHead, base: View, f
   const { moved } = first.space;
   if (!before || !moved) return { support: null, novelty: plain.leftOut.novelty, weight: 0 };
   const found = fitNovelty(moved.landmarks);
-  const support = { ...before, center: targetCenter(base), rows: moved.landmarks.rows, factor: found.factor };
+  const labelOf = new Map(input.examples.map((e) => [e.id, e.labelsOf[0] ?? 0]));
+  const support = {
+    ...before,
+    center: targetCenter(base),
+    basis: null,
+    rows: moved.landmarks.rows,
+    labelOf: Int32Array.from(moved.ids, (id) => labelOf.get(id)!),
+    factor: found.factor,
+  };
   const own = leftOutVariances(found);
   const kept = new Map(moved.ids.map((id, r) => [id, r]));
   const place = new Map(base.rows.map((i, row) => [input.examples[i]!.id, row]));

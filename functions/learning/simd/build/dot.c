@@ -119,3 +119,19 @@ __attribute__((export_name("features"))) float features(const float *raw, const 
   }
   return squares;
 }
+
+/*
+ * cosines = products * scale, in place, and out = ((1 + cosine) / 2)^power, power of two; zeros behind it up to a multiple of eight. Both have room for n
+ * up to a multiple of eight.
+ */
+__attribute__((export_name("kernel_of"))) void kernel_of(float *products, float *out, float scale, int n, int power) {
+  v128_t by = wasm_f32x4_splat(scale), half = wasm_f32x4_const_splat(0.5f);
+  for (int i = 0; i < n; i += 4) {
+    v128_t c = wasm_f32x4_mul(LOAD(products + i), by);
+    wasm_v128_store(products + i, c);
+    v128_t k = wasm_f32x4_add(wasm_f32x4_mul(c, half), half);
+    for (int reached = 1; reached < power; reached *= 2) k = wasm_f32x4_mul(k, k);
+    wasm_v128_store(out + i, k);
+  }
+  for (int i = n; i & 7; i++) out[i] = 0;
+}
