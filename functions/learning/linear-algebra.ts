@@ -4,10 +4,9 @@
 export function cholesky(a: Float64Array, n: number): void {
   for (let j = 0; j < n; j++) {
     for (let i = j; i < n; i++) {
-      let sum = a[i * n + j]!;
       const ri = i * n;
       const rj = j * n;
-      for (let k = 0; k < j; k++) sum -= a[ri + k]! * a[rj + k]!;
+      const sum = a[ri + j]! - dot(a, ri, a, rj, j);
       if (i === j) {
         if (!(sum > 0)) throw new RangeError(`the matrix is not positive definite (pivot ${j} is ${sum})`);
         a[ri + j] = Math.sqrt(sum);
@@ -48,9 +47,7 @@ export function solveFolds(l: Float64Array, n: number, folds: readonly (readonly
       const row = at * n;
       inverse[row + j] = 1 / l[j * n + j]!;
       for (let i = j + 1; i < n; i++) {
-        let sum = 0;
-        for (let k = j, p = i * n + j; k < i; k++, p++) sum -= l[p]! * inverse[row + k]!;
-        inverse[row + i] = sum / l[i * n + i]!;
+        inverse[row + i] = -dot(l, i * n + j, inverse, row + j, i - j) / l[i * n + i]!;
       }
     }
     const block = gram(inverse, m, n);
@@ -62,34 +59,73 @@ export function solveFolds(l: Float64Array, n: number, folds: readonly (readonly
   }
 }
 
-/** X·Xᵀ for X [n × d]; both triangles are filled. */
+/** X·Xᵀ for X [n × d]; both triangles are filled. Four sums at a time: each value is read once for them, and they do not wait for each other. */
 export function gram(x: Float64Array, n: number, d: number): Float64Array {
   const out = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = 0;
-      const ri = i * d;
-      const rj = j * d;
-      for (let k = 0; k < d; k++) sum += x[ri + k]! * x[rj + k]!;
-      out[i * n + j] = sum;
-      out[j * n + i] = sum;
+    const ri = i * d;
+    let j = 0;
+    for (; j + 4 <= i + 1; j += 4) {
+      let a = 0;
+      let b = 0;
+      let c = 0;
+      let e = 0;
+      for (let k = 0, p = j * d; k < d; k++, p++) {
+        const v = x[ri + k]!;
+        a += v * x[p]!;
+        b += v * x[p + d]!;
+        c += v * x[p + 2 * d]!;
+        e += v * x[p + 3 * d]!;
+      }
+      out[i * n + j] = out[j * n + i] = a;
+      out[i * n + j + 1] = out[(j + 1) * n + i] = b;
+      out[i * n + j + 2] = out[(j + 2) * n + i] = c;
+      out[i * n + j + 3] = out[(j + 3) * n + i] = e;
     }
+    for (; j <= i; j++) out[i * n + j] = out[j * n + i] = dot(x, ri, x, j * d, d);
   }
   return out;
 }
 
-/** Xᵀ·X for X [n × d]; both triangles are filled. */
+/** Xᵀ·X for X [n × d]; both triangles are filled. Four rows at a time: the sums are read and written once for them. */
 export function covariance(x: Float64Array, n: number, d: number): Float64Array {
   const out = new Float64Array(d * d);
-  for (let r = 0; r < n; r++) {
-    const row = r * d;
+  const whole = n - (n % 4);
+  for (let r = 0; r < whole; r += 4) {
+    const a = r * d;
+    const b = a + d;
+    const c = b + d;
+    const e = c + d;
     for (let i = 0; i < d; i++) {
-      const v = x[row + i]!;
-      if (v === 0) continue;
-      const to = i * d;
-      for (let j = 0; j <= i; j++) out[to + j]! += v * x[row + j]!;
+      const va = x[a + i]!;
+      const vb = x[b + i]!;
+      const vc = x[c + i]!;
+      const ve = x[e + i]!;
+      for (let j = 0, to = i * d; j <= i; j++, to++) out[to]! += va * x[a + j]! + vb * x[b + j]! + vc * x[c + j]! + ve * x[e + j]!;
     }
   }
+  for (let r = whole; r < n; r++)
+    for (let i = 0; i < d; i++) {
+      const v = x[r * d + i]!;
+      for (let j = 0, to = i * d; j <= i; j++, to++) out[to]! += v * x[r * d + j]!;
+    }
   for (let i = 0; i < d; i++) for (let j = 0; j < i; j++) out[j * d + i] = out[i * d + j]!;
   return out;
+}
+
+/** Σ aᵢbᵢ over `n` values from `at` and `bt` on. Four sums that do not wait for each other. */
+export function dot(a: Float64Array, at: number, b: Float64Array, bt: number, n: number): number {
+  let s = 0;
+  let t = 0;
+  let u = 0;
+  let v = 0;
+  let k = 0;
+  for (; k + 4 <= n; k += 4) {
+    s += a[at + k]! * b[bt + k]!;
+    t += a[at + k + 1]! * b[bt + k + 1]!;
+    u += a[at + k + 2]! * b[bt + k + 2]!;
+    v += a[at + k + 3]! * b[bt + k + 3]!;
+  }
+  for (; k < n; k++) s += a[at + k]! * b[bt + k]!;
+  return s + t + (u + v);
 }

@@ -9,7 +9,7 @@
  */
 import { fitAt, fitOverProducts, penaltyOver, rootOr1 } from './dual-ridge.ts';
 import { withoutSurplus } from './imbalance.ts';
-import { cholesky, choleskySolve, covariance, gram } from './linear-algebra.ts';
+import { cholesky, choleskySolve, covariance, dot, gram } from './linear-algebra.ts';
 import { fairRows, labelsOfRows, LAMBDAS, leastError, searchRows } from './penalty.ts';
 import { balancedWeights, targetsOf, type Labelled } from './targets.ts';
 
@@ -129,9 +129,7 @@ function fitPrimal(p: Prepared, lambda: number, scatter: Float64Array): RidgeFit
     fitted.fill(0);
     for (let r = 0; r < d1; r++) {
       const v = xs[i * d1 + r]!;
-      let sum = v;
-      for (let q = 0; q < r; q++) sum -= a[r * d1 + q]! * half[q]!;
-      half[r] = sum / a[r * d1 + r]!;
+      half[r] = (v - dot(a, r * d1, half, 0, r)) / a[r * d1 + r]!;
       leverage += half[r]! * half[r]!;
       for (let c = 0; c < k; c++) fitted[c]! += v * w[r * k + c]!;
     }
