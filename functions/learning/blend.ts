@@ -5,7 +5,7 @@
  * Yao et al. 2018, Using stacking to average Bayesian predictive distributions; β < 1 because the left-out losses of two candidates go together).
  */
 import { fitTemperature } from './calibration.ts';
-import type { RidgeFit } from './ridge.ts';
+import type { RidgeFit } from './ridge-fit.ts';
 
 /** β: full strength picked too hard on few rows; measured with scikit-learn twins on emoji, digits and text (docs/decisions/0004). */
 const SHARPNESS = 0.5;

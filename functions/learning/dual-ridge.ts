@@ -2,7 +2,7 @@
 import { withoutSurplus } from './imbalance.ts';
 import { cholesky, choleskySolve, solveFolds } from './linear-algebra.ts';
 import { fairRows, labelsOfRows, leastError, searchRows } from './penalty.ts';
-import { takeRows, type RidgeFit, type RidgeInput } from './ridge.ts';
+import { takeRows, type RidgeFit, type RidgeInput } from './ridge-fit.ts';
 import { targetsOf, type Labelled, type Targets } from './targets.ts';
 
 /** X·Xᵀ of n rows, and the square of what features are divided by. */

@@ -5,7 +5,7 @@
  * loud it is by itself; less that of a head on as many examples of each label as of the rarest, it is what the surplus made. It is taken off, so a
  * balanced head stays as it is (compare the logit adjustment of Menon et al. 2021, whose prior is the share of rows).
  */
-import type { RidgeFit } from './ridge.ts';
+import type { RidgeFit } from './ridge-fit.ts';
 import { balancedWeights, type Labelled } from './targets.ts';
 
 /** Beyond this many rows a second solve costs more than it is worth. */

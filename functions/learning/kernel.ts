@@ -6,7 +6,8 @@
  */
 import { KERNEL_POWER, type KernelPower } from '../../shared/head.ts';
 import { cholesky } from './linear-algebra.ts';
-import { fitRidgeLeaveOneOut, type RidgeFit } from './ridge.ts';
+import type { RidgeFit } from './ridge-fit.ts';
+import { fitRidgeLeaveOneOut } from './ridge.ts';
 import type { Labelled } from './targets.ts';
 
 /** On the diagonal, for landmarks that are all but the same. */

@@ -1,7 +1,8 @@
 /** Heads while some labels have examples and others only their names (generalised zero-shot learning). */
 import type { FeatureTransform } from '../../shared/head.ts';
 import { transformFeature } from './features.ts';
-import { fitRidgeLeaveOneOut, type RidgeFit } from './ridge.ts';
+import type { RidgeFit } from './ridge-fit.ts';
+import { fitRidgeLeaveOneOut } from './ridge.ts';
 
 /** Background rows that stand for the labels without an example. */
 const CONTRAST_ROWS_MAX = 64;

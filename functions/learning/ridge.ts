@@ -11,25 +11,8 @@ import { fitAt, fitOverProducts, penaltyOver, rootOr1 } from './dual-ridge.ts';
 import { withoutSurplus } from './imbalance.ts';
 import { cholesky, choleskySolve, covariance, dot, gram } from './linear-algebra.ts';
 import { fairRows, labelsOfRows, LAMBDAS, leastError, searchRows } from './penalty.ts';
-import { balancedWeights, targetsOf, type Labelled } from './targets.ts';
-
-export type RidgeFit = {
-  /** Row-major [labels × dimension]. */
-  readonly weight: Float64Array;
-  readonly bias: Float64Array;
-  readonly lambda: number;
-  /** Row-major [judged rows × labels]: what a head that never saw the row says about it. */
-  readonly leftOut: Float64Array;
-};
-
-export type RidgeInput = Labelled & {
-  /** Row-major [n × d] features (transformed and centred). */
-  readonly x: Float64Array;
-  readonly n: number;
-  readonly d: number;
-  /** Rows whose left-out scores are wanted; all of them when absent. Scores of 10,000 rows on 1,000 labels would not fit beside the examples. */
-  readonly judged?: readonly number[];
-};
+import type { RidgeFit, RidgeInput } from './ridge-fit.ts';
+import { balancedWeights, targetsOf } from './targets.ts';
 
 type Prepared = { readonly input: RidgeInput; readonly xs: Float64Array; readonly root: Float64Array; readonly n: number; readonly d1: number };
 
@@ -146,12 +129,4 @@ function fitPrimal(p: Prepared, lambda: number, scatter: Float64Array): RidgeFit
     bias[c] = w[(d1 - 1) * k + c]!;
   }
   return { weight, bias, lambda, leftOut };
-}
-
-/** Some rows of a row-major [rows × k] array; the array itself when no rows are named. */
-export function takeRows(values: Float64Array, rows: readonly number[] | undefined, k: number): Float64Array {
-  if (!rows) return values;
-  const out = new Float64Array(rows.length * k);
-  for (const [to, from] of rows.entries()) out.set(values.subarray(from * k, (from + 1) * k), to * k);
-  return out;
 }

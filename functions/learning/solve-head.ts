@@ -14,7 +14,7 @@ import { centredPrior, labelPrior } from './label-prior.ts';
 import { exactMatches, fitSigmoidTemperature } from './multi-label.ts';
 import { leftOutVariances, variance } from './novelty.ts';
 import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
-import { takeRows } from './ridge.ts';
+import { takeRows } from './ridge-fit.ts';
 import { knownness, supportCosines } from './score-head.ts';
 import { chooseSupport, type Chosen } from './support.ts';
 

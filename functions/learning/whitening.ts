@@ -8,7 +8,7 @@
 import { fitOverProducts } from './dual-ridge.ts';
 import { cholesky, choleskySolve, gram } from './linear-algebra.ts';
 import { LAMBDAS } from './penalty.ts';
-import type { RidgeFit, RidgeInput } from './ridge.ts';
+import type { RidgeFit, RidgeInput } from './ridge-fit.ts';
 
 /** γ: how much of the identity is mixed in; the background has far fewer rows than dimensions. */
 const SHRINKAGE = 0.3;

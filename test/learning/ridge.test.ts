@@ -1,6 +1,7 @@
 /** Closed forms against brute force: left-out predictions equal refits, dual equals primal, and a deleted example leaves nothing behind. */
 import { expect, test } from 'vitest';
-import { fitRidge, type RidgeInput } from '../../functions/learning/ridge.ts';
+import type { RidgeInput } from '../../functions/learning/ridge-fit.ts';
+import { fitRidge } from '../../functions/learning/ridge.ts';
 import { balancedWeights } from '../../functions/learning/targets.ts';
 import { solveHead, type LearnExample } from '../../functions/learning/solve-head.ts';
 

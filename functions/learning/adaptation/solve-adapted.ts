@@ -13,7 +13,7 @@ import { argmax } from '../features.ts';
 import { labelPrior } from '../label-prior.ts';
 import { exactMatches, fitSigmoidTemperature } from '../multi-label.ts';
 import { fitOpenSet, quantile } from '../open-set.ts';
-import type { RidgeFit } from '../ridge.ts';
+import type { RidgeFit } from '../ridge-fit.ts';
 import { knownness, rawScores, type Embeddings } from '../score-head.ts';
 import { isLearnt, leftOutKnownness, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
 import { centred, coral, type Rows } from './align.ts';
