@@ -17,10 +17,13 @@ const SEED = 7;
 /** Part of a row's squared length below which it lies in the directions before it: the rest is rounding. */
 const NOTHING = 1e-12;
 
-/** How many directions; null where they would save less than a quarter of the products. */
+/** So many are compared with one by one, because directions cost seven classes of 32 digits .6 points. */
+const ROWS_MIN = 256;
+
+/** How many directions; null for few rows, and where they would save less than a quarter of the products. */
 export function widthFor(m: number, d: number, classes: number): number | null {
   const r = APART + directionsFor(classes);
-  return r * (d + m) < 0.75 * m * d ? r : null;
+  return m > ROWS_MIN && r * (d + m) < 0.75 * m * d ? r : null;
 }
 
 /** Greedy: each the one that those before it explain least (pivoted Cholesky of `kernel` [m × m]); then the others in their order. */

@@ -13,7 +13,7 @@ import { RowMemory } from '../../functions/learning/row-memory.ts';
 import { rawScores, scoreHead, supportCosines } from '../../functions/learning/score-head.ts';
 import { solveHead, type LearnExample, type SolveInput } from '../../functions/learning/solve-head.ts';
 
-const [D, CLASSES, SHOTS] = [600, 12, 18];
+const [D, CLASSES, SHOTS] = [600, 12, 22];
 const next = seededRandom(21);
 const gauss = (): number => normal(next);
 /** As embeddings are: classes in some directions, what varies within them in more, and a little of everything. */
@@ -53,8 +53,9 @@ for (const [i, { base }] of examples.entries()) {
 }
 
 describe('directions', () => {
-  it('are used where they save a quarter of the products, more of them for more classes', () => {
-    expect([widthFor(100, 1_472, 12), widthFor(512, 64, 12), widthFor(216, D, 12)]).toEqual([null, null, 96]);
+  it('are used for many rows where they save a quarter of the products, more of them for more classes', () => {
+    expect([widthFor(256, 1_472, 12), widthFor(257, 1_472, 12)]).toEqual([null, 96]);
+    expect([widthFor(512, 64, 12), widthFor(264, D, 12)]).toEqual([null, 96]);
     expect([widthFor(512, 1_472, 2), widthFor(512, 1_472, 24), widthFor(512, 1_472, 400)]).toEqual([88, 144, 160]);
   });
 
@@ -78,7 +79,7 @@ describe('directions', () => {
 
   it('take examples that are all but the same', () => {
     const same = { ...examples[0]!, base: examples[0]!.base };
-    const copies = Array.from({ length: 200 }, (_, i) => ({
+    const copies = Array.from({ length: 300 }, (_, i) => ({
       ...same,
       id: `ex_${i}`,
       labelsOf: [i % 2],
