@@ -3,7 +3,7 @@ import { withoutSurplus } from './imbalance.ts';
 import { cholesky, choleskySolve, solveFolds } from './linear-algebra.ts';
 import { fairRows, labelsOfRows, leastError, searchRows } from './penalty.ts';
 import { takeRows, type RidgeFit, type RidgeInput } from './ridge-fit.ts';
-import { targetsOf, type Labelled, type Targets } from './targets.ts';
+import { balancedWeights, targetsOf, type Labelled, type Targets } from './targets.ts';
 
 /** X·Xᵀ of n rows, and the square of what features are divided by. */
 export type Products = { readonly values: Float64Array; readonly n: number; readonly scale: number };
@@ -13,7 +13,7 @@ export type Products = { readonly values: Float64Array; readonly n: number; read
  * another metric the weights, Σ fᵢxᵢ / spread², are still of the rows as they are. Cost: O(n³ + n²k) a penalty.
  */
 export function fitOverProducts(input: RidgeInput, values: Float64Array, lambdas: readonly number[]): RidgeFit {
-  const products = { values, n: input.n, scale: spreadOver(values, targetsOf(input).root) ** 2 };
+  const products = { values, n: input.n, scale: spreadOver(values, balancedWeights(input.labelsOf, input.labels)) ** 2 };
   const lambda = lambdas.length === 1 ? lambdas[0]! : penaltyOver(products, input, lambdas);
   const fit = fitAt(input, products, lambda);
   return withoutSurplus(input, fit, (rows) => {
@@ -71,9 +71,8 @@ function solveDual({ ys, root, n, k, folds }: Targets, a: Float64Array): { alpha
 }
 
 /** √(Σ sᵢ‖xᵢ − x̄‖² / Σ sᵢ) from the products. */
-function spreadOver(values: Float64Array, root: Float64Array): number {
-  const n = root.length;
-  const s = root.map((r) => r * r);
+function spreadOver(values: Float64Array, s: Float64Array): number {
+  const n = s.length;
   let [total, own, cross] = [0, 0, 0];
   for (let i = 0; i < n; i++) {
     total += s[i]!;

@@ -9,7 +9,7 @@ import { signTest } from '../../../shared/statistics.ts';
 import { sigmoidOf, yesOf } from '../multi-label.ts';
 import type { Embeddings } from '../score-head.ts';
 import type { SolveInput } from '../solve-head.ts';
-import { domainDistance, inputsNeeded, strangers, tooFew, type Decided } from './decide.ts';
+import { domainDistance, inputsNeeded, only, strangers, tooFew, type Decided } from './decide.ts';
 import {
   assemble,
   fitMethods,
@@ -66,21 +66,23 @@ export function decideSeveral(input: SolveInput, target: readonly Embeddings[], 
   if (!prepared) return null;
   const fitted = fitMethods(prepared);
   const solved = assemble(prepared, fitted, MIX);
-  const judge = judgeOf(prepared, labels);
-  const alone = fitted.map((one) => {
-    const only: AdaptMix = { centre: 0, coral: 0, self_training: 0, [one.method]: 1 };
-    return { method: one.method, weight: MIX[one.method], ...judge(assemble(prepared, [one], only, true)) };
-  });
+  const [before, after] = [answersOf(prepared, prepared.plain), answersOf(prepared, solved)];
+  const judge = judgeOf(prepared, labels, before);
+  const alone = fitted.map((one) => ({
+    method: one.method,
+    weight: MIX[one.method],
+    ...judge(assemble(prepared, [one], only(one.method), true)),
+  }));
   const evidence: SeveralEvidence = {
     inputs: target.length,
     inputs_needed: needed,
     labelled: labels.filter((own) => own !== null).length,
-    labels: comparison(prepared, solved, labels),
+    labels: comparison(before, after, labels),
     domain_distance: domainDistance(prepared),
     strangers: strangers(prepared, solved),
-    before: judge(prepared.plain),
+    before: judge(prepared.plain, before),
     candidates: alone,
-    after: judge(solved),
+    after: judge(solved, after),
   };
   const refusal = refusalOf(evidence);
   return refusal ? { adapt: false, ...refusal, evidence } : { adapt: true, mix: MIX, solved, evidence };
@@ -118,13 +120,12 @@ function wrong(said: readonly number[], own: readonly number[]): number {
   return said.filter((c) => !own.includes(c)).length + [...new Set(own)].filter((c) => !said.includes(c)).length;
 }
 
-function judgeOf(prepared: Prepared, labels: Labels): (solved: SolvedHead) => JudgedSeveral {
-  const { input, plain, targets } = prepared;
+/** @param before answers of the version before; the judge takes those of the head where they are known */
+function judgeOf(prepared: Prepared, labels: Labels, before: readonly number[][]): (solved: SolvedHead, said?: number[][]) => JudgedSeveral {
+  const { input, targets } = prepared;
   const k = input.labels.length;
-  const before = answersOf(prepared, plain);
-  return (solved) => {
+  return (solved, said = answersOf(prepared, solved)) => {
     const p = scoresOf(solved.head, targets).map((s) => sigmoidOf(s, solved.head.temperature));
-    const said = answersOf(prepared, solved);
     const changed = said.reduce((sum, now, i) => sum + wrong(now, before[i]!), 0);
     const missed = labels.flatMap((own, i) => (own ? [wrong(said[i]!, own)] : []));
     return {
@@ -138,9 +139,8 @@ function judgeOf(prepared: Prepared, labels: Labels): (solved: SolvedHead) => Ju
 }
 
 /** Input by input, because the decisions about one input depend on each other. */
-function comparison(prepared: Prepared, solved: SolvedHead, labels: Labels): SeveralEvidence['labels'] {
+function comparison(before: readonly number[][], after: readonly number[][], labels: Labels): SeveralEvidence['labels'] {
   if (labels.every((own) => own === null)) return null;
-  const [before, after] = [answersOf(prepared, prepared.plain), answersOf(prepared, solved)];
   const changes = labels.flatMap((own, i) => (own ? [wrong(after[i]!, own) - wrong(before[i]!, own)] : []));
   const [won, lost] = [changes.filter((n) => n < 0).length, changes.filter((n) => n > 0).length];
   return { won, lost, chance: signTest(won, lost) };

@@ -81,7 +81,7 @@ export function decideAdaptation(input: SolveInput, target: readonly Embeddings[
   return refusal ? { adapt: false, ...refusal, evidence } : { adapt: true, mix, solved, evidence };
 }
 
-function only(method: AdaptMethod): AdaptMix {
+export function only(method: AdaptMethod): AdaptMix {
   return { centre: 0, coral: 0, self_training: 0, [method]: 1 };
 }
 
