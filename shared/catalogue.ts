@@ -4,6 +4,10 @@ import { z } from 'zod';
 export const Modality = z.enum(['image', 'text', 'vector']).meta({ id: 'Modality' });
 export type Modality = z.infer<typeof Modality>;
 
+/** How many labels an input may have: exactly one, or any number of them. */
+export const Task = z.enum(['single_label', 'multi_label']).meta({ id: 'Task' });
+export type Task = z.infer<typeof Task>;
+
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** One content-addressed file: its bytes live in object storage under `blobs/<sha256>`. */

@@ -1,7 +1,7 @@
 /** A frozen dataset: what the host writes after validation and what the engine reads. */
 import { z } from 'zod';
 import { ErrorDetail } from './errors.ts';
-import { BlobFile } from './catalogue.ts';
+import { BlobFile, Task } from './catalogue.ts';
 
 export const SPLITS = ['train', 'validation', 'test'] as const;
 /** Value of the `labels` tensor for a row without a label (unlabelled target domains). */
@@ -9,14 +9,18 @@ export const UNLABELLED = -1;
 
 /**
  * `dataset.safetensors`: pictures `pixels` U8 [n, 256, 256, 3] (RGB squares); texts `input_ids` I32 [n, 128] (zero-padded) and `lengths` I32 [n];
- * both `labels` I32 [n] (index into `labels`, −1 unlabelled) and `split` U8 [n] (0 train, 1 validation, 2 test).
+ * both `labels` I32 [n] (index into `labels`, −1 unlabelled) and `split` U8 [n] (0 train, 1 validation, 2 test). In a multi-label dataset `labels` is
+ * −1 where nobody labelled the row, else 0, and `present` U8 [n, labels] is 1 where the row has the label.
  * `rows.jsonl`: one `FrozenRow` a line, in row order.
  */
 export const FrozenRow = z.object({
   row: z.number().int().nonnegative(),
   file: z.string(),
   line: z.number().int().positive().optional(),
+  /** Null in a multi-label dataset, whose rows have `labels`. */
   label: z.string().nullable(),
+  /** Only in a multi-label dataset: all that the row has, none of them where it has none; null where nobody labelled it. */
+  labels: z.array(z.string()).nullable().optional(),
   /** Task → label, in datasets with several tasks. */
   tasks: z.record(z.string(), z.string()).optional(),
   split: z.enum(SPLITS),
@@ -28,10 +32,12 @@ export const DatasetManifest = z
   .object({
     format: z.literal('graft-dataset-1'),
     modality: z.enum(['image', 'text']),
+    task: Task.default('single_label'),
     labels: z.array(z.string()),
     rows: z.number().int().nonnegative(),
-    /** counts[split][label] */
+    /** counts[split][label]: rows of the split that have the label. */
     counts: z.record(z.enum(SPLITS), z.record(z.string(), z.number().int())),
+    /** Rows that nobody labelled; of a multi-label dataset those that have none of the labels are not among them. */
     unlabelled: z.number().int().nonnegative(),
     /** sha256 over the sha256 of `dataset.safetensors` and of `rows.jsonl`, hex, joined by a newline. */
     digest: z.string(),

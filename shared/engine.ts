@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { Advice } from './advice.ts';
+import { Task } from './catalogue.ts';
 import { MethodType } from './jobs.ts';
 import { ArtifactName, Parity } from './model-manifest.ts';
 import { Inspection } from './quality.ts';
@@ -75,6 +76,8 @@ export const EngineSpec = z
     job: z.string(),
     seed: z.number().int(),
     modality: z.enum(['image', 'text']),
+    /** `multi_label`: the arrays of datasets and examples have `present` U8 [n, labels] beside `labels` (dataset.ts says what they hold). */
+    task: Task.default('single_label'),
     method: MethodOptions,
     /** Path of `dataset.safetensors` and its label names. */
     dataset: EngineDataset,

@@ -58,7 +58,7 @@ export const datasets = sqliteTable(
       .references(() => tenants.id),
     name: text('name').notNull(),
     modality: text('modality').$type<'image' | 'text'>().notNull(),
-    task: text('task').notNull(),
+    task: text('task').$type<'single_label' | 'multi_label'>().notNull(),
     format: text('format').$type<'imagefolder' | 'jsonl' | 'csv' | 'classifier'>().notNull(),
     columns: text('columns', { mode: 'json' }).$type<Record<string, string> | null>(),
     fromClassifier: text('from_classifier'),

@@ -41,6 +41,7 @@ async function prepare(c: Context, work: TrainWork): Promise<EngineSpec> {
     job: work.job,
     seed: work.seed,
     modality: work.dataset.manifest.modality,
+    task: work.dataset.manifest.task,
     method: work.method,
     dataset,
     exclude_rows: excludeRows,

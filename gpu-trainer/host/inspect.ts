@@ -5,7 +5,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { FrozenRow } from '../../shared/dataset.ts';
+import { FrozenRow, type DatasetManifest } from '../../shared/dataset.ts';
 import { ENGINE_PROTOCOL, type EngineSpec } from '../../shared/engine.ts';
 import type { DatasetIssue, Inspection, QualityIssue } from '../../shared/quality.ts';
 import type { CompleteRequest, ValidateWork } from '../../shared/runner.ts';
@@ -30,7 +30,7 @@ export async function inspectFrozen(c: Context, work: ValidateWork, frozen: Froz
   const { manifest } = frozen;
   if (!manifest || !work.backbone || manifest.rows < MIN_ROWS) return none;
   try {
-    const found = await inspect(c, work, work.backbone, manifest.labels);
+    const found = await inspect(c, work, work.backbone, manifest);
     const { issues, ...inspection } = addTiny(found, frozen.shortSides ?? []);
     if (issues.length === 0) return { ...frozen, inspection };
     const file = path.join(c.folder, 'quality.jsonl');
@@ -46,7 +46,14 @@ export async function inspectFrozen(c: Context, work: ValidateWork, frozen: Froz
   }
 }
 
-async function inspect(c: Context, work: ValidateWork, backbone: NonNullable<ValidateWork['backbone']>, labels: string[]): Promise<Inspection> {
+type Facts = Pick<DatasetManifest, 'task' | 'labels'>;
+
+async function inspect(
+  c: Context,
+  work: ValidateWork,
+  backbone: NonNullable<ValidateWork['backbone']>,
+  { task, labels }: Facts,
+): Promise<Inspection> {
   const { GRAFT_PYTHON: python, GRAFT_THREADS: threads, GRAFT_WORK_DIR, GRAFT_DEVICE: device } = c.settings;
   const out = path.join(c.folder, 'inspection');
   await mkdir(out, { recursive: true });
@@ -56,6 +63,7 @@ async function inspect(c: Context, work: ValidateWork, backbone: NonNullable<Val
     job: work.dataset,
     seed: work.split_seed,
     modality: work.modality,
+    task,
     method: { type: 'auto' },
     dataset: { arrays: path.join(c.folder, 'dataset.safetensors'), labels, tasks: [] },
     exclude_rows: [],

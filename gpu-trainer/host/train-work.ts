@@ -121,6 +121,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     job: work.job,
     seed: work.seed,
     modality: work.dataset.manifest.modality,
+    task: work.dataset.manifest.task,
     method: work.method,
     action: work.action,
     ...datasets,

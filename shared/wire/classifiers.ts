@@ -1,6 +1,6 @@
 /** Bodies of `/v1/classifiers`, their labels and versions. */
 import { z } from 'zod';
-import { Modality } from '../catalogue.ts';
+import { Modality, Task } from '../catalogue.ts';
 import { ReviewRule } from './review.ts';
 import { LABEL_NAME_MAX_CHARS, LABELS_MAX, VECTOR_MAX_DIMENSION } from '../limits.ts';
 
@@ -25,8 +25,6 @@ export const UnknownRule = z
   .strictObject({ false_reject_rate: z.number().min(0.001).max(0.5) })
   .meta({ id: 'UnknownRule', description: 'Share of known inputs that may be answered `unknown`.' });
 export const DEFAULT_FALSE_REJECT_RATE = 0.05;
-
-export const Task = z.enum(['single_label', 'multi_label']).meta({ id: 'Task' });
 
 export const CreateClassifier = z
   .strictObject({

@@ -1,6 +1,7 @@
 /** Bodies of `/v1/datasets` and its uploads. */
 import { z } from 'zod';
 import { DatasetIssue, Inspection } from '../quality.ts';
+import { Task } from '../catalogue.ts';
 import { ErrorDetail } from '../errors.ts';
 import { idPattern } from '../ids.ts';
 import { DatasetStatus } from '../jobs.ts';
@@ -42,7 +43,7 @@ export const Dataset = z
     id: z.string(),
     name: z.string(),
     modality: z.enum(['image', 'text']),
-    task: z.string(),
+    task: Task,
     format: z.enum(['imagefolder', 'jsonl', 'csv', 'classifier']),
     columns: DatasetColumns.nullable(),
     from_classifier: z.string().nullable(),

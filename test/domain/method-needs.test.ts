@@ -7,6 +7,7 @@ import { MethodOptions } from '../../shared/engine.ts';
 const manifest = (change: Partial<DatasetManifest> = {}): DatasetManifest => ({
   format: 'graft-dataset-1',
   modality: 'image',
+  task: 'single_label',
   labels: ['ant', 'bee', 'cow'],
   rows: 30,
   counts: { train: { ant: 10, bee: 10, cow: 10 }, validation: {}, test: {} },

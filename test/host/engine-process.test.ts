@@ -20,6 +20,7 @@ const spec = (): EngineSpec => ({
   job: 'job_test',
   seed: 1,
   modality: 'image',
+  task: 'single_label',
   method: { type: 'auto' },
   action: 'train',
   dataset: { arrays: 'none', labels: ['a', 'b'], tasks: [] },

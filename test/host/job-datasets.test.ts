@@ -56,6 +56,7 @@ function dataset(
   const manifest = {
     format: 'graft-dataset-1' as const,
     modality: 'image' as const,
+    task: 'single_label' as const,
     labels: ['a', 'b'],
     rows: rows.length,
     counts: { train: {}, validation: {}, test: {} },

@@ -147,6 +147,7 @@ export async function frozenFiles(
   const manifest: DatasetManifest = {
     format: 'graft-dataset-1',
     modality: 'image',
+    task: 'single_label',
     labels: [...LABELS],
     rows: n,
     counts: { train: { apple: 4, pear: 4 }, validation: {}, test: { apple: 2, pear: 2 } },

@@ -93,6 +93,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
   const manifest: DatasetManifest = {
     format: 'graft-dataset-1',
     modality: input.modality,
+    task: 'single_label',
     labels,
     rows: kept.length,
     counts: countRows(kept, labels, splits),
