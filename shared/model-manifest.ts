@@ -4,7 +4,8 @@ import { z } from 'zod';
 /**
  * `embeddings.safetensors` holds raw embeddings (no transform): `base` F32 [n, d] and, when a tail was tuned, `tuned` F32 [n, d] of the *training* rows
  * (at most 5,000, balanced over classes), `labels` I32 [n], `rows` I32 [n] (row in the frozen dataset); and `enrolled.base`, `enrolled.tuned` in the order of
- * `spec.enrolled.ids`. `background.tuned` F32 [m, d]: the background examples through the tuned tail.
+ * `spec.enrolled.ids`. `background.tuned` F32 [m, d]: the background examples through the tuned tail. Of a multi-label model `present` U8 [n, labels] says
+ * which of its labels each row has, and `labels` are 0, as in the frozen dataset.
  */
 export const ArtifactName = z.enum([
   'head.safetensors',
