@@ -46,38 +46,26 @@ export function placeHead(head: Head, memory: RowMemory): ResidentHead | null {
     const side = sideOf(given.factor);
     const center = placing.center(given.center);
     // What is as long as an embedding is most of the memory and of the products; coordinates are few and, being few, too large for fine steps.
-    const long = (values: Float32Array): PlacedRows | null => {
-      const shape = { rows: values.length / given.dimension, columns: given.dimension };
-      return exact ? placing.move(values, 'floats', shape) : placing.shortsOr(values, shape, errorOfRows);
-    };
-    const basis = given.basis && long(given.basis);
-    const rows = given.basis ? placing.move(given.rows, 'floats', { rows: given.labelOf.length, columns: width }) : long(given.rows);
+    const long = given.basis ?? given.rows;
+    const shape = { rows: long.length / given.dimension, columns: given.dimension };
+    const placedLong = exact ? placing.move(long, 'floats', shape) : placing.shortsOr(long, shape, errorOfRows);
+    const basis = given.basis && placedLong;
+    const rows = given.basis ? placing.move(given.rows, 'floats', { rows: given.labelOf.length, columns: width }) : placedLong;
     const factor = placing.move(given.factor, exact ? 'floats' : 'lower', { rows: side, columns: side });
     if (!center || !rows || !factor || (given.basis && !basis)) return (placing.release(), null);
     support = withRows(given, basis ? { center, basis, rows, factor } : { center, rows, factor }, exact);
   }
-  return {
-    head: { ...head, components: parts, support },
-    movedBytes: placing.movedBytes,
-    get placedBytes() {
-      return placing.bytes;
-    },
-    release: () => placing.release(),
-  };
+  return new Resident({ ...head, components: parts, support }, placing, memory);
 }
 
 /** What of one head was moved so far. */
 class Placing {
   readonly #memory: RowMemory;
-  readonly #placed: PlacedRows[] = [];
+  readonly rows: PlacedRows[] = [];
   readonly #centers: { readonly given: Float32Array; readonly rows: PlacedRows }[] = [];
   movedBytes = 0;
   constructor(memory: RowMemory) {
     this.#memory = memory;
-  }
-
-  get bytes(): number {
-    return this.#placed.reduce((sum, rows) => sum + rows.bytes, 0);
   }
 
   move(values: Float32Array, form?: Form, shape?: Shape): PlacedRows | null {
@@ -103,13 +91,35 @@ class Placing {
 
   #keep(values: Float32Array, rows: PlacedRows | null): PlacedRows | null {
     if (!rows) return null;
-    this.#placed.push(rows);
+    this.rows.push(rows);
     this.movedBytes += values.byteLength;
     return rows;
   }
 
   release(): void {
-    for (const rows of this.#placed) this.#memory.free(rows);
+    for (const rows of this.rows) this.#memory.free(rows);
+  }
+}
+
+/** A class, not an object of functions: what these share with others of their scope would keep the head's file, which is as large as its rows. */
+class Resident implements ResidentHead {
+  readonly head: Head;
+  readonly movedBytes: number;
+  readonly #rows: readonly PlacedRows[];
+  readonly #memory: RowMemory;
+  constructor(head: Head, { rows, movedBytes }: Placing, memory: RowMemory) {
+    this.head = head;
+    this.movedBytes = movedBytes;
+    this.#rows = rows;
+    this.#memory = memory;
+  }
+
+  get placedBytes(): number {
+    return this.#rows.reduce((sum, rows) => sum + rows.bytes, 0);
+  }
+
+  release(): void {
+    for (const rows of this.#rows) this.#memory.free(rows);
   }
 }
 

@@ -1,8 +1,11 @@
 /** A head whose rows lie in the wasm memory answers what the same head answers in the heap: how closely, and that nothing of it is another's. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { Head } from '../../shared/head.ts';
+import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 import { normal, seededRandom } from '../../shared/statistics.ts';
 import { normaliseInPlace } from '../../functions/learning/features.ts';
 import { placesOf } from '../../functions/learning/placed.ts';
@@ -13,6 +16,8 @@ import { solveHead } from '../../functions/learning/solve-head.ts';
 
 const wasm = new WebAssembly.Module(new Uint8Array(readFileSync(join(import.meta.dirname, '../../functions/learning/simd/dot.wasm'))));
 const PAGE = 65_536;
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 const wave = (i: number): number => Math.sin(i * 12.9898) * 0.5;
 const waves = (n: number, by: number): Float32Array => Float32Array.from({ length: n }, (_, i) => wave(by * i + 1));
 
@@ -182,5 +187,20 @@ describe('a solved head in the memory', () => {
     expect(made[1]!.bytes).toBeGreaterThan(1 + factor);
     expect(made[2]!.bytes).toBeGreaterThan(1 + 2 * factor);
     expect(made.map((m) => m.same)).toEqual([false, false, true]);
+  });
+
+  it('leaves nothing of its file in the heap', async () => {
+    const memory = new RowMemory(wasm, 64 * PAGE);
+    const place = () => {
+      const read = decodeHead(encodeHead(solved(10, 4, 1).head));
+      const arrays = [read.support!.rows, read.support!.center, read.components[0]!.weight];
+      return { resident: placeHead(read, memory)!, buffers: arrays.map((v) => new WeakRef(v.buffer)) };
+    };
+    const { resident, buffers } = place();
+    // What a reference was made of stays until the turn ends.
+    await new Promise((resolve) => setTimeout(resolve));
+    collect();
+    expect(buffers.map((of) => of.deref()?.byteLength)).toEqual([undefined, undefined, undefined]);
+    expect(resident.placedBytes).toBe(memory.usedBytes);
   });
 });
