@@ -49,9 +49,12 @@ export const Inspection = z
     /** Estimated share of wrong labels (confident learning, Northcutt et al. 2021); null where there are too few rows to say. */
     label_noise: z.number().nullable(),
     cross_validated_accuracy: z.number().nullable(),
+    /** Over labels: of a multi-label dataset a row counts for each that it has. */
     class_balance: z.object({ smallest: z.number().int(), largest: z.number().int(), effective_classes: z.number() }).nullable(),
     /** How differently training and held-out rows lie: accuracy of a classifier that tells them apart (0.5: not at all). */
     split_shift: z.object({ auc: z.number(), p_value: z.number() }).nullable(),
+    /** What this report does not say of this dataset, and why. */
+    notes: z.array(z.string()).default([]),
   })
   .meta({ id: 'Inspection' });
 export type Inspection = z.infer<typeof Inspection>;

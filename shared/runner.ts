@@ -1,6 +1,6 @@
 /** `/runner/v1`: what a trainer host and the Worker say to each other. Both sides parse both directions. A stale token is answered 409 `stale_lease`. */
 import { z } from 'zod';
-import { BackboneManifest } from './catalogue.ts';
+import { BackboneManifest, Task } from './catalogue.ts';
 import { DatasetManifest } from './dataset.ts';
 import { Advice } from './advice.ts';
 import { Choice, EngineResult, MethodOptions, Progress } from './engine.ts';
@@ -24,17 +24,29 @@ export type LeaseRequest = z.infer<typeof LeaseRequest>;
 export const WorkBackbone = z.object({ manifest: BackboneManifest, files: z.record(z.string(), Download) });
 export type WorkBackbone = z.infer<typeof WorkBackbone>;
 
+/** An example of a classifier: its `label`, or all its `labels` where the classifier is multi-label. */
+const WorkExample = z.object({
+  id: z.string(),
+  label: z.string().nullable(),
+  labels: z.array(z.string()).nullable().default(null),
+  content_type: z.string(),
+  sha256: z.string(),
+  download: Download,
+});
+export type WorkExample = z.infer<typeof WorkExample>;
+
 export const ValidateWork = z.object({
   kind: z.literal('validate'),
   dataset: z.string(),
   name: z.string(),
   modality: z.enum(['image', 'text']),
+  task: Task.default('single_label'),
   format: z.enum(['imagefolder', 'jsonl', 'csv', 'classifier']),
   columns: z.record(z.string(), z.string()).nullable(),
   split_seed: z.number().int(),
   archive: Download.extend({ filename: z.string() }).nullable(),
   /** Format `classifier`: originals of a classifier's examples instead of an archive. */
-  examples: z.array(z.object({ id: z.string(), label: z.string(), content_type: z.string(), download: Download })).nullable(),
+  examples: z.array(WorkExample.omit({ sha256: true })).nullable(),
   vocabulary: Download.nullable(),
   /** What embeds the rows for the quality report; null where no backbone is published. */
   backbone: WorkBackbone.nullable().default(null),
@@ -42,9 +54,6 @@ export const ValidateWork = z.object({
 export type ValidateWork = z.infer<typeof ValidateWork>;
 
 const WorkDataset = z.object({ id: z.string(), manifest: DatasetManifest, files: z.record(z.string(), Download) });
-
-const WorkExample = z.object({ id: z.string(), label: z.string(), content_type: z.string(), sha256: z.string(), download: Download });
-export type WorkExample = z.infer<typeof WorkExample>;
 
 export const TrainWork = z.object({
   kind: z.literal('train'),

@@ -2,9 +2,10 @@
 import type { DatasetManifest } from '../../shared/dataset.ts';
 import type { MethodOptions } from '../../shared/engine.ts';
 import type { MethodType } from '../../shared/jobs.ts';
+import { list } from './gate-words.ts';
 
 export type MethodFault = { readonly param: string; readonly detail: string };
-type Facts = { readonly manifest: DatasetManifest; readonly hasTarget: boolean };
+type Facts = { readonly manifest: DatasetManifest; readonly hasTarget: boolean; readonly hasSource: boolean };
 
 /** Options that mean something to one method only; `auto` may choose that method, so it takes them all. */
 const ONLY_FOR: readonly (readonly [keyof MethodOptions, MethodType])[] = [
@@ -14,6 +15,8 @@ const ONLY_FOR: readonly (readonly [keyof MethodOptions, MethodType])[] = [
   ['unseen_labels', 'zero_shot'],
   ['mapping', 'zero_shot'],
 ];
+/** What can learn rows of several labels; `auto` chooses among the others here. */
+const OF_SEVERAL_LABELS: readonly MethodType[] = ['auto', 'linear_probe', 'fine_tune', 'from_scratch'];
 const NEEDS_TARGET: ReadonlySet<MethodType> = new Set(['domain_adaptation', 'domain_confusion']);
 /** A mapping into a space of label texts cannot be learnt from one label. */
 const SEEN_LABELS_MIN = 2;
@@ -31,8 +34,13 @@ export function heldOutRows({ counts }: DatasetManifest): number {
 /** The first thing that is wrong, or null. `param` is the path in the request. */
 export function methodFault(method: MethodOptions, facts: Facts): MethodFault | null {
   const { type } = method;
+  const several = facts.manifest.task === 'multi_label';
+  if (several) {
+    const fault = severalLabelsFault(type, facts);
+    if (fault) return fault;
+  }
   for (const [option, only] of ONLY_FOR)
-    if (method[option] !== undefined && type !== only && type !== 'auto')
+    if (method[option] !== undefined && type !== only && (several || type !== 'auto'))
       return { param: `method.${option}`, detail: `"${option}" belongs to the method "${only}"; this job uses "${type}".` };
   if (NEEDS_TARGET.has(type) && !facts.hasTarget)
     return { param: 'target_dataset', detail: `"${type}" needs a target_dataset: rows, labelled or not, of the domain that the model will meet.` };
@@ -47,6 +55,15 @@ export function methodFault(method: MethodOptions, facts: Facts): MethodFault | 
   if (method.mixup && facts.manifest.modality === 'text') return { param: 'method.mixup', detail: 'Mixup mixes pictures; this dataset holds texts.' };
   if (type === 'multi_task') return tasksFault(method, facts.manifest);
   if (type === 'zero_shot') return unseenFault(method.unseen_labels ?? [], facts.manifest);
+  return null;
+}
+
+function severalLabelsFault(type: MethodType, { hasTarget, hasSource }: Facts): MethodFault | null {
+  const here = 'The dataset has several labels an input';
+  if (!OF_SEVERAL_LABELS.includes(type))
+    return { param: 'method.type', detail: `${here}, and "${type}" trains models of one label only. Use one of ${list(OF_SEVERAL_LABELS)}.` };
+  if (hasTarget) return { param: 'target_dataset', detail: `${here}; training adapts only models of one label to another domain.` };
+  if (hasSource) return { param: 'source_classifier', detail: `${here}; only models of one label learn from another classifier's examples.` };
   return null;
 }
 

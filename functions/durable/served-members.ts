@@ -4,7 +4,7 @@ import type { Member } from './records.ts';
 
 export type ServedMembers = { readonly version: number; readonly labels: ReadonlySet<string>; readonly members: readonly Member[] };
 
-/** Members carry only labels that the version has. */
+/** Members carry only labels that the version has; those that were given none (rows of a multi-label dataset) carry none. */
 export function servedMembers(sql: SqlStorage): ServedMembers {
   const version = records.activeVersion(sql);
   const active = records.selectVersion(sql, version, null);
@@ -17,8 +17,8 @@ export function servedMembers(sql: SqlStorage): ServedMembers {
     source = seen.parent;
   }
   const members = [...records.membersAt(sql, source, null), ...broughtBy(sql, restored)];
-  const known = members.map((m) => ({ ...m, labels: m.labels.filter((name) => labels.has(name)) }));
-  return { version, labels, members: known.filter((m) => m.labels.length > 0) };
+  const known = members.filter((m) => m.labels.length === 0 || m.labels.some((name) => labels.has(name)));
+  return { version, labels, members: known.map((m) => ({ ...m, labels: m.labels.filter((name) => labels.has(name)) })) };
 }
 
 /** Training rows that joined when a refused candidate was activated by hand: the only examples that begin with a restored version. */

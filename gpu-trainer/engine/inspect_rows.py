@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .data import TRAIN, Rows
+from .data import TRAIN
 from .distances import two_sample_test
-from .heads import fit_ridge, fit_temperature, softmax
+from .heads import Ints, fit_ridge, fit_temperature, softmax
 from .label_noise import find_label_issues
+from .label_sets import read_label_sets
 from .neighbours import near_duplicates, outliers
 from .picture_checks import picture_issues
 from .survey import Survey, affordable, choose, load, look, open_backbone
@@ -22,6 +23,10 @@ ROWS_MAX = 5_000
 # 100 different drawings stay below .91; a text with a word less or a greeting more keeps .95 to .99.
 NEAR_DUPLICATE = {"image": 0.9, "text": 0.94}
 SPLIT_ROWS_MIN = 20
+NOT_JUDGED = (
+    "Labels of single rows were not questioned: rows of this dataset may have several labels, and confident learning compares one with another. "
+    "Rows that are nearly the same and have other labels are listed as conflicting duplicates."
+)
 
 
 def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
@@ -29,11 +34,13 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
     phase("inspecting")
     labels: list[str] = spec["dataset"]["labels"]
     backbone = open_backbone(Path(spec["backbone"]["dir"]), spec["modality"], spec["limits"]["threads"])
-    every = load(spec)
+    sets = read_label_sets(Path(spec["dataset"]["arrays"])) if spec.get("task") == "multi_label" else None
+    every = load(spec) if sets is None else sets.by_kind(load(spec))
     rows = choose(every, min(ROWS_MAX, affordable(backbone, every, spec["limits"]["max_seconds"])), spec["seed"])
     seen = look(backbone, rows, stopping, Meter(0))
-    issues, noise, accuracy = label_issues(seen, labels)
-    issues += near_duplicates(seen.x, rows.labels, rows.split, rows.row, labels, NEAR_DUPLICATE[spec["modality"]])
+    issues, noise, accuracy = label_issues(seen, labels) if sets is None else ([], None, None)
+    names = [f'"{label}"' for label in labels] if sets is None else sets.names(labels)
+    issues += near_duplicates(seen.x, rows.labels, rows.split, rows.row, names, NEAR_DUPLICATE[spec["modality"]])
     issues += outliers(seen.x, rows.row)
     if backbone.image:
         issues += picture_issues(rows.inputs, rows.row)
@@ -44,6 +51,7 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
         issue.setdefault("with", None)
         issue["score"] = float(np.clip(issue["score"], 0, 1))
     issues.sort(key=lambda i: (i["code"], -i["score"], i["row"]))
+    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(labels)) if sets is None else sets.counts(rows.labels)
     inspection = {
         "rows": len(rows),
         "backbone": spec["backbone"]["id"],
@@ -51,8 +59,9 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
         "summary": dict(sorted(Counter(i["code"] for i in issues).items())),
         "label_noise": noise,
         "cross_validated_accuracy": accuracy,
-        "class_balance": class_balance(rows, len(labels)),
+        "class_balance": class_balance(counts),
         "split_shift": split_shift(seen, spec["seed"]),
+        "notes": [] if sets is None else [NOT_JUDGED],
     }
     send(type="inspection", inspection=inspection)
 
@@ -83,9 +92,8 @@ def label_issues(seen: Survey, labels: list[str]) -> tuple[list[dict[str, Any]],
     return issues, noise.share, float((p.argmax(1) == y[fair]).mean())
 
 
-def class_balance(rows: Rows, classes: int) -> dict[str, Any] | None:
-    """Effective classes: the exponential of the entropy of the shares, so k classes of one size count k."""
-    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=classes)
+def class_balance(counts: Ints) -> dict[str, Any] | None:
+    """counts: rows of each label. Effective classes: the exponential of the entropy of the shares, so k classes of one size count k."""
     counts = counts[counts > 0]
     if len(counts) == 0:
         return None

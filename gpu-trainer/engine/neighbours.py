@@ -14,8 +14,8 @@ SPLITS = ("training", "validation", "test")
 
 
 def near_duplicates(x: Matrix, y: Ints, split: Ints, row: Ints, names: list[str], least: float) -> list[dict[str, Any]]:
-    """One issue a row and kind, with the most similar other row. Within a split the later row repeats the earlier one; across splits it is the
-    training row that repeats what is held out, so that leaving it out keeps the proof."""
+    """One issue a row and kind, with the most similar other row. `names`: what the labels are called, in quotes. Within a split the later row repeats
+    the earlier one; across splits it is the training row that repeats what is held out, so that leaving it out keeps the proof."""
     u = unit(x)
     n = len(u)
     issues: list[dict[str, Any]] = []
@@ -46,7 +46,7 @@ def near_duplicates(x: Matrix, y: Ints, split: Ints, row: Ints, names: list[str]
 def issue(code: str, i: int, j: int, cosine: float, y: Ints, split: Ints, row: Ints, names: list[str]) -> dict[str, Any]:
     detail = f"Nearly the same as row {row[j]} (cosine {cosine:.3f})"
     if code == "conflicting_duplicate":
-        detail += f', which is labelled "{names[y[j]]}" instead of "{names[y[i]]}"'
+        detail += f", which is labelled {names[y[j]]} instead of {names[y[i]]}"
     if split[i] != split[j]:
         detail += f", which is in {SPLITS[split[j]]}" + (": what is measured there would be known from training" if split[i] == TRAIN else "")
     return {"code": code, "row": int(row[i]), "score": min(cosine, 1.0), "with": int(row[j]), "detail": detail + "."}

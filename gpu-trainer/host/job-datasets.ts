@@ -52,8 +52,8 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   };
 }
 
-/** In any of its tasks. */
-const isLabelled = (row: FrozenRow): boolean => row.label !== null || Object.keys(row.tasks ?? {}).length > 0;
+/** In any of its tasks, or with none of the labels. */
+const isLabelled = (row: FrozenRow): boolean => row.label !== null || (row.labels ?? null) !== null || Object.keys(row.tasks ?? {}).length > 0;
 
 async function fetchOne(of: TrainWork['dataset'], folder: string, signal: AbortSignal): Promise<Fetched> {
   await mkdir(folder, { recursive: true });

@@ -100,7 +100,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
   };
   const backboneDir = await fetchBackbone(work.backbone, c.settings.GRAFT_WORK_DIR, keeper.signal);
   const { notes, held, excludeRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
-  const inputs = { folder, signal: keeper.signal, backbone: work.backbone.manifest, backboneDir };
+  const inputs = { folder, signal: keeper.signal, task: work.dataset.manifest.task, backbone: work.backbone.manifest, backboneDir };
   if (notes.length > 0)
     await c.api.events(
       c.lease.token,

@@ -8,6 +8,7 @@ import type { LeaseKeeper } from './lease-keeper.ts';
 import type { Context } from './train-work.ts';
 import { download, TransferRefused, upload } from './transfer.ts';
 import { freezeDataset, type Frozen } from './validate/freeze.ts';
+import { checkLabels } from './validate/answers.ts';
 import { RowError } from './validate/row-error.ts';
 import { csvRows, jsonLines, pictureLines } from './validate/lines.ts';
 import { checkLabel, imageFolder, type OnError, type SourceRow } from './validate/sources.ts';
@@ -54,13 +55,14 @@ async function freeze(work: ValidateWork, keeper: LeaseKeeper, folder: string): 
     }
     rows = (onError) => {
       if (work.format === 'imagefolder') return imageFolder(file, bytes, onError);
-      if (work.modality === 'image') return pictureLines(file, bytes, onError, work.columns);
-      return work.format === 'jsonl' ? jsonLines(file, filename, onError, work.columns) : csvRows(file, filename, work.columns, onError);
+      if (work.modality === 'image') return pictureLines(file, bytes, onError, work);
+      return work.format === 'jsonl' ? jsonLines(file, filename, onError, work) : csvRows(file, filename, work, onError);
     };
   } else rows = (onError) => fromExamples(work, keeper, folder, onError);
   const encode = work.modality === 'image' ? { decoder: await loadDecoder() } : { tokenizer: await vocabulary(work, keeper, folder) };
   return await freezeDataset({
     modality: work.modality,
+    task: work.task,
     rows,
     encode,
     folder,
@@ -80,9 +82,12 @@ async function vocabulary(work: ValidateWork, keeper: LeaseKeeper, folder: strin
 async function* fromExamples(work: ValidateWork, keeper: LeaseKeeper, folder: string, onError: OnError): AsyncGenerator<SourceRow> {
   const file = path.join(folder, 'example');
   for (const example of work.examples ?? []) {
-    let label: string;
+    let labelled: Pick<SourceRow, 'label' | 'labels'>;
     try {
-      label = checkLabel(example.label, example.id);
+      labelled =
+        work.task === 'multi_label'
+          ? { label: null, labels: checkLabels(example.labels ?? [], example.id) }
+          : { label: checkLabel(example.label ?? '', example.id) };
       await download(example.download, file, keeper.signal);
     } catch (error) {
       if (error instanceof RowError) onError(error);
@@ -90,7 +95,7 @@ async function* fromExamples(work: ValidateWork, keeper: LeaseKeeper, folder: st
       else onError(new RowError('example_missing', 'The original of this example is no longer in object storage.', example.id));
       continue;
     }
-    yield { file: example.id, label, split: null, bytes: new Uint8Array(await readFile(file)) };
+    yield { file: example.id, ...labelled, split: null, bytes: new Uint8Array(await readFile(file)) };
   }
   await rm(file, { force: true });
 }

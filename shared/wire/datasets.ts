@@ -10,27 +10,46 @@ import { QueuePlace } from './queue.ts';
 export const NAME_MAX_CHARS = 200;
 const Name = z.string().trim().min(1).max(NAME_MAX_CHARS);
 
-/** Which columns or keys hold what; the defaults are `text`, `image`, `label` and `split`. `tasks.<name>` names the column of a task. */
-export const DatasetColumns = z.record(z.string().min(1).max(64), z.string().min(1).max(200)).meta({ id: 'DatasetColumns' });
-const COLUMN = /^(?:text|image|label|split|tasks\..+)$/;
+export const DatasetColumns = z.record(z.string().min(1).max(64), z.string().min(1).max(200)).meta({
+  id: 'DatasetColumns',
+  description:
+    'What `text`, `image`, `label`, `labels` (multi-label), `split` and `tasks.<name>` are called in the file, where they are called otherwise.',
+});
+const COLUMN = /^(?:text|image|labels?|split|tasks\..+)$/;
 /** A key that means nothing would be ignored, and its rows come out unlabelled. */
 const NewColumns = DatasetColumns.superRefine((columns, context) => {
   for (const key of Object.keys(columns)) {
     if (COLUMN.test(key)) continue;
-    const message = `"${key}" is none of "text", "image", "label", "split" and "tasks.<name>".`;
+    const message = `"${key}" is none of "text", "image", "label", "labels", "split" and "tasks.<name>".`;
     context.addIssue({ code: 'custom', message, path: [key] });
   }
 });
 
 export const CreateDatasetRequest = z
   .union([
-    z.strictObject({
-      name: Name,
-      modality: z.enum(['image', 'text']),
-      task: z.enum(['single_label']).default('single_label'),
-      format: z.enum(['imagefolder', 'jsonl', 'csv']),
-      columns: NewColumns.nullable().optional(),
-    }),
+    z
+      .strictObject({
+        name: Name,
+        modality: z.enum(['image', 'text']),
+        task: Task.default('single_label').meta({
+          description: '`multi_label`: a row has any number of labels, in `labels`; also none of them, which is not the same as not being labelled.',
+        }),
+        format: z.enum(['imagefolder', 'jsonl', 'csv']).meta({
+          description:
+            '`imagefolder`: a zip of label/picture or train|validation|test/label/picture. `jsonl`: `{"text", "label"}` a line, or in a zip ' +
+            '`{"image", "label"}` beside the pictures; of a multi-label dataset `{"text", "labels": […]}`, where null means that nobody labelled it. ' +
+            '`csv`: columns `text` and `label`, or `labels` with `|` between them.',
+        }),
+        columns: NewColumns.nullable().optional(),
+      })
+      .superRefine(({ task, columns }, context) => {
+        const several = task === 'multi_label';
+        for (const key of Object.keys(columns ?? {})) {
+          if (several ? !key.startsWith('tasks.') : key !== 'labels') continue;
+          const message = several ? 'Rows of a multi-label dataset have no tasks.' : '"labels" is a column of datasets whose task is "multi_label".';
+          context.addIssue({ code: 'custom', message, path: ['columns', key] });
+        }
+      }),
     /** Made from the originals of a classifier's enrolled examples; needs no upload. */
     z.strictObject({ name: Name, from_classifier: z.string().regex(idPattern('classifier')) }),
   ])
@@ -51,8 +70,9 @@ export const Dataset = z
     /** Null until it is ready. */
     rows: z.number().int().nullable(),
     labels: z.array(z.string()).nullable(),
-    /** counts[split][label] */
+    /** counts[split][label]: rows of the split that have the label. */
     counts: z.record(z.string(), z.record(z.string(), z.number().int())).nullable(),
+    /** Rows that nobody labelled; of a multi-label dataset those that have none of the labels are not among them. */
     unlabelled: z.number().int().nullable(),
     /** Of datasets whose rows answer several questions; `labels` and `counts` are those of the first. */
     tasks: z.array(z.object({ name: z.string(), labels: z.array(z.string()), counts: z.record(z.string(), z.number().int()) })).nullable(),

@@ -45,8 +45,8 @@ export const Example = z
   .object({
     object: z.literal('example'),
     id: z.string(),
-    label: z.string(),
-    labels: z.array(z.string()),
+    label: z.string().meta({ description: 'The first of `labels`; empty where there is none.' }),
+    labels: z.array(z.string()).meta({ description: 'None where a row of a multi-label dataset has none of them.' }),
     /** `dataset`: learnt in training; its original stays with the dataset. */
     source: z.enum(['enrolled', 'dataset']),
     sha256: z.string(),

@@ -237,9 +237,8 @@ describe('frozen datasets', () => {
     expect(leased.work.examples?.map((e) => e.label).toSorted()).toEqual(['apple', 'apple', 'pear', 'pear']);
     await runner(`leases/${leased.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'caller' });
     await problem(await call('/v1/datasets', { key, json: { name: 'from', from_classifier: deps.newId('classifier') } }), 'not_found');
-    // Rows with several labels would be lost.
-    const several = await answer(await call('/v1/classifiers', { key, json: { name: 'm', modality: 'text', task: 'multi_label' } }), 201, Classifier);
-    const refused = await call('/v1/datasets', { key, json: { name: 'from', from_classifier: several.id } });
+    const vectors = await answer(await call('/v1/classifiers', { key, json: { name: 'v', modality: 'vector', dimension: 4 } }), 201, Classifier);
+    const refused = await call('/v1/datasets', { key, json: { name: 'from', from_classifier: vectors.id } });
     expect((await problem(refused, 'unprocessable')).param).toBe('from_classifier');
   });
 

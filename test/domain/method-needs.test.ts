@@ -20,8 +20,8 @@ const manifest = (change: Partial<DatasetManifest> = {}): DatasetManifest => ({
   split_seed: 1,
   ...change,
 });
-const fault = (method: Record<string, unknown>, change: Partial<DatasetManifest> = {}, hasTarget = false) =>
-  methodFault(MethodOptions.parse(method), { manifest: manifest(change), hasTarget })?.param ?? null;
+const fault = (method: Record<string, unknown>, change: Partial<DatasetManifest> = {}, hasTarget = false, hasSource = false) =>
+  methodFault(MethodOptions.parse(method), { manifest: manifest(change), hasTarget, hasSource })?.param ?? null;
 const task = (name: string) => ({ name, labels: ['x', 'y'], counts: {} });
 
 describe('methods', () => {

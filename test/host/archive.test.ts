@@ -41,6 +41,7 @@ async function freeze(bytes: Uint8Array, rowsOf: typeof imageFolder = imageFolde
   await writeFile(file, bytes);
   return await freezeDataset({
     modality: 'image',
+    task: 'single_label',
     rows: (onError) => rowsOf(file, bytes.length, onError),
     encode: { decoder },
     folder,

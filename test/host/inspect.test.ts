@@ -45,6 +45,7 @@ afterAll(async () => {
 async function frozen(of: readonly SourceRow[] = rows): Promise<Frozen> {
   return await freezeDataset({
     modality: 'image',
+    task: 'single_label',
     // oxlint-disable-next-line typescript/require-await
     rows: async function* () {
       yield* of;
@@ -67,6 +68,7 @@ const work = (): ValidateWork => ({
   dataset: 'ds_test',
   name: 'd',
   modality: 'image',
+  task: 'single_label',
   format: 'imagefolder',
   columns: null,
   split_seed: 7,

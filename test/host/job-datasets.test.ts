@@ -37,10 +37,10 @@ beforeEach(async () => {
 });
 
 type Split = 'train' | 'validation' | 'test';
-/** `[digest, split, label, tasks]` a row; the label is "a" unless it says otherwise. */
+/** `[digest, split, label, tasks, labels]` a row; the label is "a" unless it says otherwise. */
 function dataset(
   id: string,
-  rows: readonly (readonly [string, Split, (string | null)?, Record<string, string>?])[],
+  rows: readonly (readonly [string, Split, (string | null)?, Record<string, string>?, (string[] | null)?])[],
   issues: readonly (readonly [number, QualityCode])[] | null = null,
 ): TrainWork['dataset'] {
   const put = (name: string, content: string) => {
@@ -50,7 +50,10 @@ function dataset(
   const lines = (all: readonly unknown[]) => all.map((one) => `${JSON.stringify(one)}\n`).join('');
   const files = [
     put('dataset.safetensors', `arrays of ${id}`),
-    put('rows.jsonl', lines(rows.map(([sha256, split, label = 'a', tasks], row) => ({ row, file: `${row}.png`, label, tasks, split, sha256 })))),
+    put(
+      'rows.jsonl',
+      lines(rows.map(([sha256, split, label = 'a', tasks, labels], row) => ({ row, file: `${row}.png`, label, tasks, labels, split, sha256 }))),
+    ),
     ...(issues ? [put('quality.jsonl', lines(issues.map(([row, code]) => ({ row, code, score: 1, detail: 'x' }))))] : []),
   ];
   const manifest = {
@@ -142,8 +145,20 @@ describe('datasets of a job', () => {
     expect(held(got)).toEqual(['t']);
   });
 
+  it('do not train on a row that judges by having none of the labels, where rows have several', async () => {
+    const validation = dataset('check', [
+      ['t', 'train', null, {}, []],
+      ['q', 'train', null, {}, ['a', 'b']],
+      ['p', 'train', null, {}, null],
+    ]);
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation, target: null, exclude: [] }, folder, signal);
+    expect(got.excludeRows).toEqual([1, 4]);
+    expect(held(got)).toEqual(['q', 't']);
+  });
+
   it('judge nothing by what a source classifier was enrolled with', async () => {
-    const example = (sha256: string) => ({ id: sha256, label: 'a', content_type: 'image/png', sha256, download: { url, bytes: null, sha256: null } });
+    const download = { url, bytes: null, sha256: null };
+    const example = (sha256: string) => ({ id: sha256, label: 'a', labels: null, content_type: 'image/png', sha256, download });
     const from = { classifier: 'cls_1', examples: [example('p'), example('s'), example('elsewhere')] };
     const got = await fetchDatasets({ dataset: dataset('one', source), validation: null, target: null, exclude: [], source: from }, folder, signal);
     // "p" would be learnt from twice, "s" would be judged by although its version has seen it.

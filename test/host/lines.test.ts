@@ -21,12 +21,15 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const task = 'single_label';
+
 async function freeze(name: string, content: string | Uint8Array, columns: Record<string, string> | null = null): Promise<Frozen> {
   const file = path.join(folder, 'upload');
   await writeFile(file, content);
   return await freezeDataset({
     modality: 'text',
-    rows: (onError) => (name.endsWith('.csv') ? csvRows(file, name, columns, onError) : jsonLines(file, name, onError, columns)),
+    task,
+    rows: (onError) => (name.endsWith('.csv') ? csvRows(file, name, { task, columns }, onError) : jsonLines(file, name, onError, { task, columns })),
     encode: { tokenizer },
     folder,
     splitSeed: 7,

@@ -1,5 +1,6 @@
 /** What `/adapt` reads: texts and pictures as JSON, files of a form, and the frozen rows of a dataset, all to the same effect. */
 import { describe, expect, it } from 'vitest';
+import type { DatasetManifest } from '../../shared/dataset.ts';
 import imgdecWasm from '../../shared/preprocess/imgdec.wasm';
 import { makeDecoder } from '../../shared/preprocess/decoder.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
@@ -33,12 +34,12 @@ async function taught(key: string): Promise<string> {
   return id;
 }
 
-type Row = { readonly text: string; readonly label: string | null };
+type Row = { readonly text: string; readonly label: string | null; /** Of a multi-label dataset. */ readonly labels?: readonly string[] | null };
 
 /** A ready dataset of these texts, frozen as the host does it. `test`: how many of the last rows are the test part. */
 async function textDataset(key: string, texts: readonly Row[], labels: readonly string[], test = 0): Promise<string> {
-  const manifest = await deps.catalogue.get(SHIPPED_BACKBONES.text);
-  const vocabulary = await deps.objects.get(objectKeys.blob(manifest!.vocabulary!.sha256));
+  const backbone = await deps.catalogue.get(SHIPPED_BACKBONES.text);
+  const vocabulary = await deps.objects.get(objectKeys.blob(backbone!.vocabulary!.sha256));
   const tokenize = makeTokenizer(new TextDecoder().decode(vocabulary!));
   const n = texts.length;
   const ids = new Int32Array(n * 128);
@@ -48,15 +49,19 @@ async function textDataset(key: string, texts: readonly Row[], labels: readonly 
     ids.set(row, i * 128);
     lengths[i] = row.length;
   }
-  const numbers = Int32Array.from(texts, ({ label }) => (label === null ? -1 : labels.indexOf(label)));
+  const several = texts.some((row) => row.labels !== undefined);
+  const numbers = Int32Array.from(texts, ({ label, labels: own }) => (several ? (own ? 0 : -1) : label === null ? -1 : labels.indexOf(label)));
   const split = Uint8Array.from(texts, (_, i) => (i < n - test ? 0 : 2));
+  const present = Uint8Array.from(texts.flatMap(({ labels: own }) => labels.map((label) => (own?.includes(label) ? 1 : 0))));
   const arrays = encodeSafetensors({
     input_ids: tensor('I32', [n, 128], ids),
     lengths: tensor('I32', [n], lengths),
     labels: tensor('I32', [n], numbers),
     split: tensor('U8', [n], split),
+    ...(several ? { present: tensor('U8', [n, labels.length], present) } : {}),
   });
-  return (await readyDataset(key, { modality: 'text', labels: [...labels], rows: n }, { 'dataset.safetensors': arrays })).id;
+  const change: Partial<DatasetManifest> = { modality: 'text', task: several ? 'multi_label' : 'single_label', labels: [...labels], rows: n };
+  return (await readyDataset(key, change, { 'dataset.safetensors': arrays })).id;
 }
 
 /** As `textDataset`; the first four have their label. */
@@ -135,6 +140,34 @@ describe.skipIf(!bindings.HAS_BACKBONES)('the rows of a dataset', () => {
     expect(figures.source).toMatchObject({ rows: 28, eligible: 18, other_labels: 4, read: 18 });
     expect(figures).toMatchObject({ inputs: 18, labelled: 9 });
     expect(figures.after.labelled_accuracy).not.toBeNull();
+  });
+
+  it('of several labels count with all of them, where the classifier gives several', { timeout: SLOW_MS }, async () => {
+    const { key } = await newTenant();
+    const json = { name: 'tagged', modality: 'text', task: 'multi_label' };
+    const { id } = await answer(await call('/v1/classifiers', { key, json }), 201, Classifier);
+    const pair = (i: number, say: (what: string) => string) => say(`${TOPICS.food[i]} and ${TOPICS.weather[i]}`);
+    const examples = [0, 1, 2, 3].flatMap((i) => [
+      { labels: ['food'], text: plain(TOPICS.food[i]!) },
+      { labels: ['weather'], text: plain(TOPICS.weather[i]!) },
+      { labels: ['food', 'weather'], text: pair(i + 4, plain) },
+    ]);
+    await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+    const both = Array.from({ length: 6 }, (_, i) => ({ label: null, text: pair(i + 8, shouted), labels: ['weather', 'food'] }));
+    const none = TOPICS.sport.slice(0, 4).map((what) => ({ label: null, text: shouted(what), labels: [] }));
+    const open = TOPICS.food.slice(8, 12).map((what) => ({ label: null, text: shouted(what), labels: null }));
+    const strange = [{ label: null, text: shouted('vans in the rain'), labels: ['weather', 'cars'] }];
+    const dataset = await textDataset(key, [...both, ...none, ...open, ...strange], ['cars', 'food', 'weather']);
+    const figuresOf = async (classifier: string) => {
+      const response = await adapt(key, classifier, { dataset });
+      const body: { evidence: unknown } = await response.json();
+      return (response.status === 200 ? (body.evidence as { adaptation: Figures }).adaptation : body.evidence) as Figures;
+    };
+    const figures = await figuresOf(id);
+    expect(figures.source).toMatchObject({ rows: 15, eligible: 15, read: 14, other_labels: 1 });
+    expect(figures).toMatchObject({ inputs: 14, labelled: 10 });
+    // Of a classifier that gives one label, several say nothing.
+    expect(await figuresOf(await taught(key))).toMatchObject({ inputs: 14, labelled: 0, source: { other_labels: 1 } });
   });
 
   it('are refused where they are not ready, not there, of another tenant or of another kind, and where the arrays are damaged', async () => {

@@ -3,7 +3,7 @@
  * of eight dimensions stands in for a catalogue entry, because these rooms only hand its files on.
  */
 import { expect } from 'vitest';
-import { SHIPPED_BACKBONES, type BackboneManifest } from '../../shared/catalogue.ts';
+import { SHIPPED_BACKBONES, type BackboneManifest, type Task } from '../../shared/catalogue.ts';
 import type { DatasetManifest } from '../../shared/dataset.ts';
 import type { EngineResult, HeldOut } from '../../shared/engine.ts';
 import type { ModelManifest } from '../../shared/model-manifest.ts';
@@ -62,10 +62,10 @@ export async function publishTinyBackbone(): Promise<void> {
 }
 
 /** A classifier over the tiny backbone; `examples` of each label make it serve a head. */
-export async function tinyClassifier(tenant: string, examples: number): Promise<string> {
+export async function tinyClassifier(tenant: string, examples: number, task: Task = 'single_label'): Promise<string> {
   const id = deps.newId('classifier');
-  const row = `insert into classifiers (id, tenant_id, name, modality, backbone, dimension, task, created_at) values (?, ?, 'tiny', 'image', ?, ?, 'single_label', 1)`;
-  await deps.d1.prepare(row).bind(id, tenant, TINY, DIMENSION).run();
+  const row = `insert into classifiers (id, tenant_id, name, modality, backbone, dimension, task, created_at) values (?, ?, 'tiny', 'image', ?, ?, ?, 1)`;
+  await deps.d1.prepare(row).bind(id, tenant, TINY, DIMENSION, task).run();
   const object = deps.classifier(id);
   const config = {
     id,
@@ -74,7 +74,7 @@ export async function tinyClassifier(tenant: string, examples: number): Promise<
     backbone: TINY,
     dimension: DIMENSION,
     transform: 'l2',
-    task: 'single_label',
+    task,
     falseRejectRate: null,
   } as const;
   await object.create(
@@ -168,9 +168,10 @@ export async function clearQueue(): Promise<void> {
   await deps.d1.prepare(`update work set status = 'dead' where status = 'queued'`).run();
 }
 
-/** Makes a dataset and uploads `bytes` in one part, up to `validating`. */
-export async function uploadedDataset(key: string, bytes = utf8.encode('not really a zip')): Promise<Dataset> {
-  const made = await answer(await call('/v1/datasets', { key, json: { name: 'fruit', modality: 'image', format: 'imagefolder' } }), 201, Dataset);
+/** Makes a dataset (`more` goes over what is asked for) and uploads `bytes` in one part, up to `validating`. */
+export async function uploadedDataset(key: string, bytes = utf8.encode('not really a zip'), more: Record<string, unknown> = {}): Promise<Dataset> {
+  const json = { name: 'fruit', modality: 'image', format: 'imagefolder', ...more };
+  const made = await answer(await call('/v1/datasets', { key, json }), 201, Dataset);
   const path = `/v1/datasets/${made.id}/uploads`;
   const upload = await answer(await call(path, { key, json: { filename: 'fruit.zip', bytes: bytes.length } }), 201, Upload);
   const etags = await sendParts(upload, bytes);
@@ -193,7 +194,8 @@ export async function readyDataset(
   change: Partial<DatasetManifest> = {},
   contents: Readonly<Record<string, Uint8Array>> = {},
 ): Promise<Dataset> {
-  const { id } = await uploadedDataset(key);
+  // Pictures with several labels come as lines.
+  const { id } = await uploadedDataset(key, undefined, change.task === 'multi_label' ? { task: change.task, format: 'jsonl' } : {});
   const leased = await lease(['validate']);
   expect(leased.work).toMatchObject({ kind: 'validate', dataset: id });
   const { files, manifest } = await frozenFiles(change, contents);

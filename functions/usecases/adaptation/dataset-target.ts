@@ -2,6 +2,7 @@
  * Rows of a frozen dataset as target inputs: a seeded sample, no more than one call may carry, embedded here in a bounded time. Rows are read by their
  * place in the frozen arrays, so a dataset of a million pictures costs what one of a hundred does.
  */
+import { UNLABELLED } from '../../../shared/dataset.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { BATCH_MAX_INPUTS } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
@@ -41,7 +42,13 @@ export async function datasetTarget(
   const frozen = await openFrozen(deps, objectKeys.frozen(asked.tenant, dataset.id, dataset.frozenFence, FILE));
   const split = await readTensor(deps, frozen, 'split', 'U8');
   const labelOf = new Int32Array((await readTensor(deps, frozen, 'labels', 'I32')).buffer);
-  const sample = sampleRows({ labelOf, split, names: manifest.labels }, new Set(asked.labels), BATCH_MAX_INPUTS, manifest.digest);
+  const known = new Set(asked.labels);
+  const several = manifest.task === 'multi_label';
+  // Which labels a row has is read when it was drawn: for all rows and labels that may be a gigabyte.
+  const told = several ? new Int32Array(labelOf.length).fill(UNLABELLED) : labelOf;
+  const sample = sampleRows({ labelOf: told, split, names: manifest.labels }, known, BATCH_MAX_INPUTS, manifest.digest);
+  const labelsOf = several ? rowLabels(deps, frozen, labelOf, manifest.labels) : null;
+  let strangers = 0;
 
   const read = manifest.modality === 'image' ? await squares(deps, frozen) : await tokens(deps, frozen);
   const on: EncodeOn = { backbone: classifier.backbone, model: asked.model };
@@ -49,14 +56,19 @@ export async function datasetTarget(
   const began = deps.now();
   for (let at = 0; at < sample.rows.length && deps.now() - began < EMBED_MAX_MS; at += WAVE) {
     const wave = sample.rows.slice(at, at + WAVE).map(async ({ row, label }) => {
+      const labels = labelsOf ? await labelsOf(row) : label === null ? null : [label];
+      if (labels?.some((name) => !known.has(name))) {
+        strangers++;
+        return [];
+      }
       const { base, tuned } = await deps.encoder.encode(await read(row), on);
-      // A row of a dataset has one label, which where inputs have several is not all that could be said of it.
-      return { base, tuned, labels: label === null || classifier.task === 'multi_label' ? null : [label] };
+      // One label of a row, where inputs have several, is not all that could be said of it; and of several none is the one.
+      return [{ base, tuned, labels: classifier.task === manifest.task ? labels : null }];
     });
-    targets.push(...(await Promise.all(wave)));
+    targets.push(...(await Promise.all(wave)).flat());
   }
   const source = { dataset: dataset.id, rows: manifest.rows, eligible: sample.eligible, read: targets.length, seed: sample.seed };
-  return { targets, source: { ...source, other_labels: sample.otherLabels } };
+  return { targets, source: { ...source, other_labels: sample.otherLabels + strangers } };
 }
 
 async function openFrozen(deps: Needs, key: string): Promise<Frozen> {
@@ -95,6 +107,16 @@ async function tokens(deps: Needs, frozen: Frozen): Promise<ReadRow> {
   return async (row) => {
     const ids = new Int32Array((await readBytes(deps, frozen.key, start + row * bytes, bytes)).buffer);
     return { kind: 'tokens', ids: ids.subarray(0, lengths[row]) };
+  };
+}
+
+/** What a row of a multi-label dataset was labelled with; null where nobody did. */
+function rowLabels(deps: Needs, { key, entries }: Frozen, labelOf: Int32Array, names: readonly string[]) {
+  const { bytes, start } = matrix(entries.get('present'), 'U8');
+  return async (row: number): Promise<string[] | null> => {
+    if (labelOf[row] === UNLABELLED) return null;
+    const present = await readBytes(deps, key, start + row * bytes, bytes);
+    return names.filter((_, label) => present[label] === 1);
   };
 }
 

@@ -38,16 +38,16 @@ export async function createDataset(
     if (!classifier) throw new GraftError('not_found', `There is no classifier "${request.from_classifier}".`, { param: 'from_classifier' });
     if (classifier.modality === 'vector')
       throw new GraftError('unprocessable', 'A classifier over vectors keeps no originals to make a dataset from.', { param: 'from_classifier' });
-    if (classifier.task !== 'single_label') {
-      const detail = 'The classifier has several labels an example; a dataset has one label a row.';
-      throw new GraftError('unprocessable', detail, { param: 'from_classifier' });
-    }
-    Object.assign(row, { modality: classifier.modality, fromClassifier: classifier.id, status: 'validating' });
+    Object.assign(row, { modality: classifier.modality, task: classifier.task, fromClassifier: classifier.id, status: 'validating' });
     await deps.db.batch([insertDataset(deps.db, row), insertWork(deps.db, { id: row.id, kind: 'validate', tenant, now })]);
     return presentDataset(row);
   }
   if (request.format === 'imagefolder' && request.modality === 'text')
     throw new GraftError('invalid_request', 'The format "imagefolder" holds pictures; texts come as "jsonl" or "csv".', { param: 'format' });
+  if (request.format === 'imagefolder' && request.task === 'multi_label') {
+    const detail = 'A folder says one label of its pictures; several labels a picture come as "jsonl" in a zip beside them.';
+    throw new GraftError('invalid_request', detail, { param: 'task' });
+  }
   if (request.format === 'csv' && request.modality === 'image')
     throw new GraftError('invalid_request', 'Pictures come as "imagefolder", or as "jsonl" in a zip beside them.', { param: 'format' });
   Object.assign(row, { modality: request.modality, task: request.task, format: request.format, columns: request.columns ?? null });

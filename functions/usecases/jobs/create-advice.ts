@@ -18,7 +18,12 @@ type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
 export async function createAdvice(deps: Needs, input: { tenant: string; request: CreateAdviceRequest }): Promise<AdviceJob> {
   const { tenant, request } = input;
   const dataset = await needDataset(deps, tenant, request.dataset, 'dataset');
-  needTwoLabels(needReady(dataset, 'dataset'));
+  const manifest = needReady(dataset, 'dataset');
+  if (manifest.task === 'multi_label') {
+    const detail = 'Advice measures how well one label an input can be told; this dataset has several. "auto" chooses a method for it.';
+    throw new GraftError('unprocessable', detail, { param: 'dataset' });
+  }
+  needTwoLabels(manifest);
   const { target } = await checkSideDatasets(deps, tenant, { target_dataset: request.target_dataset ?? null }, dataset);
   const backbone = await chooseBackbone(deps, tenant, { backbone: request.backbone ?? null }, dataset, LOOKS);
   const row = await queueJob(deps, {

@@ -12,7 +12,7 @@ import type { DatasetRow } from '../../stores/datasets.ts';
 import { needDataset } from '../datasets/get-dataset.ts';
 import { presentJob } from './present-job.ts';
 import { queueJob } from './queue-job.ts';
-import { checkSideDatasets, needReady } from './side-datasets.ts';
+import { checkSideDatasets, LABELS_OF, needReady } from './side-datasets.ts';
 import { checkSource } from './source-classifier.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
@@ -25,7 +25,8 @@ export async function createJob(deps: Needs & Pick<Deps, 'classifier'>, input: {
   // With a source to learn from and no other target, the dataset is what is adapted to; then it needs no labels.
   const adapting = adaptsToTarget(method.type) && Boolean(request.source_classifier) && !request.target_dataset;
   if (!adapting) needTrainable(manifest);
-  const fault = methodFault(method, { manifest, hasTarget: adapting || Boolean(request.target_dataset) });
+  const hasTarget = adapting || Boolean(request.target_dataset);
+  const fault = methodFault(method, { manifest, hasTarget, hasSource: Boolean(request.source_classifier) });
   if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
   const side = await checkSideDatasets(deps, tenant, request, dataset);
   // Of several tasks the counts tell one; a source that is adapted from is checked with its own needs.
@@ -83,10 +84,10 @@ export async function chooseBackbone(
       const detail = `The classifier is over ${classifier.modality}, the dataset over ${dataset.modality}.`;
       throw new GraftError('unprocessable', detail, { param: 'classifier' });
     }
-    if (classifier.task !== 'single_label')
-      throw new GraftError('unprocessable', 'Training for multi-label classifiers is not supported by this version of Graft.', {
-        param: 'classifier',
-      });
+    if (classifier.task !== dataset.task) {
+      const detail = `The classifier has ${LABELS_OF[classifier.task]}, the dataset ${LABELS_OF[dataset.task]}.`;
+      throw new GraftError('unprocessable', detail, { param: 'classifier' });
+    }
     if (wanted !== null && wanted !== classifier.backbone) {
       const detail = `The classifier runs on "${classifier.backbone}"; a job for it cannot use "${wanted}".`;
       throw new GraftError('unprocessable', detail, { param: 'backbone' });

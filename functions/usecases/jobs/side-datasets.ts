@@ -8,6 +8,9 @@ import type { Deps } from '../../deps.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
 import { needDataset } from '../datasets/get-dataset.ts';
 
+/** In words, where two of them differ. */
+export const LABELS_OF = { single_label: 'one label an input', multi_label: 'several labels an input' } as const;
+
 type Param = 'dataset' | 'validation_dataset' | 'target_dataset';
 
 /** Throws `dataset_not_ready`, naming the parameter. */
@@ -40,6 +43,7 @@ export async function checkSideDatasets(
     const manifest = needReady(row, param);
     judged ||= param === 'validation_dataset' || heldOutRows(manifest) > 0;
     if (row.modality !== dataset.modality) throw refuse(`It holds ${row.modality}, the dataset ${dataset.modality}.`);
+    if (row.task !== dataset.task) throw refuse(`It has ${LABELS_OF[row.task]}, the dataset ${LABELS_OF[dataset.task]}.`);
     const trained = DatasetManifest.parse(dataset.manifest);
     if (request.method?.type === 'multi_task' && param === 'validation_dataset') {
       const fault = judgingTasksFault(request.method, trained, manifest);

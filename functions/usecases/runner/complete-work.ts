@@ -8,7 +8,7 @@ import { objectKeys } from '../../../shared/object-keys.ts';
 import { CompleteResponse, type CompleteRequest } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
-import { finishValidationIfChanged } from '../../stores/datasets.ts';
+import { finishValidationIfChanged, getDataset } from '../../stores/datasets.ts';
 import { findCompleted, findLease, finishWork, type WorkRow } from '../../stores/work.ts';
 import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
 import { completeAdvice } from './complete-advice.ts';
@@ -100,6 +100,10 @@ async function completeValidation(
 
 async function verifyFrozen(deps: Needs, work: WorkRow, manifest: DatasetManifest | null): Promise<DatasetManifest> {
   if (!manifest) throw new GraftError('unprocessable', 'A dataset that is ready needs its manifest.');
+  const row = await getDataset(deps.db, work.tenantId, work.id);
+  // A host of an older version reads several labels as none.
+  if (row && manifest.task !== row.task)
+    throw new GraftError('unprocessable', `The dataset was made with the task "${row.task}" and frozen with "${manifest.task}".`);
   needNames(manifest.files, ['dataset.safetensors', 'rows.jsonl']);
   await verifyFiles(deps, manifest.files, (name) => objectKeys.frozen(work.tenantId, work.id, work.fence, name));
   const of = (name: string) => manifest.files.find((file) => file.name === name)?.sha256 ?? '';

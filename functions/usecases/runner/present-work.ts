@@ -1,13 +1,13 @@
 /** What a host gets to do its work: presigned downloads of exactly the files that this piece of work needs. */
 import { z } from 'zod';
-import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
+import { SHIPPED_BACKBONES, type Task } from '../../../shared/catalogue.ts';
 import { MethodOptions } from '../../../shared/engine.ts';
 import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import { QualityCode } from '../../../shared/quality.ts';
-import type { Download, TrainWork, ValidateWork } from '../../../shared/runner.ts';
+import type { Download, TrainWork, ValidateWork, WorkExample } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import { networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
@@ -46,6 +46,7 @@ export async function presentValidation(deps: Needs, work: WorkRow): Promise<Val
     dataset: row.id,
     name: row.name,
     modality: row.modality,
+    task: row.task,
     format: row.format,
     columns: row.columns ?? null,
     // From the id, so that validating again after a crash divides the rows in the same way.
@@ -58,23 +59,26 @@ export async function presentValidation(deps: Needs, work: WorkRow): Promise<Val
 }
 
 async function classifierExamples(deps: Needs, tenant: string, id: string | null): Promise<ValidateWork['examples']> {
-  if (id === null || !(await getTrainable(deps.db, tenant, id))) throw new GraftError('not_found', 'The classifier of this dataset was deleted.');
-  return await originals(deps, (await deps.classifier(id).exportForTraining()).examples);
+  const row = id === null ? null : await getTrainable(deps.db, tenant, id);
+  if (!row) throw new GraftError('not_found', 'The classifier of this dataset was deleted.');
+  return await originals(deps, (await deps.classifier(row.id).exportForTraining()).examples, row.task);
 }
 
 type Exported = Awaited<ReturnType<ReturnType<Deps['classifier']>['exportForTraining']>>;
 
-/** Examples with one label and an original; those that came from a dataset are in that dataset. */
-async function originals(deps: Needs, examples: Exported['examples']) {
-  const usable = examples.filter((example) => example.source === 'enrolled' && example.labels.length === 1);
+/** Examples with an original and, unless the classifier gives several, one label; those that came from a dataset are in that dataset. */
+async function originals(deps: Needs, examples: Exported['examples'], task: Task): Promise<WorkExample[]> {
+  const several = task === 'multi_label';
+  const usable = examples.filter((example) => example.source === 'enrolled' && (several || example.labels.length === 1));
   return await Promise.all(
     usable.flatMap(({ id, labels, contentType, sha256, objectKey }) =>
-      objectKey === null || labels[0] === undefined
+      objectKey === null
         ? []
         : [
             download(deps, objectKey, { bytes: null, sha256 }).then((file) => ({
               id,
-              label: labels[0] ?? '',
+              label: several ? null : (labels[0] ?? null),
+              labels: several ? [...labels] : null,
               content_type: contentType ?? 'application/octet-stream',
               sha256,
               download: file,
@@ -134,9 +138,10 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
 
 /** The head that is served now goes to object storage beside the job, so that host and gate mean the same version. */
 async function exported(deps: Needs, work: WorkRow, id: string) {
-  if (!(await getTrainable(deps.db, work.tenantId, id))) throw new GraftError('not_found', 'The classifier of this job was deleted.');
+  const row = await getTrainable(deps.db, work.tenantId, id);
+  if (!row) throw new GraftError('not_found', 'The classifier of this job was deleted.');
   const now = await deps.classifier(id).exportForTraining();
-  const enrolled = await originals(deps, now.examples);
+  const enrolled = await originals(deps, now.examples, row.task);
   const model = now.model === null ? null : await getModel(deps.db, work.tenantId, now.model);
   const inputs: Omit<LeasedInputs, 'fromSource'> = {
     version: now.version,

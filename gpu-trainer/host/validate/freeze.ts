@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Task as Labelling } from '../../../shared/catalogue.ts';
 import { UNLABELLED, type DatasetManifest, type FrozenRow } from '../../../shared/dataset.ts';
 import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
 import { DATASET_ERRORS_KEPT, DATASET_ERRORS_MAX_BYTES, DATASET_MAX_ROWS } from '../../../shared/limits.ts';
@@ -12,7 +13,7 @@ import { sha256OfFile } from '../transfer.ts';
 import { RowError } from './row-error.ts';
 import type { OnError, SourceRow, Split } from './sources.ts';
 import { assignSplits } from './split.ts';
-import { checkCounts, checkTasks, settleTasks, stratumOf, taskColumn, type Task } from './tasks.ts';
+import { checkCounts, checkTasks, labelsOf, settleTasks, strataOf, taskColumn, type Task } from './tasks.ts';
 
 export type Frozen = {
   readonly manifest: DatasetManifest | null;
@@ -26,6 +27,7 @@ type Kept = {
   file: string;
   line?: number;
   label: string | null;
+  labels?: readonly string[] | null;
   tasks?: ReadonlyMap<string, string>;
   split: Split | null;
   sha256: string;
@@ -34,6 +36,8 @@ type Kept = {
 
 export type FreezeInput = {
   readonly modality: 'image' | 'text';
+  /** `multi_label`: every row that `rows` gives has `labels`. */
+  readonly task: Labelling;
   readonly rows: (onError: OnError) => AsyncIterable<SourceRow>;
   readonly encode: { readonly decoder: Decoder } | { readonly tokenizer: Tokenizer };
   readonly folder: string;
@@ -84,20 +88,20 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     report(error);
     return { manifest: null, errors: [error.toDetail(), ...errors.filter((e) => e.detail !== error.toDetail().detail)], errorCount, files: [] };
   }
-  const labels = [...new Set(kept.flatMap((r) => r.label ?? []))].toSorted();
+  const labels = [...new Set(kept.flatMap((r) => labelsOf(r) ?? []))].toSorted();
   const splits = assignSplits(
-    kept.map((r) => ({ label: stratumOf(r), split: r.split, sha256: r.sha256 })),
+    kept.map((r) => ({ strata: strataOf(r), split: r.split, sha256: r.sha256 })),
     input.splitSeed,
   );
-  const files = await write(input.folder, writer, kept, { labels, tasks, splits });
+  const files = await write(input, writer, kept, { labels, tasks, splits });
   const manifest: DatasetManifest = {
     format: 'graft-dataset-1',
     modality: input.modality,
-    task: 'single_label',
+    task: input.task,
     labels,
     rows: kept.length,
     counts: countRows(kept, labels, splits),
-    unlabelled: kept.filter((r) => stratumOf(r) === null).length,
+    unlabelled: kept.filter((r) => strataOf(r).length === 0).length,
     digest: createHash('sha256')
       .update(files.map((f) => f.sha256).join('\n'))
       .digest('hex'),
@@ -113,7 +117,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
 function checkRepeated(source: SourceRow, before: Kept | undefined): void {
   if (!before) return;
   const where = before.line === undefined ? before.file : `${before.file} line ${before.line}`;
-  if (before.label === source.label && sameTasks(before.tasks, source.tasks))
+  if (before.label === source.label && sameLabels(before.labels, source.labels) && sameTasks(before.tasks, source.tasks))
     throw new RowError('duplicate', `The same content as ${where}; the first one is kept.`, source.file, source.line);
   throw new RowError(
     'label_conflict',
@@ -123,6 +127,11 @@ function checkRepeated(source: SourceRow, before: Kept | undefined): void {
     source.file,
     source.line,
   );
+}
+
+function sameLabels(a: SourceRow['labels'], b: SourceRow['labels']): boolean {
+  if (!a || !b) return a === b;
+  return a.length === b.length && a.every((label) => b.includes(label));
 }
 
 function sameTasks(a: SourceRow['tasks'], b: SourceRow['tasks']): boolean {
@@ -145,7 +154,7 @@ function checkUsable(kept: readonly Kept[], tasks: readonly Task[]): void {
   if (kept.length === 0) throw new RowError('dataset_empty', 'There is no usable row.');
   if (tasks.length > 0) return checkTasks(tasks);
   const counts = new Map<string, number>();
-  for (const r of kept) if (r.label !== null) counts.set(r.label, (counts.get(r.label) ?? 0) + 1);
+  for (const r of kept) for (const label of labelsOf(r) ?? []) counts.set(label, (counts.get(label) ?? 0) + 1);
   // None at all: a wholly unlabelled target domain.
   checkCounts(Object.fromEntries(counts), null);
 }
@@ -153,25 +162,25 @@ function checkUsable(kept: readonly Kept[], tasks: readonly Task[]): void {
 function countRows(kept: readonly Kept[], labels: readonly string[], splits: readonly Split[]): DatasetManifest['counts'] {
   const empty = (): Record<string, number> => Object.fromEntries(labels.map((l) => [l, 0]));
   const counts = { train: empty(), validation: empty(), test: empty() };
-  for (const [i, r] of kept.entries()) if (r.label !== null) counts[splits[i]!][r.label]! += 1;
+  for (const [i, r] of kept.entries()) for (const label of labelsOf(r) ?? []) counts[splits[i]!][label]! += 1;
   return counts;
 }
 
 async function write(
-  folder: string,
+  { folder, task }: FreezeInput,
   writer: ArrayWriter,
   kept: readonly Kept[],
   { labels, tasks, splits }: { labels: readonly string[]; tasks: readonly Task[]; splits: readonly Split[] },
 ): Promise<WrittenFile[]> {
   const place = new Map(labels.map((l, i) => [l, i]));
   const number = { train: 0, validation: 1, test: 2 };
-  const arrays = await writer.finish(
-    path.join(folder, 'dataset.safetensors'),
-    'dataset.safetensors',
-    Int32Array.from(kept, (r) => (r.label === null ? UNLABELLED : place.get(r.label)!)),
-    Uint8Array.from(splits, (s) => number[s]),
-    tasks.map((task) => taskColumn(kept, task)),
-  );
+  const several = task === 'multi_label';
+  const arrays = await writer.finish(path.join(folder, 'dataset.safetensors'), {
+    labels: Int32Array.from(kept, (r) => (labelsOf(r) === null ? UNLABELLED : several ? 0 : place.get(r.label!)!)),
+    present: several ? { labels: labels.length, rows: kept.map((r) => (r.labels ?? []).map((label) => place.get(label)!)) } : null,
+    split: Uint8Array.from(splits, (s) => number[s]),
+    tasks: tasks.map((one) => taskColumn(kept, one)),
+  });
   const file = path.join(folder, 'rows.jsonl');
   const out = await open(file, 'w');
   try {
@@ -180,6 +189,7 @@ async function write(
         row: i,
         file: r.file,
         label: r.label,
+        ...(several ? { labels: r.labels ? [...r.labels] : null } : {}),
         split: splits[i]!,
         sha256: r.sha256,
         ...(r.line === undefined ? {} : { line: r.line }),

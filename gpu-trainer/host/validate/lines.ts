@@ -1,34 +1,33 @@
 /**
  * Rows that come as lines, in their own order: JSONL and CSV of texts, and JSONL in a zip beside the pictures that it names. Bad lines become errors,
- * the rest goes on. A row has one `label`, or `tasks` with one label each, or neither (an unlabelled target).
+ * the rest goes on. What a row may say beside its text or picture is told in answers.ts.
  */
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
-import { ARCHIVE_LIST_MAX_BYTES, IMAGE_MAX_BYTES, LINE_MAX_BYTES, TASK_NAME_MAX_CHARS, TEXT_MAX_BYTES } from '../../../shared/limits.ts';
+import type { Task } from '../../../shared/catalogue.ts';
+import { ARCHIVE_LIST_MAX_BYTES, IMAGE_MAX_BYTES, LINE_MAX_BYTES, TEXT_MAX_BYTES } from '../../../shared/limits.ts';
+import { answers, SINGLE, TASK_COLUMN, type At, type Reading, type Said } from './answers.ts';
 import { openArchive } from './archive.ts';
 import { RowError } from './row-error.ts';
-import { checkLabel, SPLIT_NAMES, type OnError, type SourceRow } from './sources.ts';
+import type { OnError, SourceRow } from './sources.ts';
 import { notUtf8, textLines, watchUtf8 } from './text-lines.ts';
 
-/** What a line says, before the text or picture is looked at. */
-type Said = { readonly content: unknown; readonly label: unknown; readonly tasks: ReadonlyMap<string, unknown>; readonly split: unknown };
-type Columns = Record<string, string> | null;
-type At = { readonly file: string; readonly line: number };
-
-/** `columns` names a task's column as `tasks.<name>`. */
-const TASK_COLUMN = 'tasks.';
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 const REPLACEMENT = '\uFFFD';
+/** Between the labels in a cell of CSV. */
+const LABEL_SEPARATOR = '|';
 
-/** `{"text", "label"}` or `{"text", "tasks": {name: label}}` a line; `target` is read as `label`, `split` is optional. */
-export async function* jsonLines(file: string, name: string, onError: OnError, columns: Columns = null): AsyncGenerator<SourceRow> {
-  yield* eachLine(createReadStream(file), name, onError, columns, async (row, at) => textRow(readObject(row, 'text', columns, at), at));
+/** `{"text", "label" | "labels" | "tasks"}` a line; `target` is read as `label`, `split` is optional. */
+export async function* jsonLines(file: string, name: string, onError: OnError, reading: Reading = SINGLE): AsyncGenerator<SourceRow> {
+  const { task, columns } = reading;
+  yield* eachLine(createReadStream(file), name, onError, columns, async (row, at) => textRow(readObject(row, 'text', columns, at), task, at));
 }
 
-/** A zip with one JSONL file whose lines name pictures by their path from that file: `{"image", "label" | "tasks"}`. */
-export async function* pictureLines(file: string, archiveBytes: number, onError: OnError, columns: Columns = null): AsyncGenerator<SourceRow> {
+/** A zip with one JSONL file whose lines name pictures by their path from that file: `{"image", "label" | "labels" | "tasks"}`. */
+export async function* pictureLines(file: string, archiveBytes: number, onError: OnError, reading: Reading = SINGLE): AsyncGenerator<SourceRow> {
+  const { task, columns } = reading;
   const archive = await openArchive(file, archiveBytes);
   try {
     const lists = archive.entries.filter((e) => e.fileName.toLowerCase().endsWith('.jsonl'));
@@ -42,7 +41,7 @@ export async function* pictureLines(file: string, archiveBytes: number, onError:
       if (typeof said.content !== 'string' || said.content === '') throw new RowError('image_missing', 'The row names no picture.', at.file, at.line);
       const entry = entries.get(folder + said.content);
       if (!entry) throw new RowError('image_missing', `The archive has no picture "${folder}${said.content}".`, at.file, at.line);
-      return { ...answers(said, at), bytes: await archive.read(entry, IMAGE_MAX_BYTES) };
+      return { ...answers(said, task, at), bytes: await archive.read(entry, IMAGE_MAX_BYTES) };
     });
   } finally {
     archive.close();
@@ -50,17 +49,18 @@ export async function* pictureLines(file: string, archiveBytes: number, onError:
 }
 
 /**
- * CSV with a header (RFC 4180), and with quotes inside of values as other readers take them. `columns` maps `text`, `label`, `split` and `tasks.<name>`
- * to the caller's column names.
+ * CSV with a header (RFC 4180), and with quotes inside of values as other readers take them. `columns` maps `text`, `label`, `labels`, `split` and
+ * `tasks.<name>` to the caller's column names.
  */
-export async function* csvRows(file: string, name: string, columns: Columns, onError: OnError): AsyncGenerator<SourceRow> {
-  const named = { text: 'text', label: 'label', split: 'split', ...columns };
+export async function* csvRows(file: string, name: string, reading: Reading, onError: OnError): AsyncGenerator<SourceRow> {
+  const { task, columns } = reading;
+  const named = { text: 'text', label: 'label', labels: 'labels', split: 'split', ...columns };
   const tasks = Object.entries(columns ?? {}).filter(([key]) => key.startsWith(TASK_COLUMN));
   const utf8 = watchUtf8(createReadStream(file));
   const parser = Readable.from(utf8.bytes).pipe(
     parse({
       bom: true,
-      columns: (header: string[]) => readHeader(header, { file: name, columns, onError }),
+      columns: (header: string[]) => readHeader(header, { file: name, reading, onError }),
       info: true,
       max_record_size: LINE_MAX_BYTES,
       relax_column_count: true,
@@ -75,8 +75,9 @@ export async function* csvRows(file: string, name: string, columns: Columns, onE
         if (info.error) throw new RowError('row_invalid', info.error.message, name, info.lines);
         if (utf8.broken() && Object.values(record).some((value) => value.includes(REPLACEMENT))) throw notUtf8(name, info.lines);
         const of = new Map(tasks.map(([key, column]) => [key.slice(TASK_COLUMN.length), record[column] || null]));
-        const said = { content: record[named.text], label: record[named.label] || null, tasks: of, split: record[named.split] || null };
-        yield textRow(said, { file: name, line: info.lines });
+        const labels = task === 'multi_label' ? labelsOfCell(record[named.labels]) : null;
+        const said = { content: record[named.text], label: record[named.label] || null, labels, tasks: of, split: record[named.split] || null };
+        yield textRow(said, task, { file: name, line: info.lines });
       } catch (error) {
         if (!(error instanceof RowError)) throw error;
         onError(error);
@@ -94,20 +95,22 @@ export async function* csvRows(file: string, name: string, columns: Columns, onE
 }
 
 /**
- * The names of the columns, without blanks around them. Label and split may be absent, but not when the caller named them: all rows would silently be
+ * The names of the columns, without blanks around them. Labels and split may be absent, but not when the caller named them: all rows would silently be
  * unlabelled. Throws RowError.
  */
-function readHeader(header: readonly string[], { file, columns, onError }: { file: string; columns: Columns; onError: OnError }): string[] {
+function readHeader(header: readonly string[], { file, reading, onError }: { file: string; reading: Reading; onError: OnError }): string[] {
+  const { task, columns } = reading;
+  const holding = task === 'multi_label' ? ['labels', 'label'] : ['label'];
   const names = header.map((column) => column.trim());
   const has = `it has: ${names.join(', ')}`;
   const missing = [columns?.['text'] ?? 'text', ...Object.values(columns ?? {})].find((column) => !names.includes(column));
   if (missing !== undefined) throw new RowError('column_missing', `The header has no column "${missing}"; ${has}.`, file, 1);
-  const read = ['text', 'label', 'split'].map((column) => columns?.[column] ?? column).concat(Object.values(columns ?? {}));
+  const read = ['text', ...holding, 'split'].map((column) => columns?.[column] ?? column).concat(Object.values(columns ?? {}));
   const twice = read.find((column) => names.indexOf(column) !== names.lastIndexOf(column));
   if (twice !== undefined) throw new RowError('column_repeated', `The header has the column "${twice}" more than once.`, file, 1);
   const others = names.some((column) => !['text', 'split'].includes(column) && !Object.values(columns ?? {}).includes(column));
-  if (others && !names.includes('label') && !Object.keys(columns ?? {}).some((key) => key !== 'text' && key !== 'split')) {
-    const detail = `The header has no column "label", so no row has a label; ${has}. Another name is given in "columns".`;
+  if (others && !holding.some((column) => names.includes(column)) && !Object.keys(columns ?? {}).some((key) => key !== 'text' && key !== 'split')) {
+    const detail = `The header has no column "${holding[0]}", so no row has a label; ${has}. Another name is given in "columns".`;
     onError(new RowError('label_column_missing', detail, file, 1));
   }
   return names;
@@ -131,7 +134,7 @@ async function* eachLine(
   input: AsyncIterable<Buffer>,
   name: string,
   onError: OnError,
-  columns: Columns,
+  columns: Reading['columns'],
   read: (row: Record<string, unknown>, at: At) => Promise<SourceRow>,
 ): AsyncGenerator<SourceRow> {
   // As in CSV: a key that the caller named and no line has would leave all rows unlabelled.
@@ -166,7 +169,7 @@ function parseObject(text: string, at: At): Record<string, unknown> {
   return value;
 }
 
-function readObject(row: Record<string, unknown>, content: 'text' | 'image', columns: Columns, at: At): Said {
+function readObject(row: Record<string, unknown>, content: 'text' | 'image', columns: Reading['columns'], at: At): Said {
   const key = (name: string): string => columns?.[name] ?? name;
   const tasks = row['tasks'] ?? {};
   if (!isObject(tasks)) throw new RowError('tasks_invalid', '"tasks" is not an object of task names and labels.', at.file, at.line);
@@ -175,48 +178,27 @@ function readObject(row: Record<string, unknown>, content: 'text' | 'image', col
   );
   return {
     content: row[key(content)],
-    label: row[key('label')] ?? row['target'] ?? onlyLabel(row['labels'], at) ?? null,
+    label: row[key('label')] ?? row['target'] ?? null,
+    labels: row[key('labels')] ?? null,
     tasks: new Map([...Object.entries(tasks), ...named]),
     split: row[key('split')] ?? null,
   };
 }
 
-/** `labels` with one entry is a label; with several the row would need a multi-label dataset, and must not pass as unlabelled. */
-function onlyLabel(labels: unknown, at: At): unknown {
-  if (labels === undefined || labels === null) return null;
-  if (Array.isArray(labels) && labels.length <= 1) return labels[0] ?? null;
-  throw new RowError('label_invalid', '"labels" holds several labels; a row has one, or several "tasks" with one each.', at.file, at.line);
+/** Labels with `|` between them. Null where there is no such column; an empty cell says that the row has none of the labels. */
+function labelsOfCell(cell: string | undefined): string[] | null {
+  if (cell === undefined) return null;
+  return cell.trim() === '' ? [] : cell.split(LABEL_SEPARATOR);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function textRow(said: Said, at: At): SourceRow {
+function textRow(said: Said, task: Task, at: At): SourceRow {
   if (typeof said.content !== 'string' || said.content.trim() === '') throw new RowError('text_missing', 'The row has no text.', at.file, at.line);
   const bytes = new TextEncoder().encode(said.content);
   if (bytes.length > TEXT_MAX_BYTES)
     throw new RowError('text_too_long', `The text has ${bytes.length} bytes; the limit is ${TEXT_MAX_BYTES}.`, at.file, at.line);
-  return { ...answers(said, at), bytes };
-}
-
-function answers(said: Said, at: At): Omit<SourceRow, 'bytes'> {
-  const { split } = said;
-  const labelOf = (value: unknown): string | null => {
-    if (value === null || value === undefined) return null;
-    if (typeof value !== 'string') throw new RowError('label_invalid', 'The label is not a string.', at.file, at.line);
-    return checkLabel(value, at.file, at.line);
-  };
-  const label = labelOf(said.label);
-  const tasks = new Map<string, string>();
-  for (const [name, value] of said.tasks) {
-    const clean = name.trim().normalize('NFC');
-    if (clean === '' || clean.length > TASK_NAME_MAX_CHARS)
-      throw new RowError('tasks_invalid', `A task's name has 1 to ${TASK_NAME_MAX_CHARS} characters.`, at.file, at.line);
-    const answer = labelOf(value);
-    if (answer !== null) tasks.set(clean, answer);
-  }
-  const place = split === null ? null : SPLIT_NAMES.get(typeof split === 'string' ? split.toLowerCase() : '');
-  if (place === undefined) throw new RowError('split_invalid', 'The split is not train, validation or test.', at.file, at.line);
-  return { ...at, label, ...(tasks.size > 0 ? { tasks } : {}), split: place };
+  return { ...answers(said, task, at), bytes };
 }

@@ -9,6 +9,8 @@ export type SourceRow = {
   readonly file: string;
   readonly line?: number;
   readonly label: string | null;
+  /** Only of a multi-label dataset, whose rows have no `label`: all that the row has, each once; null where nobody labelled it. */
+  readonly labels?: readonly string[] | null;
   /** Task name → label, of rows that have several answers; absent tasks are unknown, not negative. */
   readonly tasks?: ReadonlyMap<string, string>;
   readonly split: Split | null;

@@ -1,4 +1,4 @@
-/** Several answers a row: which tasks a dataset has, and each row's labels in them. Pure. */
+/** What rows are labelled with: their one label, all of them in a multi-label dataset, or the answers of several tasks. Pure. */
 import { UNLABELLED } from '../../../shared/dataset.ts';
 import { LABELS_MAX, TASKS_MAX } from '../../../shared/limits.ts';
 import { RowError } from './row-error.ts';
@@ -6,8 +6,10 @@ import { RowError } from './row-error.ts';
 export const MIN_ROWS_PER_LABEL = 2;
 /** What `label` is called as a task, in a dataset whose other rows (or whose other answers) have names. */
 export const LABEL_TASK = 'label';
+/** The kind of rows that were labelled with none of the labels; no label is empty. */
+const NONE_OF_THEM = '';
 
-type Labelled = { label: string | null; tasks?: ReadonlyMap<string, string> };
+type Labelled = { label: string | null; readonly labels?: readonly string[] | null; tasks?: ReadonlyMap<string, string> };
 export type Task = { readonly name: string; readonly labels: string[]; readonly counts: Record<string, number> };
 
 /**
@@ -41,11 +43,18 @@ export function taskColumn(rows: readonly Labelled[], task: Task): Int32Array {
   return Int32Array.from(rows, (row) => place.get(row.tasks?.get(task.name) ?? '') ?? UNLABELLED);
 }
 
-/** What keeps rows of the same kind together when they are divided: the first answer that a row has. */
-export function stratumOf(row: Labelled): string | null {
-  if (row.label !== null || !row.tasks) return row.label;
-  const [first] = row.tasks;
-  return first ? first.join('\n') : null;
+/** All labels of a row; null where nobody labelled it. Of several tasks those of the first. */
+export function labelsOf({ label, labels }: Labelled): readonly string[] | null {
+  if (labels !== undefined) return labels;
+  return label === null ? null : [label];
+}
+
+/** What kinds a row is of when rows are divided; of none where nobody labelled it. Of several tasks it is the first answer that the row has. */
+export function strataOf(row: Labelled): readonly string[] {
+  if (row.labels) return row.labels.length > 0 ? row.labels : [NONE_OF_THEM];
+  if (row.label !== null) return [row.label];
+  const [first] = row.tasks ?? [];
+  return first ? [first.join('\n')] : [];
 }
 
 /** Throws RowError without a file when a job could not use the labels; `task` is null in a dataset with one. */

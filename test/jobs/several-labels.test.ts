@@ -1,0 +1,77 @@
+/** Jobs over rows of several labels: what is queued, what is refused and by which name, and what a host gets. */
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { TrainWork } from '../../shared/runner.ts';
+import { Job } from '../../shared/wire/jobs.ts';
+import { answer, call, newTenant, problem } from '../setup/harness.ts';
+import { clearQueue, lease, publishTinyBackbone, readyDataset, runner, TINY, tinyClassifier } from '../setup/training.ts';
+
+const SEVERAL = { task: 'multi_label' } as const;
+let key = '';
+let tenant = '';
+let dataset = '';
+let single = '';
+beforeAll(async () => {
+  ({ key, tenant } = await newTenant());
+  await publishTinyBackbone();
+  dataset = (await readyDataset(key, SEVERAL)).id;
+  single = (await readyDataset(key)).id;
+});
+beforeEach(clearQueue);
+
+const create = async (json: Record<string, unknown>) => await call('/v1/training/jobs', { key, json: { dataset, backbone: TINY, ...json } });
+const refused = async (json: Record<string, unknown>, param: string): Promise<string> => {
+  const fault = await problem(await create(json), 'unprocessable');
+  expect(fault.param, fault.detail).toBe(param);
+  return fault.detail;
+};
+
+describe('a job over rows of several labels', () => {
+  it.each([{ type: 'auto' }, { type: 'linear_probe' }, { type: 'fine_tune' }, { type: 'fine_tune', depth: 'full' }, { type: 'from_scratch' }])(
+    'takes the method $type',
+    async (method) => {
+      expect((await answer(await create({ method }), 201, Job)).method).toMatchObject(method);
+    },
+  );
+
+  it.each(['contrastive', 'domain_adaptation', 'domain_confusion', 'multi_task', 'zero_shot'])('refuses the method %s by name', async (type) => {
+    expect(await refused({ method: { type } }, 'method.type')).toContain('several labels');
+  });
+
+  it('refuses what would bring single labels in, by the name that brings it', async () => {
+    const check = (await readyDataset(key, SEVERAL)).id;
+    const source = await tinyClassifier(tenant, 2);
+    await refused({ target_dataset: check }, 'target_dataset');
+    await refused({ source_classifier: source }, 'source_classifier');
+    await refused({ source_classifier: await tinyClassifier(tenant, 2, 'multi_label') }, 'source_classifier');
+    await refused({ method: { type: 'auto', unseen_labels: ['apple'] } }, 'method.unseen_labels');
+    // The other way round, too.
+    expect(await refused({ classifier: source }, 'classifier')).toBe('The classifier has one label an input, the dataset several labels an input.');
+    await refused({ dataset: single, classifier: await tinyClassifier(tenant, 2, 'multi_label') }, 'classifier');
+    expect(await refused({ validation_dataset: single }, 'validation_dataset')).toContain('one label an input');
+    expect(await refused({ dataset: single, validation_dataset: check }, 'validation_dataset')).toContain('several labels an input');
+    await refused({ dataset: single, target_dataset: check, method: { type: 'domain_confusion' } }, 'target_dataset');
+    await answer(await create({ validation_dataset: check }), 201, Job);
+  });
+
+  it('is given no advice, and says so', async () => {
+    const asked = async (json: Record<string, unknown>) =>
+      await problem(await call('/v1/advice', { key, json: { backbone: TINY, ...json } }), 'unprocessable');
+    expect(await asked({ dataset })).toMatchObject({ param: 'dataset', detail: expect.stringContaining('this dataset has several') });
+    expect(await asked({ dataset: single, target_dataset: dataset })).toMatchObject({ param: 'target_dataset' });
+  });
+
+  it('hands the host the dataset as it is, what to leave out, and every label of the examples', async () => {
+    const classifier = await tinyClassifier(tenant, 2, 'multi_label');
+    const job = await answer(await create({ classifier, exclude: ['conflicting_duplicate'] }), 201, Job);
+    const leased = await lease(['train']);
+    const work = leased.work as TrainWork;
+    expect(work).toMatchObject({ job: job.id, dataset: { id: dataset, manifest: SEVERAL }, exclude: ['conflicting_duplicate'], advice: null });
+    expect(work.enrolled.map(({ label, labels }) => `${label} ${labels?.join()}`).toSorted()).toEqual([
+      'null apple',
+      'null apple',
+      'null pear',
+      'null pear',
+    ]);
+    expect((await runner(`leases/${leased.token}/release`, { reason: 'shutdown' })).status).toBe(204);
+  });
+});
