@@ -19,12 +19,12 @@ export type Solved = {
 
 export type Placed = { readonly id: string; readonly sha256: string; readonly labelsOf: readonly number[] };
 
-/** The examples of version `n` (null: as they are now) that have one of these labels or were given none, without their embeddings. */
+/** The examples of version `n` (null: as they are now) that have one of these labels, without their embeddings. */
 export function placedExamples(sql: SqlStorage, labels: readonly string[], n: number | null): Placed[] {
   const place = new Map(labels.map((name, i) => [name, i]));
   return membershipsAt(sql, n)
-    .filter(({ labels: own }) => own.length === 0 || own.some((name) => place.has(name)))
-    .map(({ id, sha256, labels: own }) => ({ id, sha256, labelsOf: own.flatMap((name) => place.get(name) ?? []) }));
+    .map(({ id, sha256, labels: own }) => ({ id, sha256, labelsOf: own.flatMap((name) => place.get(name) ?? []) }))
+    .filter((m) => m.labelsOf.length > 0);
 }
 
 /**
@@ -149,10 +149,9 @@ export function warningsFor(
 
 function duplicate(e: NewExample, other: { id: string; labels: readonly string[] }, what: string): ExampleWarning {
   const agree = e.labels.every((l) => other.labels.includes(l));
-  const under = other.labels.length > 0 ? `under the label "${other.labels.join(', ')}"` : 'and none of the labels';
   return {
     code: agree ? 'duplicate' : 'label_conflict',
     example_id: other.id,
-    detail: agree ? `Example ${other.id} has ${what}.` : `Example ${other.id} has ${what} ${under}.`,
+    detail: agree ? `Example ${other.id} has ${what}.` : `Example ${other.id} has ${what} under the label "${other.labels.join(', ')}".`,
   };
 }

@@ -115,8 +115,8 @@ function importRows(
       .map((r) => [r.external_id, r.id]),
   );
   for (const [i, base] of rows.base.entries()) {
-    const own = rows.labelsOf[i]?.map((label) => labels[label]);
-    if (!own || !own.every((name) => name !== undefined)) continue;
+    const label = labels[rows.labels[i] ?? -1];
+    if (label === undefined) continue;
     const externalId = `${from.datasetId}#${rows.rows[i]}`;
     const tuned = model !== null && rows.tuned?.[i] ? { model, embedding: rows.tuned[i] } : null;
     const known = there.get(externalId);
@@ -124,7 +124,7 @@ function importRows(
       if (tuned) records.setTuned(sql, known, tuned.model, tuned.embedding);
       continue;
     }
-    const example = { id: newId('example'), labels: own, base, tuned, sha256: externalId, contentType: null, objectKey: null, externalId };
+    const example = { id: newId('example'), labels: [label], base, tuned, sha256: externalId, contentType: null, objectKey: null, externalId };
     records.insertExample(sql, example, since, 'dataset', Date.now());
   }
   for (const [i, id] of from.enrolledIds.entries()) {

@@ -6,8 +6,7 @@ import type { Objects } from '../objects/objects.ts';
 export type TrainingRows = {
   readonly base: Float32Array[];
   readonly tuned: Float32Array[] | null;
-  /** Which labels of the model each row has; null where that is not known. */
-  readonly labelsOf: readonly (readonly number[] | null)[];
+  readonly labels: Int32Array;
   readonly rows: Int32Array;
   readonly enrolledTuned: Float32Array[] | null;
   readonly backgroundTuned: Float32Array | null;
@@ -24,7 +23,7 @@ export async function fetchHead(objects: Objects, key: string) {
   return { bytes, head: decodeHead(bytes) };
 }
 
-/** `embeddings.safetensors` of shared/model-manifest.ts. Throws RangeError when its tensors do not fit each other. */
+/** `embeddings.safetensors` of shared/engine.ts. Throws RangeError when its tensors do not fit each other. */
 export async function fetchTrainingRows(objects: Objects, key: string, dimension: number): Promise<TrainingRows> {
   const file = decodeSafetensors(await fetchObject(objects, key));
   const matrix = (name: string): Float32Array[] | null => {
@@ -36,21 +35,9 @@ export async function fetchTrainingRows(objects: Objects, key: string, dimension
   const base = matrix('base') ?? [];
   const tuned = matrix('tuned');
   const labels = takeTensor(file, 'labels', 'I32', 1).data;
-  const present = file.tensors['present'] ? takeTensor(file, 'present', 'U8', 2) : null;
   const rows = takeTensor(file, 'rows', 'I32', 1).data;
-  const counts = [labels.length, rows.length, tuned?.length, present?.shape[0]];
-  if (counts.some((count) => count !== undefined && count !== base.length))
+  if (labels.length !== base.length || rows.length !== base.length || (tuned && tuned.length !== base.length))
     throw new RangeError('the tensors of embeddings.safetensors do not have the same number of rows');
   const background = file.tensors['background.tuned'] ? takeTensor(file, 'background.tuned', 'F32', 2).data : null;
-  const several = present && places(present.data, present.shape[1] ?? 0);
-  const labelsOf = Array.from(labels, (label, i) => (label < 0 ? null : several ? several(i) : [label]));
-  return { base, tuned, labelsOf, rows, enrolledTuned: matrix('enrolled.tuned'), backgroundTuned: background };
+  return { base, tuned, labels, rows, enrolledTuned: matrix('enrolled.tuned'), backgroundTuned: background };
 }
-
-/** Row-major [rows × labels] → the labels of a row. */
-const places =
-  (present: Uint8Array, labels: number) =>
-  (row: number): number[] => {
-    const own = present.subarray(row * labels, (row + 1) * labels);
-    return [...own.keys()].filter((label) => own[label] === 1);
-  };

@@ -5,7 +5,7 @@
  * Yao et al. 2018, Using stacking to average Bayesian predictive distributions; β < 1 because the left-out losses of two candidates go together).
  */
 import { fitTemperature } from './calibration.ts';
-import { takeRows, type RidgeFit } from './ridge-fit.ts';
+import type { RidgeFit } from './ridge-fit.ts';
 
 /** β: full strength picked too hard on few rows; measured with scikit-learn twins on emoji, digits and text (docs/decisions/0004). */
 const SHARPNESS = 0.5;
@@ -30,22 +30,17 @@ export type Blended = {
   readonly parts: readonly { readonly name: string; readonly weight: number; readonly lambda: number; readonly left_out_loss: number | null }[];
 };
 
-/**
- * @param first label of each row that the candidates were judged on, −1: the row has none and does not count. Without any, their weights are those before
- * there is evidence.
- */
-export function blend(candidates: readonly Candidate[], first: readonly number[], labels: number): Blended {
-  const named = [...first.keys()].filter((i) => first[i]! >= 0);
-  const truth = named.map((i) => first[i]!);
-  const judged = candidates.map(({ fit }) => fitTemperature(takeRows(fit.leftOut, named, labels), truth, labels));
+/** @param truth labels of the rows that the candidates were judged on. Without any, their weights are those before there is evidence. */
+export function blend(candidates: readonly Candidate[], truth: readonly number[], labels: number): Blended {
+  const judged = candidates.map(({ fit }) => fitTemperature(fit.leftOut, truth, labels));
   const least = Math.min(...judged.map((j) => j.loss));
   const raw = judged.map((j, i) => candidates[i]!.prior * Math.exp(-SHARPNESS * (j.loss - least)));
   const sum = raw.reduce((a, b) => a + b, 0);
   const kept = raw.map((w) => (w / sum < NEGLIGIBLE ? 0 : w));
   const total = kept.reduce((a, b) => a + b, 0);
-  const model = candidates[0]!.fit;
+  const first = candidates[0]!.fit;
   const maps: LinearMap[] = [];
-  const leftOut = new Float64Array(model.leftOut.length);
+  const leftOut = new Float64Array(first.leftOut.length);
   const parts = candidates.map(({ name, space, fit }, i) => {
     const share = kept[i]! / total;
     // Another candidate's scores are louder or quieter: its temperature says by how much.
@@ -59,5 +54,5 @@ export function blend(candidates: readonly Candidate[], first: readonly number[]
     }
     return { name, weight: share, lambda: fit.lambda, left_out_loss: truth.length > 0 ? judged[i]!.loss / truth.length : null };
   });
-  return { maps, lambda: model.lambda, leftOut, parts };
+  return { maps, lambda: first.lambda, leftOut, parts };
 }

@@ -4,8 +4,6 @@
  * shots so little that temperatures ran to their bound (docs/decisions/0004).
  */
 
-import { firstLabel } from './targets.ts';
-
 /** Beyond this many rows a class several of it share a fold. */
 const FOLDS_MAX = 32;
 
@@ -30,9 +28,9 @@ export function foldsOf(examples: readonly Row[]): Int32Array {
   const seen = new Map<number, number>();
   const fold = new Map<Row, number>();
   for (const e of byContent(examples)) {
-    const c = firstLabel(e);
+    const c = e.labelsOf[0] ?? -1;
     fold.set(e, (seen.get(c) ?? 0) % FOLDS_MAX);
     seen.set(c, (seen.get(c) ?? 0) + 1);
   }
-  return Int32Array.from(examples, (e, i) => (seen.get(firstLabel(e)) === 1 ? FOLDS_MAX + i : fold.get(e)!));
+  return Int32Array.from(examples, (e, i) => (seen.get(e.labelsOf[0] ?? -1) === 1 ? FOLDS_MAX + i : fold.get(e)!));
 }

@@ -2,7 +2,7 @@
 import { KERNEL_POWER, type Head, type HeadComponent, type KernelPower, type OpenSetRule, type Support } from '../../shared/head.ts';
 import { softmax } from './calibration.ts';
 import { dotRows } from './dot-rows.ts';
-import { standardise, transformFeature } from './features.ts';
+import { argmax, standardise, transformFeature } from './features.ts';
 import { kernelInPlace } from './kernel.ts';
 import { variance } from './novelty.ts';
 import { largest } from './open-set.ts';
@@ -136,10 +136,10 @@ export function nearestSupport(head: Compared, e: Embeddings): { row: number; si
   return nearestOf(supportCosines(head, e));
 }
 
-function nearestOf(cosines: Float64Array | Float32Array, among: (row: number) => boolean = () => true): { row: number; similarity: number } | null {
-  let nearest = -1;
-  for (let row = 0; row < cosines.length; row++) if (among(row) && (nearest < 0 || cosines[row]! > cosines[nearest]!)) nearest = row;
-  return nearest < 0 ? null : { row: nearest, similarity: cosines[nearest]! };
+function nearestOf(cosines: Float64Array | Float32Array): { row: number; similarity: number } | null {
+  if (cosines.length === 0) return null;
+  const row = argmax(cosines);
+  return { row, similarity: cosines[row]! };
 }
 
 type Weights = Pick<OpenSetRule, 'bestWeight' | 'varianceWeight'>;
@@ -168,7 +168,7 @@ export function scoreHead(head: Head, e: Embeddings, top = head.labels.length): 
   const p = multi ? raw.map((s) => 1 / (1 + Math.exp((-2 * s) / head.temperature))) : softmax(raw, head.temperature);
   const order = largestFirst(p, Math.max(top, 1));
   const scores = order.map((i) => ({ label: head.labels[i]!, score: p[i]! }));
-  const near = nearestOf(seen.similar.cosines, (row) => head.support!.labelOf[row]! >= 0);
+  const near = nearestOf(seen.similar.cosines);
   const nearest = near && { label: head.labels[head.support!.labelOf[near.row]!]!, similarity: Math.min(1, near.similarity) };
   const rule = head.openSet;
   const unknown = rule !== null && knownnessOf(head, rule, seen) < rule.threshold;

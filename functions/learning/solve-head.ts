@@ -17,7 +17,6 @@ import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
 import { takeRows } from './ridge-fit.ts';
 import { knownness, supportCosines } from './score-head.ts';
 import { chooseSupport, type Chosen } from './support.ts';
-import { firstLabel } from './targets.ts';
 
 export type LearnExample = {
   readonly id: string;
@@ -86,7 +85,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const multi = input.task === 'multi_label';
   const judged = judgedRows(examples, k, multi);
   const rows = judged.map((i) => examples[i]!);
-  const truth = rows.map(firstLabel);
+  const truth = rows.map((e) => e.labelsOf[0]!);
   const scores = new Float64Array(rows.length * k);
 
   // Labels that only their names speak for: the examples of the others must not shout them down.
@@ -167,7 +166,7 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 
 /** Left-out rows of fewer than half of the classes say nothing of what is good for all. */
 export function speaksForMost(truth: readonly number[], examples: readonly LearnExample[]): boolean {
-  return 2 * new Set(truth.filter((label) => label >= 0)).size >= new Set(examples.flatMap((e) => e.labelsOf)).size;
+  return 2 * new Set(truth).size >= new Set(examples.flatMap((e) => e.labelsOf)).size;
 }
 
 const NAME_OF = { linear: 'ridge', kernel: 'kernel_ridge' } as const;

@@ -5,7 +5,6 @@ import { byContent } from './folds.ts';
 import { APART, farthestFirst, span, widthFor } from './basis.ts';
 import { cosinesBetween, kernelInPlace, landmarksOf, type Landmarks } from './kernel.ts';
 import { fitNovelty, type Novelty } from './novelty.ts';
-import { firstLabel } from './targets.ts';
 
 export const SUPPORT_ROWS_MAX = 512;
 
@@ -26,7 +25,10 @@ export function takeTurns(classOf: readonly number[], limit: number): number[] {
 /** At most `limit` of the examples, classes in turn, the same ones however they were enrolled. */
 export function supportRows<R extends Row>(examples: readonly R[], limit = SUPPORT_ROWS_MAX): R[] {
   const sorted = byContent(examples);
-  return takeTurns(sorted.map(firstLabel), limit).map((i) => sorted[i]!);
+  return takeTurns(
+    sorted.map((e) => e.labelsOf[0] ?? 0),
+    limit,
+  ).map((i) => sorted[i]!);
 }
 
 /** Which examples a head of them carries, in its order. */
@@ -77,10 +79,10 @@ export function chooseSupport(examples: readonly Row[], transform: FeatureTransf
     normaliseInPlace(x);
     units.set(x, to * dimension);
   }
-  const classes = new Set(given.map(firstLabel)).size;
+  const classes = new Set(given.map((e) => e.labelsOf[0] ?? 0)).size;
   const { basis, rows, factor, landmarks, novelty, order } = keepRows(units, given.length, dimension, classes);
   const chosen = order.map((i) => given[i]!);
-  const labelOf = Int32Array.from(chosen, firstLabel);
+  const labelOf = Int32Array.from(chosen, (e) => e.labelsOf[0] ?? 0);
   const support: Support = { embedding: 'base', transform, dimension, center, basis, rows, labelOf, factor };
   return { support, landmarks, novelty, ids: chosen.map((e) => e.id) };
 }

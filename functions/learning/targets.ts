@@ -8,10 +8,7 @@ export type Labelled = {
   readonly foldOf?: Int32Array;
 };
 
-/** The label that a row of several counts for where one must be named: its first; −1 for a row that has none of them. */
-export const firstLabel = ({ labelsOf }: { readonly labelsOf: readonly number[] }): number => labelsOf[0] ?? -1;
-
-/** sᵢ = n / (K · count of the row's class), so that every class weighs the same; several labels: the mean of theirs; none: 1. */
+/** sᵢ = n / (K · count of the row's class), so that every class weighs the same; several labels: the mean of theirs. */
 export function balancedWeights(labelsOf: readonly (readonly number[])[], labels: number): Float64Array {
   const counts = new Float64Array(labels);
   for (const row of labelsOf) for (const c of row) counts[c]! += 1;

@@ -45,7 +45,7 @@ export const Prediction = z
     confidence: z.number(),
     /** Calibrated probabilities, in descending order. */
     scores: z.array(z.object({ label: z.string(), score: z.number() })),
-    /** The example with a label that is most like it; null before any. */
+    /** The enrolled example most like it; null before any example. */
     nearest: z.object({ label: z.string(), similarity: z.number() }).nullable(),
   })
   .meta({ id: 'Prediction' });

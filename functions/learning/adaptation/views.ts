@@ -6,7 +6,6 @@ import type { Head, HeadComponent } from '../../../shared/head.ts';
 import { backgroundCenter, transformFeature } from '../features.ts';
 import type { Embeddings } from '../score-head.ts';
 import type { SolveInput } from '../solve-head.ts';
-import { firstLabel } from '../targets.ts';
 import { meanOf, type Rows } from './align.ts';
 
 export type View = {
@@ -48,9 +47,8 @@ function viewOf(embedding: View['embedding'], weight: number, input: SolveInput,
     return featuresOf(raw, input, center);
   };
   const [source, of] = [features(rows.map((i) => input.examples[i]!)), features(target)];
-  const shown = rows.map((i) => input.examples[i]!);
-  const labelsOf = shown.map((e) => e.labelsOf);
-  const labelOf = shown.map(firstLabel);
+  const labelsOf = rows.map((i) => input.examples[i]!.labelsOf);
+  const labelOf = labelsOf.map((own) => own[0]!);
   return { embedding, weight, center, rows, labelsOf, labelOf, source, target: of, middle: meanOf(source), offset: meanOf(of) };
 }
 
