@@ -5,17 +5,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import yazl from 'yazl';
 import { baseEnvironment, PART_OF, spawnLogged, stopChild } from '../../infra/child.ts';
-import { Client, putPart } from '../../infra/demo/client.ts';
-import { pictures } from '../../infra/demo/pack.ts';
+import { Client } from '../../infra/demo/client.ts';
 import { NODE, PYTHON, ROOT } from '../../infra/paths.ts';
 import { startStack, type Stack } from '../../infra/stack.ts';
 import { LEASE_TTL_SECONDS } from '../../shared/limits.ts';
-import { Dataset, Upload } from '../../shared/wire/datasets.ts';
 import { Checkpoint, Job, JobEvent } from '../../shared/wire/jobs.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { NewKey, Tenant } from '../../shared/wire/tenants.ts';
+import { pictureZip, uploadDataset } from '../setup/road.ts';
 
 const LABELS = ['bird', 'building', 'vehicle'];
 const PER_CLASS = 8;
@@ -43,23 +41,6 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 }, TEST_MS);
 
-async function readyDataset(): Promise<string> {
-  const zip = new yazl.ZipFile();
-  for (const label of LABELS) for (const [i, bytes] of pictures(label).slice(0, PER_CLASS).entries()) zip.addBuffer(bytes, `${label}/${i}.png`);
-  zip.end();
-  const chunks: Buffer[] = [];
-  for await (const chunk of zip.outputStream) chunks.push(Buffer.from(chunk));
-  const bytes = Buffer.concat(chunks);
-  const { id } = await mine.send(Dataset, 'POST', '/v1/datasets', { name: 'd', modality: 'image', format: 'imagefolder' });
-  const upload = await mine.send(Upload, 'POST', `/v1/datasets/${id}/uploads`, { filename: 'd.zip', bytes: bytes.length });
-  const etag = await putPart(upload.parts[0]!.url, bytes, () => undefined);
-  await mine.send(Dataset, 'POST', `/v1/datasets/${id}/uploads/${upload.upload_id}/complete`, { parts: [{ number: 1, etag }] });
-  const state = async () => await mine.send(Dataset, 'GET', `/v1/datasets/${id}`);
-  while ((await state()).status === 'validating') await sleep(300);
-  expect((await state()).status).toBe('ready');
-  return id;
-}
-
 async function wholeLog(job: string): Promise<JobEvent[]> {
   const log: JobEvent[] = [];
   for (let cursor = ''; ;) {
@@ -73,7 +54,9 @@ async function wholeLog(job: string): Promise<JobEvent[]> {
 test(
   'a host that is taken back hands its job on at once, with a checkpoint that the next one goes on from',
   async () => {
-    const dataset = await readyDataset();
+    const folders = { name: 'd', modality: 'image', format: 'imagefolder' };
+    const { id: dataset, status } = await uploadDataset(mine, folders, 'd.zip', await pictureZip(LABELS, PER_CLASS));
+    expect(status).toBe('ready');
     const method = { type: 'fine_tune', epochs: EPOCHS, augment_views: 1 };
     const { id } = await mine.send(Job, 'POST', '/v1/training/jobs', { dataset, method, seed: 3 });
     const job = async () => await mine.send(Job, 'GET', `/v1/training/jobs/${id}`);

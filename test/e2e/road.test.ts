@@ -4,18 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import yazl from 'yazl';
-import { Client, putPart } from '../../infra/demo/client.ts';
+import { Client } from '../../infra/demo/client.ts';
 import { pictures } from '../../infra/demo/pack.ts';
 import { listen, type Listener } from '../../infra/demo/training.ts';
 import { startStack, type Stack } from '../../infra/stack.ts';
 import { Classifier } from '../../shared/wire/classifiers.ts';
-import { Dataset, DatasetQuality, Upload } from '../../shared/wire/datasets.ts';
+import { DatasetQuality } from '../../shared/wire/datasets.ts';
 import { EnrollAnswer, Example } from '../../shared/wire/examples.ts';
 import { AdviceJob, Job } from '../../shared/wire/jobs.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Prediction } from '../../shared/wire/predictions.ts';
 import { NewKey, Tenant } from '../../shared/wire/tenants.ts';
+import { pictureZip, runJob, uploadDataset } from '../setup/road.ts';
 
 const LABELS = ['bird', 'building', 'vehicle'];
 const PER_CLASS = 14;
@@ -107,20 +107,10 @@ test(
 test(
   'a job whose host is killed is finished by whoever leases it next, and its webhook is sent',
   async () => {
-    const zip = new yazl.ZipFile();
-    for (const label of LABELS) for (const [i, bytes] of pictures(label).slice(0, PER_CLASS).entries()) zip.addBuffer(bytes, `${label}/${i}.png`);
-    zip.end();
-    const chunks: Buffer[] = [];
-    for await (const chunk of zip.outputStream) chunks.push(Buffer.from(chunk));
-    const bytes = Buffer.concat(chunks);
-    ({ id: dataset } = await mine.send(Dataset, 'POST', '/v1/datasets', { name: 'd', modality: 'image', format: 'imagefolder' }));
-    const upload = await mine.send(Upload, 'POST', `/v1/datasets/${dataset}/uploads`, { filename: 'd.zip', bytes: bytes.length });
-    const etag = await putPart(upload.parts[0]!.url, bytes, () => undefined);
-    const complete = `/v1/datasets/${dataset}/uploads/${upload.upload_id}/complete`;
-    await mine.send(Dataset, 'POST', complete, { parts: [{ number: 1, etag }] });
-    const state = async () => await mine.send(Dataset, 'GET', `/v1/datasets/${dataset}`);
-    while ((await state()).status === 'validating') await sleep(300);
-    expect((await state()).status).toBe('ready');
+    const folders = { name: 'd', modality: 'image', format: 'imagefolder' };
+    const ready = await uploadDataset(mine, folders, 'd.zip', await pictureZip(LABELS, PER_CLASS));
+    expect(ready.status).toBe('ready');
+    dataset = ready.id;
     const quality = await mine.send(DatasetQuality, 'GET', `/v1/datasets/${dataset}/quality`);
     expect(quality).toMatchObject({ rows: LABELS.length * PER_CLASS, class_balance: { smallest: PER_CLASS, largest: PER_CLASS } });
     expect(quality.cross_validated_accuracy).toBeGreaterThan(0.6);
@@ -166,12 +156,7 @@ test(
   async () => {
     // The same rows learnt beside the classifier's own examples, which are files of the dataset too: those rows judge nothing.
     const from = { dataset, source_classifier: classifier, method: { type: 'linear_probe' }, seed: 3 };
-    const { id: next } = await mine.send(Job, 'POST', '/v1/training/jobs', from);
-    let transferred = await mine.send(Job, 'GET', `/v1/training/jobs/${next}`);
-    for (let i = 0; i < 480 && transferred.finished_at === null; i++) {
-      await sleep(500);
-      transferred = await mine.send(Job, 'GET', `/v1/training/jobs/${next}`);
-    }
+    const transferred = await runJob(mine, from);
     expect(transferred).toMatchObject({ status: 'succeeded', error: null, source_classifier: classifier });
     const { metrics, train_rows: rows, held_out: judged } = transferred.result!;
     expect(metrics.incumbent).not.toBeNull();

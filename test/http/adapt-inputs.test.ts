@@ -13,13 +13,9 @@ import { sampleRows } from '../../functions/domain/sample-rows.ts';
 import { SHIPPED_BACKBONES } from '../../shared/catalogue.ts';
 import { answer, bindings, call, newTenant, problem } from '../setup/harness.ts';
 import { packPictures } from '../setup/pack.ts';
+import { TOPICS } from '../setup/topics.ts';
 import { deps, readyDataset, uploadedDataset } from '../setup/training.ts';
 
-const TOPICS = {
-  food: 'soup,bread,cheese,pasta,salad,cake,rice,curry,pancakes,stew,sushi,pizza,roast chicken,omelette'.split(','),
-  weather: 'rain,snow,sunshine,a storm,fog,wind,hail,a heat wave,drizzle,frost,thunder,clouds,a flood,sleet'.split(','),
-  sport: 'football,tennis,rowing,boxing,cycling,hockey,golf,judo,rugby,fencing,swimming,cricket,skiing,archery'.split(','),
-};
 /** Dozens of embeddings on a machine with other work. */
 const SLOW_MS = 150_000;
 const LABELS = Object.keys(TOPICS) as (keyof typeof TOPICS)[];
