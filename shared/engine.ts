@@ -136,29 +136,38 @@ export const Progress = z
   .meta({ id: 'Progress' });
 export type Progress = z.infer<typeof Progress>;
 
-/** Per held-out row, one value each, all arrays of the same length. Predictions index `HeldOut.labels`; −1 is "not a label this one knows". */
-const Answers = z.object({ prediction: z.array(z.number().int()), confidence: z.array(z.number()) });
-export const HeldOut = z
-  .object({
-    split: z.enum(['validation', 'test']),
-    labels: z.array(z.string()),
-    rows: z.array(z.number().int()),
-    truth: z.array(z.number().int()),
-    candidate: Answers,
-    incumbent: Answers.nullable(),
-    /** Ridge head on the frozen base embedding, fitted on the same training rows. */
-    frozen: Answers,
-    /** Majority class of the training rows. */
-    baseline: Answers,
-    /** Label names alone, through the text backbone; null where it was not asked for or cannot be. */
-    zero_shot: Answers.nullable().default(null),
-    /** The same network from random weights; null where it was not asked for. */
-    scratch: Answers.nullable().default(null),
-    /** The same method without its adaptation (domain_adaptation, domain_confusion); null for others. */
-    source_only: Answers.nullable().default(null),
-  })
-  .meta({ id: 'HeldOut' });
+/** Truth and the answers of each contender, with one entry a held-out row. */
+const heldOutOf = <Truth extends z.ZodType, Answers extends z.ZodType>(truth: Truth, answers: Answers) => ({
+  split: z.enum(['validation', 'test']),
+  labels: z.array(z.string()),
+  rows: z.array(z.number().int()),
+  truth: z.array(truth),
+  candidate: answers,
+  incumbent: answers.nullable(),
+  /** Ridge head on the frozen base embedding, fitted on the same training rows. */
+  frozen: answers,
+  /** Majority class of the training rows; of several labels their most frequent set of them. */
+  baseline: answers,
+  /** Label names alone, through the text backbone; null where it was not asked for or cannot be. */
+  zero_shot: answers.nullable().default(null),
+  /** The same network from random weights; null where it was not asked for. */
+  scratch: answers.nullable().default(null),
+  /** The same method without its adaptation (domain_adaptation, domain_confusion); null for others. */
+  source_only: answers.nullable().default(null),
+});
+
+const index = z.number().int();
+/** All arrays of the same length. Predictions index `HeldOut.labels`; −1 is "not a label this one knows". */
+export const HeldOut = z.object(heldOutOf(index, z.object({ prediction: z.array(index), confidence: z.array(z.number()) }))).meta({ id: 'HeldOut' });
 export type HeldOut = z.infer<typeof HeldOut>;
+/** Of several labels: those that a row has, those that are said to be there (probability ≥ ½), and the probability of each that is said. */
+export const SeveralHeldOut = z
+  .object({
+    task: z.literal('multi_label'),
+    ...heldOutOf(z.array(index), z.object({ prediction: z.array(z.array(index)), probability: z.array(z.array(z.number())) })),
+  })
+  .meta({ id: 'SeveralHeldOut' });
+export type SeveralHeldOut = z.infer<typeof SeveralHeldOut>;
 
 /** multi_task: one task beside the same task trained alone on the same rows; `interval`: 95 %, paired bootstrap on the held-out rows. */
 export const TaskResult = z
@@ -182,11 +191,11 @@ export const EngineResult = z
     hyperparameters: z.record(z.string(), z.unknown()),
     /** Weight of the tuned component found by cross-fitting on training rows; 0 when the tuned part was refused. */
     tuned_mix: z.number().min(0).max(1),
-    /** Cross-fitted accuracy by mixing weight: the evidence. */
+    /** Cross-fitted accuracy (of several labels: share of exact matches) by mixing weight: the evidence. */
     mix_curve: z.array(z.object({ mix: z.number(), accuracy: z.number() })),
     temperature: z.number().positive(),
     labels: z.array(z.string()),
-    held_out: HeldOut,
+    held_out: z.union([SeveralHeldOut, HeldOut]),
     train_rows: z.number().int(),
     seconds: z.number(),
     device: z.string(),

@@ -59,7 +59,7 @@ export type Support = {
   readonly basis: Float32Array | null;
   /** Row-major [rows × width], or [rows × dimension] without a basis: of unit length after centring, and less what the basis leaves out. */
   readonly rows: Float32Array;
-  /** Index into `labels`, per row. */
+  /** Index into `labels`, per row; of several labels the first, −1 where the row has none. */
   readonly labelOf: Int32Array;
   /** F: row-major [m × m], lower triangular; the inverse Cholesky factor of the kernel between the first m rows (novelty.ts); all without a basis. */
   readonly factor: Float32Array;

@@ -39,7 +39,12 @@ export function isEqualWithin(p: PairedComparison): boolean {
   return !isWorse(p) && lowerLimit(p) >= -EQUAL_WITHIN;
 }
 
-export type Judged = { readonly correct: readonly boolean[]; readonly confidence: readonly number[] };
+export type Judged = {
+  readonly correct: readonly boolean[];
+  readonly confidence: readonly number[];
+  /** Which of these each row said, where it may say several; one each when absent. */
+  readonly ofRow?: readonly (readonly number[])[];
+};
 export type CalibrationLoss = { readonly candidate: number; readonly incumbent: number; readonly difference: number; readonly low: number };
 
 /**
@@ -47,7 +52,7 @@ export type CalibrationLoss = { readonly candidate: number; readonly incumbent: 
  * paired resamples (`low` is their 5 % point), because on few rows the measure itself is noisy.
  */
 export function calibrationLoss(candidate: Judged, incumbent: Judged, seed: number): CalibrationLoss | null {
-  const rows = candidate.correct.length;
+  const rows = candidate.ofRow?.length ?? candidate.correct.length;
   const own = calibrationError(candidate.correct, candidate.confidence);
   const served = calibrationError(incumbent.correct, incumbent.confidence);
   if (own <= CALIBRATION_BAD || own - served <= CALIBRATION_WORSE_BY) return null;
@@ -55,11 +60,13 @@ export function calibrationLoss(candidate: Judged, incumbent: Judged, seed: numb
   const size = Math.min(rows, CALIBRATION_ROWS);
   const differences = Float64Array.from({ length: CALIBRATION_RESAMPLES }, () => {
     const drawn = Array.from({ length: size }, () => Math.floor(random() * rows));
-    const of = ({ correct, confidence }: Judged) =>
-      calibrationError(
-        drawn.map((i) => correct[i]!),
-        drawn.map((i) => confidence[i]!),
+    const of = ({ correct, confidence, ofRow }: Judged) => {
+      const said = ofRow ? drawn.flatMap((i) => ofRow[i]!) : drawn;
+      return calibrationError(
+        said.map((i) => correct[i]!),
+        said.map((i) => confidence[i]!),
       );
+    };
     return of(candidate) - of(incumbent);
   });
   const low = quantile(differences, 1 - CONFIDENCE);

@@ -1,6 +1,8 @@
 /** The gate's measurements of one contender, and a comparison as callers see it. */
 import type { Comparison, Contender, Metrics } from '../../shared/wire/evaluation.ts';
+import type { SeveralHeldOut } from '../../shared/engine.ts';
 import type { PairedComparison } from './paired-bootstrap.ts';
+import { exactly, macroMetrics, type LabelTruth } from './paired-labels.ts';
 import { calibrationError, drawMultinomial, quantile, seededRandom, wilsonInterval } from '../../shared/statistics.ts';
 
 const METRIC_RESAMPLES = 2_000;
@@ -16,7 +18,8 @@ export function toComparison(against: Contender, on: Comparison['on'], paired: P
     wins: paired.wins,
     losses: paired.losses,
     p_value: paired.pBetter,
-    macro_recall_difference: paired.macroRecall.difference,
+    macro_recall_difference: paired.macroRecall,
+    macro_f1_difference: paired.macroF1,
   };
 }
 
@@ -47,6 +50,19 @@ export function metricsOf(truth: readonly number[], correct: readonly boolean[],
   return {
     accuracy: { value: truth.length === 0 ? 0 : hits / truth.length, interval: wilsonInterval(hits, truth.length) },
     macro_recall: { value: macroOf(counts), interval: { low: quantile(macros, 0.025), high: quantile(macros, 0.975) } },
+    macro_f1: null,
     calibration_error: calibrationError(correct, confidence),
+  };
+}
+
+/** Of several labels a row: exact matches, means over labels, and how true the probabilities of the labels that are said are. */
+export function metricsOfSeveral(of: LabelTruth, answers: SeveralHeldOut['candidate'], seed: number): Metrics {
+  const rows = of.truth.length;
+  const hits = exactly(of, answers.prediction).filter(Boolean).length;
+  const had = answers.prediction.flatMap((said, i) => said.map((label) => of.truth[i]!.includes(label)));
+  return {
+    accuracy: { value: rows === 0 ? 0 : hits / rows, interval: wilsonInterval(hits, rows) },
+    ...macroMetrics(of, answers.prediction, seed),
+    calibration_error: calibrationError(had, answers.probability.flat()),
   };
 }

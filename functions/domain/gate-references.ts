@@ -4,14 +4,14 @@
  */
 import type { Contender, Reason } from '../../shared/wire/evaluation.ts';
 import { isBetter, isWorse } from './gate-evidence.ts';
-import { factsOf, sentence } from './gate-words.ts';
+import { factsOf, sentence, type Words } from './gate-words.ts';
 import type { PairedComparison } from './paired-bootstrap.ts';
 
 /** `served`: a head is served, and it decides; without one these references do. */
-export function weighReferences(look: (who: Contender) => PairedComparison | null, served: boolean): Reason[] {
+export function weighReferences(look: (who: Contender) => PairedComparison | null, served: boolean, words: Words): Reason[] {
   const reasons: Reason[] = [];
-  const say = (code: Reason['code'], blocks: boolean, words: string, of: PairedComparison) =>
-    reasons.push({ code, blocks, detail: `${words}: ${sentence(of)}.`, evidence: factsOf(of) });
+  const say = (code: Reason['code'], blocks: boolean, claim: string, of: PairedComparison) =>
+    reasons.push({ code, blocks, detail: `${claim}: ${sentence(of, words)}.`, evidence: factsOf(of) });
 
   const frozen = look('frozen');
   if (frozen) {

@@ -3,6 +3,33 @@ import type { PairedComparison } from './paired-bootstrap.ts';
 
 const LIST_MAX = 5;
 
+/** How results are spoken of. */
+export type Words = {
+  /** What rows are counted by: "3.4 points more …". */
+  readonly more: string;
+  readonly less: string;
+  /** What is answered without looking, and who answers so. */
+  readonly frequent: string;
+  readonly baseline: string;
+  /** What is averaged over labels. */
+  readonly macro: { readonly code: 'worse_macro_recall' | 'worse_macro_f1'; readonly detail: (points: string, name: string) => string };
+};
+
+export const ONE: Words = {
+  more: 'more accurate',
+  less: 'less accurate',
+  frequent: 'the majority class',
+  baseline: 'the majority baseline',
+  macro: { code: 'worse_macro_recall', detail: (by, name) => `Averaged over classes the candidate recalls ${by} than ${name}.` },
+};
+export const SEVERAL: Words = {
+  more: 'more exact matches',
+  less: 'fewer exact matches',
+  frequent: 'the most frequent set of labels',
+  baseline: 'the most frequent set of labels',
+  macro: { code: 'worse_macro_f1', detail: (by, name) => `Averaged over labels the F1 score of the candidate is ${by} than that of ${name}.` },
+};
+
 export function points(share: number): string {
   const size = Math.abs(share * 100).toFixed(1);
   return share >= 0 ? `${size} points more` : `${size} points less`;
@@ -14,9 +41,9 @@ export function list(names: readonly string[]): string {
 }
 
 /** "3.4 points more accurate on 210 rows (95 % interval −1.0 to 7.8; 16 rows won, 9 lost; sign test p = 0.115)". */
-export function sentence(p: PairedComparison): string {
+export function sentence(p: PairedComparison, { more, less }: Pick<Words, 'more' | 'less'>): string {
   const signed = (share: number) => `${share < 0 ? '−' : '+'}${Math.abs(share * 100).toFixed(1)}`;
-  const size = `${Math.abs(p.difference * 100).toFixed(1)} points ${p.difference >= 0 ? 'more' : 'less'} accurate`;
+  const size = `${Math.abs(p.difference * 100).toFixed(1)} points ${p.difference >= 0 ? more : less}`;
   const interval = `95 % interval ${signed(p.interval.low)} to ${signed(p.interval.high)}`;
   return `${size} on ${p.rows} rows (${interval}; ${p.wins} rows won, ${p.losses} lost; sign test p = ${p.pBetter.toPrecision(2)})`;
 }

@@ -4,22 +4,24 @@
  * sign test at 5 %), loses no label, and is not credibly worse on any class, in macro recall, or on the labels that the incumbent knows.
  * Without an incumbent it must beat the majority baseline and not be credibly worse than the frozen head. Equal within noise is a refusal, except
  * for a candidate that needs no network of its own where the served version does: that one is promoted when it is proven not to lose a point.
+ * Of several labels a row the share of exact matches is what accuracy is of one, and macro F1 what macro recall is.
  * Whoever adapts to a target must not be credibly worse than without (negative transfer), and nobody may be clearly worse calibrated.
  */
-import type { EngineResult, HeldOut } from '../../shared/engine.ts';
+import type { EngineResult } from '../../shared/engine.ts';
 import type { Comparison, Contender, Decision, Evaluation, Reason } from '../../shared/wire/evaluation.ts';
 import { calibrationLoss, CONFIDENCE, EQUAL_WITHIN, isBetter, isEqualWithin, isWorse, lowerLimit } from './gate-evidence.ts';
-import { metricsOf, toComparison } from './gate-metrics.ts';
+import { contestOf, type Contest } from './gate-contest.ts';
+import { toComparison } from './gate-metrics.ts';
 import { weighReferences } from './gate-references.ts';
 import { factsOf, list, moreRows, points, sentence } from './gate-words.ts';
-import { comparePaired, type PairedComparison } from './paired-bootstrap.ts';
+import type { PairedComparison } from './paired-bootstrap.ts';
 import { signTest, Z_ONE_SIDED_95, Z_POWER_80 } from '../../shared/statistics.ts';
 
 /** Below this many held-out rows the answer says that they are few. */
 export const SMALL_HELD_OUT_ROWS = 100;
 
 export type GateInput = {
-  readonly heldOut: HeldOut;
+  readonly heldOut: EngineResult['held_out'];
   /** `if_better` asks for a promotion. */
   readonly promote: 'if_better' | 'never';
   /** Null when the job names no classifier. */
@@ -40,55 +42,42 @@ export type GateOutcome = { readonly decision: Decision; readonly reasons: Reaso
 /** Measured only where the method asks for them. */
 const OPTIONAL = ['zero_shot', 'scratch', 'source_only'] as const;
 
-type Answers = { readonly prediction: readonly number[]; readonly confidence: readonly number[] };
-
 export function decideGate(input: GateInput): GateOutcome {
-  const { heldOut } = input;
-  const truth = heldOut.truth;
-  const right = (answers: Answers) => truth.map((label, i) => answers.prediction[i] === label);
-  const candidate = right(heldOut.candidate);
-  const incumbent = heldOut.incumbent && input.incumbentLabels ? right(heldOut.incumbent) : null;
-  const frozen = right(heldOut.frozen);
-  const baseline = right(heldOut.baseline);
+  const { heldOut, seed } = input;
+  const contest = contestOf(heldOut);
+  // Whoever serves nothing that can be compared with is not compared with.
+  const served = contest.has('incumbent') && input.incumbentLabels !== null;
 
   const against: { who: Contender; on: Comparison['on']; paired: PairedComparison }[] = [];
-  if (incumbent) {
-    against.push({ who: 'incumbent', on: 'all_rows', paired: comparePaired(truth, candidate, incumbent, input.seed) });
-    const known = new Set(input.incumbentLabels);
-    const shared = truth.flatMap((label, i) => (known.has(heldOut.labels[label] ?? '') ? [i] : []));
-    if (shared.length < truth.length) {
-      const pick = <T>(all: readonly T[]) => shared.map((i) => all[i]!);
-      against.push({ who: 'incumbent', on: 'shared_labels', paired: comparePaired(pick(truth), pick(candidate), pick(incumbent), input.seed + 1) });
-    }
+  const compare = (who: Contender, offset: number, on: Comparison['on'] = 'all_rows', of = contest) =>
+    against.push({ who, on, paired: of.against(who, seed + offset) });
+  if (served) {
+    compare('incumbent', 0);
+    const within = contest.within(new Set(input.incumbentLabels));
+    if (within) compare('incumbent', 1, 'shared_labels', within);
   }
-  against.push({ who: 'frozen', on: 'all_rows', paired: comparePaired(truth, candidate, frozen, input.seed + 2) });
-  against.push({ who: 'baseline', on: 'all_rows', paired: comparePaired(truth, candidate, baseline, input.seed + 3) });
-  for (const [k, who] of OPTIONAL.entries()) {
-    const answers = heldOut[who];
-    if (answers) against.push({ who, on: 'all_rows', paired: comparePaired(truth, candidate, right(answers), input.seed + 4 + k) });
-  }
+  compare('frozen', 2);
+  compare('baseline', 3);
+  for (const [k, who] of OPTIONAL.entries()) if (contest.has(who)) compare(who, 4 + k);
 
-  const measure = (correct: readonly boolean[], answers: Answers) => metricsOf(truth, correct, answers.confidence, input.seed);
+  const perhaps = (who: Contender) => (contest.has(who) ? contest.measure(who, seed) : null);
   const evaluation: Evaluation = {
-    held_out: { split: heldOut.split, rows: truth.length, labels: [...heldOut.labels] },
-    candidate: measure(candidate, heldOut.candidate),
-    incumbent: incumbent && heldOut.incumbent ? measure(incumbent, heldOut.incumbent) : null,
-    frozen: measure(frozen, heldOut.frozen),
-    baseline: measure(baseline, heldOut.baseline),
-    zero_shot: heldOut.zero_shot && measure(right(heldOut.zero_shot), heldOut.zero_shot),
-    scratch: heldOut.scratch && measure(right(heldOut.scratch), heldOut.scratch),
-    source_only: heldOut.source_only && measure(right(heldOut.source_only), heldOut.source_only),
+    held_out: { split: heldOut.split, rows: contest.rows, labels: [...heldOut.labels] },
+    candidate: contest.measure('candidate', seed),
+    incumbent: served ? contest.measure('incumbent', seed) : null,
+    frozen: contest.measure('frozen', seed),
+    baseline: contest.measure('baseline', seed),
+    zero_shot: perhaps('zero_shot'),
+    scratch: perhaps('scratch'),
+    source_only: perhaps('source_only'),
     comparisons: against.map(({ who, on, paired }) => toComparison(who, on, paired)),
   };
   const paired = (who: Contender, on: Comparison['on'] = 'all_rows') => against.find((a) => a.who === who && a.on === on)?.paired ?? null;
-  const reasons = weigh(input, paired);
-  if (incumbent && heldOut.incumbent) {
-    const judged = (correct: readonly boolean[], answers: Answers) => ({ correct, confidence: answers.confidence });
-    const loss = calibrationLoss(judged(candidate, heldOut.candidate), judged(incumbent, heldOut.incumbent), input.seed + 7);
-    if (loss) {
-      const detail = `The candidate's probabilities are clearly less true: calibration error ${loss.candidate.toFixed(3)} against ${loss.incumbent.toFixed(3)}.`;
-      reasons.push({ code: 'worse_calibration', blocks: true, detail, evidence: { ...loss } });
-    }
+  const reasons = weigh(input, contest, paired);
+  const loss = served ? calibrationLoss(contest.judged('candidate'), contest.judged('incumbent'), seed + 7) : null;
+  if (loss) {
+    const detail = `The candidate's probabilities are clearly less true: calibration error ${loss.candidate.toFixed(3)} against ${loss.incumbent.toFixed(3)}.`;
+    reasons.push({ code: 'worse_calibration', blocks: true, detail, evidence: { ...loss } });
   }
   const asked = input.classifier !== null && input.promote === 'if_better';
   const decision: Decision = !asked ? 'not_requested' : reasons.some((reason) => reason.blocks) ? 'refused' : 'promoted';
@@ -97,8 +86,7 @@ export function decideGate(input: GateInput): GateOutcome {
 
 type Look = (who: Contender, on?: Comparison['on']) => PairedComparison | null;
 
-function weigh(input: GateInput, look: Look): Reason[] {
-  const rows = input.heldOut.truth.length;
+function weigh(input: GateInput, { rows, words }: Contest, look: Look): Reason[] {
   const reasons: Reason[] = [];
   const say = (code: Reason['code'], blocks: boolean, detail: string, evidence: Record<string, unknown> = {}) =>
     reasons.push({ code, blocks, detail, evidence });
@@ -112,23 +100,23 @@ function weigh(input: GateInput, look: Look): Reason[] {
   }
   const incumbent = look('incumbent');
   const served = incumbent ?? look('baseline')!;
-  const name = incumbent ? 'the version being served' : 'the majority baseline';
+  const name = incumbent ? 'the version being served' : words.baseline;
   const facts = factsOf(served);
-  if (!incumbent) say('nothing_served', false, 'The classifier serves no head yet, so the candidate is measured against the majority class.');
+  if (!incumbent) say('nothing_served', false, `The classifier serves no head yet, so the candidate is measured against ${words.frequent}.`);
 
   if (isBetter(served)) {
     const code = incumbent ? 'better_than_incumbent' : 'better_than_baseline';
-    say(code, false, `The candidate is better than ${name}: ${sentence(served)}.`, facts);
+    say(code, false, `The candidate is better than ${name}: ${sentence(served, words)}.`, facts);
   } else if (incumbent && isWorse(incumbent)) {
-    say('worse_than_incumbent', true, `The candidate is worse than ${name}: ${sentence(served)}.`, facts);
+    say('worse_than_incumbent', true, `The candidate is worse than ${name}: ${sentence(served, words)}.`, facts);
   } else if (incumbent && isCheaper(input.networks) && isEqualWithin(incumbent)) {
-    const detail = `The candidate is not worse by ${EQUAL_WITHIN * 100} point or more than ${name}, and needs ${NEEDS[input.networks.candidate]} where that one needs ${NEEDS[input.networks.incumbent ?? 'base']}: ${sentence(incumbent)}.`;
+    const detail = `The candidate is not worse by ${EQUAL_WITHIN * 100} point or more than ${name}, and needs ${NEEDS[input.networks.candidate]} where that one needs ${NEEDS[input.networks.incumbent ?? 'base']}: ${sentence(incumbent, words)}.`;
     say('equal_and_cheaper', false, detail, { ...facts, lower_limit: lowerLimit(incumbent), networks: input.networks });
   } else {
     const needed = rowsNeeded(served);
     const more = needed === null ? null : Math.max(0, needed - rows);
     const hope = needed === null ? ' The measured difference is not in its favour, so more held-out rows are not expected to help.' : moreRows(more!);
-    say('not_proven_better', true, `The candidate is not proven better than ${name}: ${sentence(served)}.${hope}`, {
+    say('not_proven_better', true, `The candidate is not proven better than ${name}: ${sentence(served, words)}.${hope}`, {
       ...facts,
       rows_needed: needed,
       more_rows_needed: more,
@@ -147,21 +135,21 @@ function weigh(input: GateInput, look: Look): Reason[] {
   const shared = look('incumbent', 'shared_labels');
   if (fresh.length > 0 && shared) {
     const on =
-      shared.rows === 0 ? 'no held-out row has a label that both know' : `on the ${shared.rows} rows of labels that both know, ${sentence(shared)}`;
+      shared.rows === 0
+        ? 'no held-out row has a label that both know'
+        : `on the ${shared.rows} rows of labels that both know, ${sentence(shared, words)}`;
     say('new_labels', false, `The version being served does not know ${list(fresh)}; ${on}.`, { labels: fresh, shared_labels: factsOf(shared) });
     if (isWorse(shared))
-      say('worse_on_shared_labels', true, `On labels that both know the candidate is worse: ${sentence(shared)}.`, factsOf(shared));
+      say('worse_on_shared_labels', true, `On labels that both know the candidate is worse: ${sentence(shared, words)}.`, factsOf(shared));
   }
   for (const [label, of] of significantLosses(served)) {
     const named = input.heldOut.labels[label] ?? String(label);
     const detail = `On "${named}" the candidate is worse than ${name}: it loses ${of.losses} and wins ${of.wins} of ${of.rows} rows.`;
     say('worse_on_class', true, detail, { label: named, ...of });
   }
-  if (served.macroRecall.probabilityWorse >= CONFIDENCE) {
-    const detail = `Averaged over classes the candidate recalls ${points(served.macroRecall.difference)} than ${name}.`;
-    say('worse_macro_recall', true, detail, served.macroRecall);
-  }
-  reasons.push(...weighReferences(look, incumbent !== null));
+  const { code: macroCode, detail: macroDetail } = words.macro;
+  if (served.macro.probabilityWorse >= CONFIDENCE) say(macroCode, true, macroDetail(points(served.macro.difference), name), served.macro);
+  reasons.push(...weighReferences(look, incumbent !== null, words));
   return reasons;
 }
 

@@ -23,8 +23,12 @@ export type PairedComparison = {
   /** Exact one-sided sign test on the rows where the two disagree: few rows make a bootstrap too sure of itself, never this. */
   readonly pBetter: number;
   readonly pWorse: number;
-  readonly macroRecall: { readonly difference: number; readonly interval: Interval; readonly probabilityWorse: number };
-  /** Per class index: rows on which only the first, only the second is right. */
+  /** Of the mean over classes of recall; of several labels, of F1. */
+  readonly macro: { readonly difference: number; readonly interval: Interval; readonly probabilityWorse: number };
+  readonly macroRecall: number;
+  /** Null where a row has one label. */
+  readonly macroF1: number | null;
+  /** Per class index: its rows, and those on which only the first, only the second is right. */
   readonly classes: ReadonlyMap<number, { readonly rows: number; readonly wins: number; readonly losses: number }>;
 };
 
@@ -95,6 +99,7 @@ export function comparePaired(
     ties += gained === 0 ? 1 : 0;
     macroWorse += macros[r]! < 0 ? 1 : 0;
   }
+  const macroRecall = macroDifference(cells, observed, slotOf);
   return {
     rows,
     difference: rows === 0 ? 0 : (wins - losses) / rows,
@@ -105,11 +110,13 @@ export function comparePaired(
     losses,
     pBetter: signTest(wins, losses),
     pWorse: signTest(losses, wins),
-    macroRecall: {
-      difference: macroDifference(cells, observed, slotOf),
+    macro: {
+      difference: macroRecall,
       interval: { low: quantile(macros, 0.025), high: quantile(macros, 0.975) },
       probabilityWorse: macroWorse / resamples,
     },
+    macroRecall,
+    macroF1: null,
     classes,
   };
 }

@@ -19,12 +19,12 @@ export type Solved = {
 
 export type Placed = { readonly id: string; readonly sha256: string; readonly labelsOf: readonly number[] };
 
-/** The examples of version `n` (null: as they are now) that have one of these labels, without their embeddings. */
+/** The examples of version `n` (null: as they are now) that have one of these labels, or were said to have none at all, without their embeddings. */
 export function placedExamples(sql: SqlStorage, labels: readonly string[], n: number | null): Placed[] {
   const place = new Map(labels.map((name, i) => [name, i]));
   return membershipsAt(sql, n)
-    .map(({ id, sha256, labels: own }) => ({ id, sha256, labelsOf: own.flatMap((name) => place.get(name) ?? []) }))
-    .filter((m) => m.labelsOf.length > 0);
+    .map(({ id, sha256, labels: own }) => ({ id, sha256, none: own.length === 0, labelsOf: own.flatMap((name) => place.get(name) ?? []) }))
+    .flatMap(({ none, ...m }) => (none || m.labelsOf.length > 0 ? [m] : []));
 }
 
 /**

@@ -65,6 +65,10 @@ export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Ou
     fetchHead(ledger.objects, t.headKey),
     fetchTrainingRows(ledger.objects, t.embeddingsKey, config.dimension),
   ]);
+  if (head.task !== config.task) {
+    const detail = `The trained head is for the task "${head.task}", this classifier for "${config.task}".`;
+    return { ok: false, code: 'unprocessable', detail };
+  }
   return ledger.write(() => {
     const repeated = takenBefore(sql, t.job);
     if (repeated) return { ok: true, value: repeated };
@@ -115,8 +119,8 @@ function importRows(
       .map((r) => [r.external_id, r.id]),
   );
   for (const [i, base] of rows.base.entries()) {
-    const label = labels[rows.labels[i] ?? -1];
-    if (label === undefined) continue;
+    const own = rows.labelsOf[i]!.map((c) => labels[c]);
+    if (!own.every((name) => name !== undefined)) continue;
     const externalId = `${from.datasetId}#${rows.rows[i]}`;
     const tuned = model !== null && rows.tuned?.[i] ? { model, embedding: rows.tuned[i] } : null;
     const known = there.get(externalId);
@@ -124,7 +128,7 @@ function importRows(
       if (tuned) records.setTuned(sql, known, tuned.model, tuned.embedding);
       continue;
     }
-    const example = { id: newId('example'), labels: [label], base, tuned, sha256: externalId, contentType: null, objectKey: null, externalId };
+    const example = { id: newId('example'), labels: own, base, tuned, sha256: externalId, contentType: null, objectKey: null, externalId };
     records.insertExample(sql, example, since, 'dataset', Date.now());
   }
   for (const [i, id] of from.enrolledIds.entries()) {

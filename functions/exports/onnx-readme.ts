@@ -54,7 +54,9 @@ export function onnxReadme(head: Head, origin: Origin, preprocessing: Preprocess
     '',
     'Outputs: logits and probabilities [1, labels]; unknown [1]: the open-set rule says that it is none of the labels; where examples travel along,',
     'nearest (index of the label) and nearest_similarity (cosine) of the most similar one. The graph takes one input at a time.',
-    ...(head.task === 'multi_label' ? ['Several labels may be present: each whose probability is at least 0.5.'] : []),
+    ...(head.task === 'multi_label'
+      ? ['Several labels may be present: each whose probability is at least 0.5. Of the nearest example its first label, −1 where it has none.']
+      : []),
     ...(image
       ? [
           'Transparent pictures: paste them on white first. Pillow and the decoder that Graft serves with give nearly the same pixels, so scores differ a little.',

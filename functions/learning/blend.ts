@@ -4,7 +4,6 @@
  * with the left-out log-loss at the candidate's own temperature (pseudo-Bayesian model averaging by leave-one-out predictive density,
  * Yao et al. 2018, Using stacking to average Bayesian predictive distributions; β < 1 because the left-out losses of two candidates go together).
  */
-import { fitTemperature } from './calibration.ts';
 import type { RidgeFit } from './ridge-fit.ts';
 
 /** β: full strength picked too hard on few rows; measured with scikit-learn twins on emoji, digits and text (docs/decisions/0004). */
@@ -30,9 +29,12 @@ export type Blended = {
   readonly parts: readonly { readonly name: string; readonly weight: number; readonly lambda: number; readonly left_out_loss: number | null }[];
 };
 
-/** @param truth labels of the rows that the candidates were judged on. Without any, their weights are those before there is evidence. */
-export function blend(candidates: readonly Candidate[], truth: readonly number[], labels: number): Blended {
-  const judged = candidates.map(({ fit }) => fitTemperature(fit.leftOut, truth, labels));
+/** What left-out scores of so many rows are worth: the temperature that they ask for, and the log-loss of all rows there. */
+export type Judge = { readonly rows: number; readonly of: (leftOut: Float64Array) => { readonly temperature: number; readonly loss: number } };
+
+/** @param judge of the rows that the candidates were judged on. Without any, their weights are those before there is evidence. */
+export function blend(candidates: readonly Candidate[], judge: Judge): Blended {
+  const judged = candidates.map(({ fit }) => judge.of(fit.leftOut));
   const least = Math.min(...judged.map((j) => j.loss));
   const raw = judged.map((j, i) => candidates[i]!.prior * Math.exp(-SHARPNESS * (j.loss - least)));
   const sum = raw.reduce((a, b) => a + b, 0);
@@ -52,7 +54,7 @@ export function blend(candidates: readonly Candidate[], truth: readonly number[]
       for (let j = 0; j < map.bias.length; j++) map.bias[j]! += factor * fit.bias[j]!;
       for (let j = 0; j < leftOut.length; j++) leftOut[j]! += factor * fit.leftOut[j]!;
     }
-    return { name, weight: share, lambda: fit.lambda, left_out_loss: truth.length > 0 ? judged[i]!.loss / truth.length : null };
+    return { name, weight: share, lambda: fit.lambda, left_out_loss: judge.rows > 0 ? judged[i]!.loss / judge.rows : null };
   });
   return { maps, lambda: first.lambda, leftOut, parts };
 }

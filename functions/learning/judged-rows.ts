@@ -1,5 +1,5 @@
 /** Which examples a head is judged by with themselves left out. */
-import { takeTurns } from './support.ts';
+import { NO_LABEL, takeTurns } from './support.ts';
 
 /** Left-out scores are kept for so many rows, and so many rows × labels, at most: time and memory stay bounded for 10,000 examples of 1,000 classes. */
 const JUDGED_ROWS_MAX = 2_048;
@@ -30,7 +30,7 @@ export function newestFirst<R extends { readonly labelsOf: readonly number[] }>(
   if (rows.length <= limit) return [...rows];
   const back = rows.toReversed();
   return takeTurns(
-    back.map((r) => r.labelsOf[0] ?? 0),
+    back.map((r) => r.labelsOf[0] ?? NO_LABEL),
     limit,
   ).map((i) => back[i]!);
 }

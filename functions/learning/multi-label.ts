@@ -17,15 +17,19 @@ export const sigmoidOf = (score: number, temperature: number): number => 1 / (1 
  * classes. No rows: the prior.
  * @param scores row-major [rows × labels], of heads that never saw the row; `labelsOf` the labels each row has
  */
-export function fitSigmoidTemperature(scores: Float64Array, labelsOf: readonly (readonly number[])[], labels: number): number {
+export const fitSigmoidTemperature = (scores: Float64Array, labelsOf: readonly (readonly number[])[], labels: number): number =>
+  fitSigmoids(scores, labelsOf, labels).temperature;
+
+/** That temperature, and the penalised loss there. */
+export function fitSigmoids(scores: Float64Array, labelsOf: readonly (readonly number[])[], labels: number): { temperature: number; loss: number } {
   const prior = Math.log(priorTemperature(2, CAUTIOUS_BELIEF));
   const soft = 1 / (labelsOf.length + 2);
-  const signs = new Float64Array(scores.length).fill(-1);
+  const signs = new Float64Array(labelsOf.length * labels).fill(-1);
   for (const [i, own] of labelsOf.entries()) for (const c of own) signs[i * labels + c] = 1;
   const loss = (log: number): number => {
     const t = Math.exp(log);
     let sum = (PRIOR_STRENGTH / 2) * (log - prior) ** 2;
-    for (let i = 0; i < scores.length; i++) {
+    for (let i = 0; i < signs.length; i++) {
       const x = (2 * signs[i]! * scores[i]!) / t;
       sum += softplus(-x) + soft * x;
     }
@@ -38,7 +42,7 @@ export function fitSigmoidTemperature(scores: Float64Array, labelsOf: readonly (
     const value = loss(log);
     if (value < least) [least, best] = [value, log];
   }
-  return Math.exp(best);
+  return { temperature: Math.exp(best), loss: least };
 }
 
 /** Indices of the labels that a row of scores says yes to. */

@@ -36,9 +36,10 @@ export function leastError(t: Targets, fair: readonly number[], lambdas: readonl
 /** At most SEARCH_ROWS_MAX rows, classes taken in turn so that the small ones stay whole. */
 export function searchRows({ labels, labelsOf }: Labelled): number[] {
   if (labelsOf.length <= SEARCH_ROWS_MAX) return [...labelsOf.keys()];
-  const seen = new Float64Array(labels);
+  // Rows of no label take turns too, as a class of their own.
+  const seen = new Float64Array(labels + 1);
   const turn = labelsOf.map((row) => {
-    const c = row[0] ?? 0;
+    const c = row[0] ?? labels;
     seen[c]! += 1;
     return seen[c]!;
   });

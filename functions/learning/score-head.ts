@@ -169,7 +169,9 @@ export function scoreHead(head: Head, e: Embeddings, top = head.labels.length): 
   const order = largestFirst(p, Math.max(top, 1));
   const scores = order.map((i) => ({ label: head.labels[i]!, score: p[i]! }));
   const near = nearestOf(seen.similar.cosines);
-  const nearest = near && { label: head.labels[head.support!.labelOf[near.row]!]!, similarity: Math.min(1, near.similarity) };
+  // An example may have no label to be near to.
+  const itsLabel = near && head.labels[head.support!.labelOf[near.row]!];
+  const nearest = near && itsLabel !== undefined ? { label: itsLabel!, similarity: Math.min(1, near.similarity) } : null;
   const rule = head.openSet;
   const unknown = rule !== null && knownnessOf(head, rule, seen) < rule.threshold;
   return {

@@ -11,7 +11,7 @@
  */
 import { KERNEL_ROWS_MAX } from './candidates.ts';
 import { judgedLimit } from './judged-rows.ts';
-import { SUPPORT_ROWS_MAX, takeTurns } from './support.ts';
+import { NO_LABEL, SUPPORT_ROWS_MAX, takeTurns } from './support.ts';
 
 /** About five seconds of CPU: a Durable Object has 30, and enrolling should not take them all. */
 export const SOLVE_BUDGET = 5e9;
@@ -47,7 +47,7 @@ type Row = { readonly sha256: string; readonly id: string; readonly labelsOf: re
 export function drawRows<R extends Row>(rows: readonly R[], limit: number): readonly R[] {
   if (rows.length <= limit) return rows;
   const sorted = rows.toSorted((a, b) => (a.sha256 === b.sha256 ? (a.id < b.id ? -1 : 1) : a.sha256 < b.sha256 ? -1 : 1));
-  const classOf = sorted.map((r) => r.labelsOf[0] ?? 0);
+  const classOf = sorted.map((r) => r.labelsOf[0] ?? NO_LABEL);
   const drawn = new Set(takeTurns(classOf, limit).map((i) => sorted[i]!));
   return rows.filter((r) => drawn.has(r));
 }

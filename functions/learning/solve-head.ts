@@ -3,7 +3,7 @@
  * Kernel ridge on the base embedding, blended with linear ones; ridge on the tuned one beside it when the version carries a tail; the labels' names.
  */
 import { KERNEL_POWER, type FeatureTransform, type Head, type HeadComponent } from '../../shared/head.ts';
-import { blend, type Blended, type LinearMap } from './blend.ts';
+import { blend, type Blended, type Judge, type LinearMap } from './blend.ts';
 import { CAUTIOUS_BELIEF, fitTemperature, priorTemperature } from './calibration.ts';
 import { candidatesFor, fitPlain } from './candidates.ts';
 import { argmax, backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
@@ -11,12 +11,12 @@ import { judgedRows, newestFirst } from './judged-rows.ts';
 import { kernelInPlace } from './kernel.ts';
 import { mixesOf, shareOfNames } from './label-names.ts';
 import { centredPrior, labelPrior } from './label-prior.ts';
-import { exactMatches, fitSigmoidTemperature } from './multi-label.ts';
+import { exactMatches, fitSigmoids, fitSigmoidTemperature } from './multi-label.ts';
 import { leftOutVariances, variance } from './novelty.ts';
 import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
 import { takeRows } from './ridge-fit.ts';
 import { knownness, supportCosines } from './score-head.ts';
-import { chooseSupport, type Chosen } from './support.ts';
+import { chooseSupport, NO_LABEL, type Chosen } from './support.ts';
 
 export type LearnExample = {
   readonly id: string;
@@ -45,7 +45,7 @@ export type SolveInput = {
 
 export type LeftOut = {
   readonly ids: readonly string[];
-  /** The label of each row; of several, the first. */
+  /** The label of each row; of several, the first, and NO_LABEL where it has none. */
   readonly truth: readonly number[];
   readonly labelsOf: readonly (readonly number[])[];
   /** Row-major [rows × labels], before the temperature. */
@@ -85,7 +85,8 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const multi = input.task === 'multi_label';
   const judged = judgedRows(examples, k, multi);
   const rows = judged.map((i) => examples[i]!);
-  const truth = rows.map((e) => e.labelsOf[0]!);
+  const labelsOf = rows.map((e) => e.labelsOf);
+  const truth = labelsOf.map((own) => own[0] ?? NO_LABEL);
   const scores = new Float64Array(rows.length * k);
 
   // Labels that only their names speak for: the examples of the others must not shout them down.
@@ -95,7 +96,9 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
   const chosen = chooseSupport(examples, input.transform, center, dimension);
   const blended =
-    chosen && tunedMix < 1 ? blend(candidatesFor(input, center, chosen, judged, onlyNamed), speaksForMost(truth, examples) ? truth : [], k) : null;
+    chosen && tunedMix < 1
+      ? blend(candidatesFor(input, center, chosen, judged, onlyNamed), judgeOf(speaksForMost(labelsOf.flat(), examples) ? labelsOf : [], k, multi))
+      : null;
   if (blended) {
     for (const map of blended.maps) components.push(learntComponent('base', map, input.transform, center, 1 - tunedMix));
     for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * blended.leftOut[i]!;
@@ -140,11 +143,14 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     for (let i = 0; i < scores.length; i++) scores[i] = mix.ridge * scores[i]! + namesMix * said[i]!;
   }
 
-  const labelsOf = rows.map((e) => e.labelsOf);
   const leftOut: LeftOut = { ids: rows.map((e) => e.id), truth, labelsOf, scores, novelty: leftOutNovelty(rows, chosen) };
-  const temperature = multi
-    ? fitSigmoidTemperature(scores, labelsOf, k)
-    : (input.trainedTemperature ?? (onlyNamed ? priorTemperature(k, CAUTIOUS_BELIEF) : fitTemperature(scores, truth, k).temperature));
+  const temperature =
+    input.trainedTemperature ??
+    (multi
+      ? fitSigmoidTemperature(scores, labelsOf, k)
+      : onlyNamed
+        ? priorTemperature(k, CAUTIOUS_BELIEF)
+        : fitTemperature(scores, truth, k).temperature);
   const head: Head = { labels, task: input.task, components, temperature, openSet: null, support: chosen?.support ?? null, standardisation: null };
   const openSet = input.falseRejectRate === null ? null : openSetOf(head, chosen?.novelty.weight ?? 0, input, leftOut, onlyNamed);
   const right = multi ? exactMatches(scores, labelsOf, k) : truth.filter((c, i) => argmax(scores.subarray(i * k, (i + 1) * k)) === c).length;
@@ -167,6 +173,11 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
 /** Left-out rows of fewer than half of the classes say nothing of what is good for all. */
 export function speaksForMost(truth: readonly number[], examples: readonly LearnExample[]): boolean {
   return 2 * new Set(truth).size >= new Set(examples.flatMap((e) => e.labelsOf)).size;
+}
+
+function judgeOf(labelsOf: readonly (readonly number[])[], k: number, multi: boolean): Judge {
+  const truth = labelsOf.map((own) => own[0]!);
+  return { rows: truth.length, of: (leftOut) => (multi ? fitSigmoids(leftOut, labelsOf, k) : fitTemperature(leftOut, truth, k)) };
 }
 
 const NAME_OF = { linear: 'ridge', kernel: 'kernel_ridge' } as const;
@@ -201,7 +212,8 @@ export function leftOutKnownness({ scores, novelty }: LeftOut, labels: number, w
 }
 
 function openSetOf(head: Head, weight: number, input: SolveInput, leftOut: LeftOut, onlyNamed: boolean): Head['openSet'] {
-  const known = leftOutKnownness(leftOut, input.labels.length, weight);
+  // What has no label is nothing that should be known.
+  const known = leftOutKnownness(leftOut, input.labels.length, weight).filter((_, i) => leftOut.labelsOf[i]!.length > 0);
   const tail = head.components.some((c) => c.embedding === 'tuned');
   const background: number[] = [];
   for (const [i, base] of input.background.base.entries()) {

@@ -7,6 +7,8 @@ import { cosinesBetween, kernelInPlace, landmarksOf, type Landmarks } from './ke
 import { fitNovelty, type Novelty } from './novelty.ts';
 
 export const SUPPORT_ROWS_MAX = 512;
+/** In place of the label of an example that has none (of several labels): a class of its own. */
+export const NO_LABEL = -1;
 
 type Row = { readonly id: string; readonly labelsOf: readonly number[]; readonly base: Float32Array };
 
@@ -26,7 +28,7 @@ export function takeTurns(classOf: readonly number[], limit: number): number[] {
 export function supportRows<R extends Row>(examples: readonly R[], limit = SUPPORT_ROWS_MAX): R[] {
   const sorted = byContent(examples);
   return takeTurns(
-    sorted.map((e) => e.labelsOf[0] ?? 0),
+    sorted.map((e) => e.labelsOf[0] ?? NO_LABEL),
     limit,
   ).map((i) => sorted[i]!);
 }
@@ -79,10 +81,10 @@ export function chooseSupport(examples: readonly Row[], transform: FeatureTransf
     normaliseInPlace(x);
     units.set(x, to * dimension);
   }
-  const classes = new Set(given.map((e) => e.labelsOf[0] ?? 0)).size;
+  const classes = new Set(given.map((e) => e.labelsOf[0] ?? NO_LABEL)).size;
   const { basis, rows, factor, landmarks, novelty, order } = keepRows(units, given.length, dimension, classes);
   const chosen = order.map((i) => given[i]!);
-  const labelOf = Int32Array.from(chosen, (e) => e.labelsOf[0] ?? 0);
+  const labelOf = Int32Array.from(chosen, (e) => e.labelsOf[0] ?? NO_LABEL);
   const support: Support = { embedding: 'base', transform, dimension, center, basis, rows, labelOf, factor };
   return { support, landmarks, novelty, ids: chosen.map((e) => e.id) };
 }

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def accumulate(state: State, target: Ints, weight: Tensor, backward: Callable[[Ints, float], float]) -> float:
     """Calls `backward(part, share)` for each piece and returns the batch's loss. When memory runs out the pieces are halved and the batch starts
-    anew; the state remembers it. A piece counts by its class weights, so that the sum is the weighted mean over the batch."""
-    counted = weight.detach().cpu().numpy()[target]
+    anew; the state remembers it. A piece counts by the weights of its rows, so that the sum is the weighted mean over the batch."""
+    counted = state.criterion.counted(weight, target)
     while True:
         state.optimiser.zero_grad(set_to_none=True)
         loss = 0.0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import heads, ranks
+from . import calibration, heads, ranks
 from .data import Rows, embed, join
 from .export import Floats, open_session
 from .fit import Fitted, fit, scores_of
@@ -74,7 +74,7 @@ def accuracy(job: Job, fitted: Fitted) -> float:
 def certainty(fitted: Fitted) -> float:
     """Information maximisation on the target's training rows, which needs none of their labels."""
     assert fitted.there is not None
-    return information_maximisation(heads.softmax(fitted.there, fitted.temperature))
+    return information_maximisation(calibration.softmax(fitted.there, fitted.temperature))
 
 
 def median(values: list[float]) -> int:
@@ -171,7 +171,7 @@ def unlabelled_evidence(job: Job, ours: Trained, fitted: Fitted, theirs: Trained
     validators, distances = {}, {"frozen": distance(job.base_train[own], base)}
     for name, run, head in (("adapted", ours, fitted), ("source_only", theirs, plain)):
         embedding = through(run)
-        p = heads.softmax(scores_of(head, kind, base, embedding), head.temperature)
+        p = calibration.softmax(scores_of(head, kind, base, embedding), head.temperature)
         validators[name] = {"information_maximisation": information_maximisation(p), "soft_neighbourhood_density": soft_neighbourhood_density(p)}
         if embedding is not None and run.tuned is not None:
             distances[name] = distance(run.tuned.train[own], embedding)

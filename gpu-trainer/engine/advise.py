@@ -8,10 +8,11 @@ import torch
 from safetensors.numpy import load_file
 
 from . import transferability as measure
+from .calibration import softmax
 from .data import Backbone
 from .evidence import Found, gather, kept_rows, places
 from .export import Floats
-from .heads import Ints, Matrix, softmax
+from .heads import Ints, Matrix
 from .recommend import NOISY, Evidence, decide, distance_words, gain_words, options_of, summary_of
 from .survey import Survey, choose, load, look, open_backbone
 from .wire import EngineError, Meter, phase, say, send

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file as save_arrays
 
-from . import heads
+from . import heads, targets
 from .deploy import Tuned
 from .job import FROM_SOURCE, Job
 from .wire import file_facts, send, sha256_of
@@ -20,16 +20,19 @@ STORED_ROWS_MAX = 1_000
 
 def store_embeddings(job: Job, tuned: Tuned | None) -> Path:
     """Raw embeddings of the training rows (at most STORED_ROWS_MAX, classes in turn), those of a source classifier among them, and of the enrolled
-    examples."""
+    examples. Of several labels `present` says which each row has."""
     from_dataset = np.flatnonzero((job.train.row >= 0) | (job.train.row <= FROM_SOURCE))
-    keep = from_dataset[heads.by_turns(job.train.labels[from_dataset], STORED_ROWS_MAX)]
+    keep = from_dataset[heads.by_turns(targets.strata(job.train.labels[from_dataset]), STORED_ROWS_MAX)]
+    y = job.train.labels[keep]
     enrolled = np.flatnonzero(job.train.row == -1)
     arrays: dict[str, Any] = {
         "base": job.base_train[keep],
-        "labels": job.train.labels[keep].astype(np.int32),
+        "labels": (np.zeros(len(keep)) if job.several else y).astype(np.int32),
         "rows": job.train.row[keep].astype(np.int32),
         "enrolled.base": job.base_train[enrolled],
     }
+    if job.several:
+        arrays["present"] = y.astype(np.uint8)
     if tuned is not None:
         arrays |= {"tuned": tuned.train[keep], "enrolled.tuned": tuned.train[enrolled], "background.tuned": tuned.background}
     path = job.out / "embeddings.safetensors"

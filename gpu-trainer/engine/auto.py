@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import ranks
+from . import ranks, targets
 from . import transferability as measure
 from .evidence import gather, kept_rows
 from .recipe import recipe_of
@@ -62,7 +62,8 @@ def measured(job: Job) -> tuple[str, dict[str, Any]]:
     """On at most ROWS_MAX training rows and as many of the target; their activations are kept for the training."""
     phase("advising")
     seed = job.spec["seed"] & 0x7FFFFFFF
-    picked = chosen(job.train.labels, ROWS_MAX, seed)
+    y = job.train.labels
+    picked = chosen(targets.strata(y), ROWS_MAX, seed)
     rows = job.train.take(picked)
     meter = Meter(0)
     seen = look(job.backbone, rows, job.stopping, meter, (0.0, 0.7), np.arange(len(rows)))
@@ -70,7 +71,7 @@ def measured(job: Job) -> tuple[str, dict[str, Any]]:
     there = None
     if job.target is not None and len(job.target):
         there = look(job.backbone, job.target.take(chosen(job.target.labels, ROWS_MAX, seed)), job.stopping, meter, (0.7, 1.0))
-    counts = np.bincount(job.train.labels, minlength=len(job.labels))
+    counts = targets.counts(y, len(job.labels))
     place = np.array([*range(len(job.labels)), -1], dtype=np.int64)
     kept = kept_rows(rows, not job.backbone.added)
     found = gather(seen, kept, counts, len(job.train), there, place, seed=seed, device=job.device, stopping=job.stopping)

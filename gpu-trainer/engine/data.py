@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from . import targets
 from .arrays import ArrayFile, Pictures, TokenRows
 from .efficientnet import normalise
 from .export import Floats, open_session, run_session
@@ -24,7 +25,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Rows:
-    """`inputs`: U8 squares or int64 token rows, read from disk when they are asked for.
+    """`inputs`: U8 squares or int64 token rows, read from disk when they are asked for. `labels`: as targets.py has them.
     `row`: number in the frozen dataset, −1 for enrolled examples, −2 for labelled rows of a target, from −3 down for examples of a source."""
 
     inputs: Pictures
@@ -35,19 +36,32 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        return targets.labelled(self.labels)
+
     def take(self, keep: Ints) -> "Rows":
         return Rows(self.inputs.take(keep), self.labels[keep], self.split[keep], self.row[keep])
 
 
-def load_rows(path: Path, modality: str, labels: int, *, enrolled: bool = False, tensor: str = "labels") -> Rows:
+def load_rows(path: Path, modality: str, labels: int, *, enrolled: bool = False, tensor: str = "labels", several: bool = False) -> Rows:
+    """`several`: rows may have any number of labels; `present` says which."""
     arrays = ArrayFile(path)
-    wanted = {"pixels"} if modality == "image" else {"input_ids", "lengths"}
-    missing = [name for name in sorted({*wanted, tensor}) if name not in arrays]
+    wanted: set[str] = {"pixels"} if modality == "image" else {"input_ids", "lengths"}
+    wanted |= {tensor, "present"} if several else {tensor}
+    missing = [name for name in sorted(wanted) if name not in arrays]
     if missing:
         raise EngineError("dataset_invalid", f"{path.name} lacks {', '.join(missing)}", blame="graft")
     y = arrays.read(tensor).astype(np.int64)
     if len(y) and (y.max() >= labels or y.min() < -1):
         raise EngineError("dataset_invalid", f"{path.name} has a label outside 0…{labels - 1}", blame="graft")
+    if several:
+        present = arrays.read("present").astype(np.int64)
+        if present.shape != (len(y), labels) or (present > 1).any():
+            raise EngineError(
+                "dataset_invalid", f"{path.name}: present is {list(present.shape)}, expected 0 and 1 in [{len(y)}, {labels}]", blame="graft"
+            )
+        y = np.where(y[:, None] >= 0, present, -1)
     if modality == "image" and arrays.shape("pixels")[1:] != [SQUARE, SQUARE, 3]:
         raise EngineError("dataset_invalid", f"{path.name}: pixels are {arrays.shape('pixels')}, expected [n, 256, 256, 3]", blame="graft")
     inputs = (Pictures if modality == "image" else TokenRows).all_of(arrays)
@@ -64,16 +78,14 @@ def join(a: Rows, b: Rows) -> Rows:
 
 
 def moved(rows: Rows, names: list[str], labels: list[str]) -> Rows:
-    """The same rows with their labels' places in `labels`; −1 where a name is not among them."""
-    place = np.array([labels.index(n) if n in labels else -1 for n in names] + [-1], dtype=np.int64)
-    return Rows(rows.inputs, place[rows.labels], rows.split, rows.row)
+    """The same rows with their labels' places in `labels`; unlabelled where a name is not among them."""
+    return Rows(rows.inputs, targets.placed(rows.labels, names, labels), rows.split, rows.row)
 
 
 def held_out(rows: Rows) -> tuple[Ints, str]:
     """Labelled rows of the test split, or of the validation split when there is no test row."""
-    labelled = rows.labels >= 0
-    test = np.flatnonzero(labelled & (rows.split == TEST))
-    return (test, "test") if len(test) else (np.flatnonzero(labelled & (rows.split == VALIDATION)), "validation")
+    test = np.flatnonzero(rows.labelled & (rows.split == TEST))
+    return (test, "test") if len(test) else (np.flatnonzero(rows.labelled & (rows.split == VALIDATION)), "validation")
 
 
 def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

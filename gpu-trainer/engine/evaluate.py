@@ -1,11 +1,11 @@
-"""The candidate, the incumbent, the frozen head and the majority class on the same held-out rows; the head that will be served."""
+"""The candidate, the incumbent, the frozen head and the most frequent answer on the same held-out rows; the head that will be served."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import heads
+from . import calibration, heads, targets
 from .data import embed
 from .export import Floats, open_session
 from .fit import Fitted, prediction
@@ -22,20 +22,20 @@ KEEP_NAME = ("zero_shot",)
 def evaluate(job: Job, trained: Trained, fitted: Fitted, others: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The result, and its `held_out`; `others`: answers of this method's own comparisons on the same rows, by their names in HeldOut."""
     y, k, fair, mix, base = job.train.labels, len(job.labels), job.fair(), trained.mix, fitted.base
-    frozen_temperature = heads.fit_temperature(base.left_out[fair], y[fair])
+    frozen_temperature = calibration.fit_temperature(base.left_out[fair], y[fair])
     save_head(job, fitted)
-    counts = np.bincount(y, minlength=k)
-    majority, share = int(counts.argmax()), float(counts.max() / counts.sum())
+    said, sure, name = targets.most_frequent(y, k)
     n = len(job.held)
     held = {
+        **({"task": "multi_label"} if job.several else {}),
         "split": job.held_name,
         "labels": job.labels,
         "rows": job.held.row.tolist(),
-        "truth": job.held.labels.tolist(),
+        "truth": targets.told(job.held.labels),
         "candidate": fitted.answers(),
         "incumbent": incumbent(job),
-        "frozen": prediction(fitted.frozen, frozen_temperature),
-        "baseline": {"prediction": [majority] * n, "confidence": [share] * n},
+        "frozen": prediction(fitted.frozen, frozen_temperature, several=job.several),
+        "baseline": {"prediction": said * n, name: sure * n},
         "scratch": fitted.answers() if job.recipe.random_start else None,
         **others,
     }
@@ -76,14 +76,15 @@ def save_head(job: Job, fitted: Fitted) -> None:
     tensors["support.center"] = center.astype(np.float32)
     tensors["support.rows"] = units[chosen].astype(np.float32)
     tensors["support.factor"] = novelty.factor.astype(np.float32)
-    tensors["support.label_of"] = y[chosen].astype(np.int32)
+    tensors["support.label_of"] = first_label(y[chosen]).astype(np.int32)
     open_set = None
     rate = job.spec["false_reject_rate"]
     if rate is not None:
         fair = job.fair()
         v = novelty.variance(kernel(units, units[chosen]))
         v[chosen] = novelty.left_out()
-        known = (oof.max(1) - novelty.weight * v)[fair]
+        # Rows that have no label are none that should be known.
+        known = (oof.max(1) - novelty.weight * v)[fair[targets.labels_each(y[fair]) > 0]]
 
         def knownness(base: Floats, scores: heads.Matrix) -> heads.Matrix:
             near = kernel(heads.unit(heads.transform(base, job.backbone.kind, center)), units[chosen])
@@ -98,7 +99,7 @@ def save_head(job: Job, fitted: Fitted) -> None:
     metadata = {
         "format": "graft-head-1",
         "labels": job.labels,
-        "task": "single_label",
+        "task": "multi_label" if job.several else "single_label",
         "temperature": fitted.temperature,
         "components": [
             {"embedding": c["embedding"], "name": c["name"], "transform": c["transform"], "dimension": d, "mix": c["mix"]}
@@ -127,7 +128,16 @@ def incumbent(job: Job) -> dict[str, Any] | None:
             features = [job.backbone.features_of(job.backbone.served(v), trunk) for v in job.held.inputs]
         tuned = embed(open_session(Path(given["tail"]), threads), features)
     scores = head.scores(job.base_held, tuned)
-    said = prediction(scores, head.meta["temperature"])
+    said = prediction(scores, head.meta["temperature"], several=job.several)
     place = {name: i for i, name in enumerate(job.labels)}
-    said["prediction"] = [place.get(head.labels[i], -1) for i in said["prediction"]]
+
+    def here(label: int) -> int:
+        return place.get(head.labels[label], -1)
+
+    said["prediction"] = [[here(c) for c in own] if job.several else here(own) for own in said["prediction"]]
     return said
+
+
+def first_label(y: heads.Ints) -> heads.Ints:
+    """What a support row is shown under; −1 for one of no label."""
+    return np.where(y.any(axis=1), targets.classes(y), -1) if targets.several(y) else y

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import targets
 from . import transferability as measure
+from .calibration import fit_temperature, softmax
 from .data import Rows
 from .distances import Distance, between
-from .heads import Ints, Matrix, fit_ridge, fit_temperature, softmax
+from .heads import Ints, Matrix, fit_ridge
 from .kernel import fit_frozen
 from .label_noise import find_label_issues
 from .probe import PROBE_ROWS_MIN, ROWS_PER_CLASS, Trial, aligned, measurable, tuned_tail
@@ -45,7 +47,7 @@ def gather(
     is `place[i]` here."""
     y, classes = seen.rows.labels, len(counts)
     scores, fair = measure.out_of_fold_scores(seen.x, y, classes)
-    right = int((scores.argmax(1) == y)[fair].sum())
+    right = int(targets.right(scores, y)[fair].sum())
     at_home = (right / len(fair), measure.wilson(right, len(fair))) if len(fair) else (0.0, {"low": 0.0, "high": 1.0})
     temperature = fit_temperature(scores[fair], y[fair])
     started = time.perf_counter()
@@ -79,18 +81,25 @@ def gather(
         accuracy=accuracy,
         interval=interval,
         at_home=at_home,
-        chance=float(present.max() / present.sum()),
+        chance=most_frequent_share(y, counts),
         trunk_seconds=seen.trunk_seconds,
         tail_seconds=seen.tail_seconds,
         head_seconds=head_seconds,
         distance=distance,
-        label_noise=noise_of(seen.x, y, classes),
+        label_noise=None if targets.several(y) else noise_of(seen.x, y, classes),
         target_rows=len(there.rows) if there else 0,
         tuning=tuning,
         aligning=aligning,
         tunable=tunable,
     )
     return Found(evidence, trials, notes)
+
+
+def most_frequent_share(y: Ints, counts: Ints) -> float:
+    """Share of rows that the most frequent answer is right for: of all labelled rows by `counts`, or of several labels of the rows looked at."""
+    if not targets.several(y):
+        return float(counts.max() / counts.sum())
+    return float(np.unique(y, axis=0, return_counts=True)[1].max() / len(y))
 
 
 def noise_of(x: Matrix, y: Ints, classes: int) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import heads
+from . import calibration, heads
 from .aligned_head import Aligned, fit_aligned
 from .deploy import Tuned
 from .export import Floats
@@ -30,14 +30,20 @@ class Fitted:
     background: Matrix
     oof: Matrix
     temperature: float
+    several: bool = False
     there: Matrix | None = None
 
     def answers(self) -> dict[str, Any]:
-        return prediction(self.candidate, self.temperature)
+        return prediction(self.candidate, self.temperature, several=self.several)
 
 
-def prediction(scores: Matrix, temperature: float) -> dict[str, Any]:
-    p = heads.softmax(scores, temperature)
+def prediction(scores: Matrix, temperature: float, *, several: bool = False) -> dict[str, Any]:
+    """The best label of each row and its probability; of several labels those that are said, and the probability of each."""
+    if several:
+        p = calibration.sigmoid(scores, temperature)
+        said = [np.flatnonzero(row >= 0) for row in scores]
+        return {"prediction": [own.tolist() for own in said], "probability": [row[own].tolist() for row, own in zip(p, said, strict=True)]}
+    p = calibration.softmax(scores, temperature)
     return {"prediction": scores.argmax(1).tolist(), "confidence": p.max(1).tolist()}
 
 
@@ -74,7 +80,8 @@ def fit(job: Job, mix: float, oof: Matrix, tuned: Tuned | None) -> Fitted:
         candidate=total(components, k, kind, job.base_held, None if tuned is None else tuned.held),
         background=total(components, k, kind, job.base_background, None if tuned is None else tuned.background),
         oof=oof,
-        temperature=heads.fit_temperature(oof[fair], y[fair]),
+        temperature=calibration.fit_temperature(oof[fair], y[fair]),
+        several=job.several,
         there=None if seen is None else total(components, k, kind, seen, None if tuned is None else tuned.target),
     )
 

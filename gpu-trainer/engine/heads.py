@@ -9,16 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from . import targets
+from .targets import Ints, Matrix
+
 LAMBDAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 PRIOR_LAMBDA = 0.1
 SEARCH_ROWS_MAX = 256
 SUPPORT_ROWS_MAX = 512
 FOLDS_MAX = 32
 SURPLUS_ROWS_MAX = 2048
-PRIOR_BELIEF = 0.9999
-PRIOR_STRENGTH = 16.0
 EVIDENCE_HALF_ROWS = 4
 BACKGROUND_REJECTED = 0.6
 
@@ -65,15 +64,20 @@ def unit(x: Matrix) -> Matrix:
 
 
 def balanced_weights(y: Ints, labels: int) -> Matrix:
-    counts = np.bincount(y, minlength=labels).astype(np.float64)
-    return len(y) / ((counts > 0).sum() * counts[y])
+    """Every class weighs the same; of several labels a row has the mean of their weights, of none 1 (functions/learning/targets.ts)."""
+    counts = targets.counts(y, labels).astype(np.float64)
+    if not targets.several(y):
+        return len(y) / ((counts > 0).sum() * counts[y])
+    each = np.divide(len(y), (counts > 0).sum() * counts, out=np.zeros_like(counts), where=counts > 0)
+    own = y.sum(axis=1)
+    return np.divide(y @ each, own, out=np.ones(len(y)), where=own > 0)
 
 
 def turns(y: Ints) -> Ints:
     """1 for the first row of each class, 2 for the second, and so on."""
     seen: dict[int, int] = {}
     out = np.empty(len(y), dtype=np.int64)
-    for i, c in enumerate(y.tolist()):
+    for i, c in enumerate(targets.classes(y).tolist()):
         seen[c] = seen.get(c, 0) + 1
         out[i] = seen[c]
     return out
@@ -86,7 +90,8 @@ def by_turns(y: Ints, limit: int) -> Ints:
 
 def folds_of(y: Ints) -> Ints:
     """Rows of one number are left out together, one of each class (functions/learning/folds.ts); what is alone in its class alone."""
-    alone = np.bincount(y)[y] == 1
+    own = targets.classes(y)
+    alone = np.bincount(own)[own] == 1
     return np.where(alone, FOLDS_MAX + np.arange(len(y)), (turns(y) - 1) % FOLDS_MAX)
 
 
@@ -95,7 +100,7 @@ def fit_once(x: Matrix, y: Ints, labels: int, lam: float, alone: bool = False) -
     n, d = x.shape
     root = np.sqrt(balanced_weights(y, labels))[:, None]
     xs = np.hstack([x, np.ones((n, 1))]) * root
-    ys = np.where(np.arange(labels)[None, :] == y[:, None], root, -root)
+    ys = np.where(targets.indicator(y, labels), root, -root)
     if n <= d + 1:
         inverse = np.linalg.inv(xs @ xs.T + lam * np.eye(n))
         alpha = inverse @ ys
@@ -129,11 +134,11 @@ def fit_ridge(x: Matrix, y: Ints, labels: int) -> Ridge:
     x = x * scale
     keep = by_turns(y, SEARCH_ROWS_MAX)
     xs, ys = x[keep], y[keep]
-    counts = np.bincount(ys, minlength=labels)
+    counts = targets.counts(ys, labels)
     # While most classes have but one row, the others would ask for the smallest penalty.
-    fair = (counts[ys] > 1) & (2 * (counts > 1).sum() >= (counts > 0).sum())
+    fair = targets.fair(ys, labels) & (2 * (counts > 1).sum() >= (counts > 0).sum())
     root = balanced_weights(ys, labels)[fair, None]
-    target = np.where(np.arange(labels)[None, :] == ys[:, None], 1.0, -1.0)[fair]
+    target = np.where(targets.indicator(ys, labels), 1.0, -1.0)[fair]
     errors = [float((root * (target - fit_once(xs, ys, labels, lam).left_out[fair]) ** 2).sum()) for lam in LAMBDAS]
     lam = LAMBDAS[int(np.argmin(errors))] if fair.any() else PRIOR_LAMBDA
     fit = fit_once(x, y, labels, lam)
@@ -142,6 +147,11 @@ def fit_ridge(x: Matrix, y: Ints, labels: int) -> Ridge:
 
 def without_surplus(x: Matrix, y: Ints, labels: int, fit: Ridge) -> Ridge:
     """Takes off what a label gains by nothing but having more rows than others, as functions/learning/imbalance.ts. x: on the penalty's scale."""
+    if targets.several(y):
+        # Several labels of one row are no rivals, and none is no class.
+        if (y.sum(axis=1) != 1).any():
+            return fit
+        y = targets.classes(y)
     counts = np.bincount(y, minlength=labels)
     present = counts > 0
     least = int(counts[present].min())
@@ -157,60 +167,6 @@ def without_surplus(x: Matrix, y: Ints, labels: int, fit: Ridge) -> Ridge:
     even = np.sort(order[turns(y[order]) <= least])
     surplus = np.where(present, loudness(np.arange(len(y))) - loudness(even), 0.0)
     return Ridge(weight=fit.weight, bias=fit.bias - surplus, lam=fit.lam, left_out=fit.left_out - surplus)
-
-
-def softmax(scores: Matrix, temperature: float) -> Matrix:
-    z = scores / temperature
-    z = np.exp(z - z.max(axis=1, keepdims=True))
-    return z / z.sum(axis=1, keepdims=True)
-
-
-def log_loss(scores: Matrix, y: Ints, temperature: float) -> float:
-    z = scores / temperature
-    z = z - z.max(axis=1, keepdims=True)
-    return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]).sum())
-
-
-def prior_temperature(labels: int) -> float:
-    return float(2 / (np.log(max(1, labels - 1)) + np.log(PRIOR_BELIEF / (1 - PRIOR_BELIEF))))
-
-
-def soft_loss(scores: Matrix, y: Ints, temperature: float, soft: float) -> float:
-    """Cross-entropy summed over rows, `soft` of each target shared by the other labels."""
-    k = scores.shape[1]
-    share = soft / (k - 1) if k > 1 else 0.0
-    z = scores / temperature
-    z = z - z.max(axis=1, keepdims=True)
-    expected = (1 - k * share) * z[np.arange(len(y)), y] + share * z.sum(axis=1)
-    return float((np.log(np.exp(z).sum(axis=1)) - expected).sum())
-
-
-def fit_temperature(scores: Matrix, y: Ints) -> float:
-    return temperature_and_loss(scores, y)[0]
-
-
-def temperature_and_loss(scores: Matrix, y: Ints) -> tuple[float, float]:
-    """Temperature scaling (Guo et al. 2017) with Platt's (1999) soft targets, shrunk to a prior; as functions/learning/calibration.ts."""
-    prior, soft = float(np.log(prior_temperature(scores.shape[1]))), 1 / (len(y) + 2)
-
-    def objective(log: float) -> float:
-        loss = soft_loss(scores, y, float(np.exp(log)), soft) if len(y) else 0.0
-        return loss + PRIOR_STRENGTH / 2 * (log - prior) ** 2
-
-    golden = (np.sqrt(5) - 1) / 2
-    a, b = float(np.log(0.01)), float(np.log(5))
-    c, d = b - golden * (b - a), a + golden * (b - a)
-    fc, fd = objective(c), objective(d)
-    while b - a > 1e-4:
-        if fc < fd:
-            b, d, fd = d, c, fc
-            c = b - golden * (b - a)
-            fc = objective(c)
-        else:
-            a, c, fc = c, d, fd
-            d = a + golden * (b - a)
-            fd = objective(d)
-    return float(np.exp((a + b) / 2)), objective((a + b) / 2)
 
 
 def open_set_threshold(known: Matrix, background: Matrix, rate: float) -> float:

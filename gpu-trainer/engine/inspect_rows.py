@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .calibration import fit_temperature, softmax
 from .data import TRAIN
 from .distances import two_sample_test
-from .heads import Ints, fit_ridge, fit_temperature, softmax
+from .heads import Ints, fit_ridge
 from .label_noise import find_label_issues
 from .label_sets import read_label_sets
 from .neighbours import near_duplicates, outliers

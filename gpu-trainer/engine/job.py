@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from . import auto, ranks
+from . import auto, ranks, targets
 from .activations import Activations, Room, compute
 from .clock import Clock
 from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, held_out, join, load_rows, moved
@@ -39,6 +39,7 @@ class Job:
     def __init__(self, spec: dict[str, Any], stopping: list[bool]) -> None:
         self.spec, self.stopping = spec, stopping
         self.image = spec["modality"] == "image"
+        self.several = spec.get("task") == "multi_label"
         self.out = Path(spec["out_dir"])
         self.out.mkdir(parents=True, exist_ok=True)
         self.started = time.monotonic()
@@ -57,7 +58,7 @@ class Job:
         self.notes: list[str] = []
         self.evidence: dict[str, Any] = {}
         # Refused before the data are read; `auto` at its most.
-        recipe_of("fine_tune" if self.asked == "auto" else self.asked, self.options, spec["modality"])
+        self.recipe_of("fine_tune" if self.asked == "auto" else self.asked)
         self.tasks: Tasks | None = None
         # Trunk activations of training rows that were looked at already.
         self.looked: dict[int, Floats] = {}
@@ -69,8 +70,12 @@ class Job:
         self.from_target = np.zeros(len(self.train), dtype=bool)
         self.recipe = self.decide()
 
+    def recipe_of(self, method: str) -> Recipe:
+        return recipe_of(method, self.options, self.spec["modality"], several=self.several)
+
     def read(self, dataset: dict[str, Any]) -> Rows:
-        return load_rows(Path(dataset["arrays"]), self.spec["modality"], len(dataset["labels"]), tensor=dataset.get("tensor", "labels"))
+        tensor = dataset.get("tensor", "labels")
+        return load_rows(Path(dataset["arrays"]), self.spec["modality"], len(dataset["labels"]), tensor=tensor, several=self.several)
 
     def load(self) -> None:
         phase("loading")
@@ -91,7 +96,7 @@ class Job:
                 outside = self.target.take(judged), name
                 self.judged_by_target = not spec.get("validation")
                 self.target = self.target.take(np.setdiff1d(np.arange(len(self.target)), judged))
-        labelled = data.labels >= 0
+        labelled = data.labelled
         if spec.get("validation"):
             outside = self.from_elsewhere(spec["validation"]), "validation"
         if outside:
@@ -105,12 +110,16 @@ class Job:
             if held == TEST and (data.split == VALIDATION).any():
                 self.notes.append("The validation split was used for training; everything is measured on the test split.")
         enrolled = self.beside("enrolled")
+        # What was enrolled may have brought labels that the dataset lacks.
+        train, self.held = (moved(rows, self.labels[: rows.labels.shape[-1]], self.labels) if self.several else rows for rows in (train, self.held))
         for extra in (source, enrolled):
             train = train if extra is None else join(train, extra)
         self.enrolled_count, self.source_count = (0 if r is None else len(r) for r in (enrolled, source))
         self.train = train
-        counts = np.bincount(train.labels, minlength=len(self.labels))
-        if (counts > 0).sum() < 2:
+        counts = targets.counts(train.labels, len(self.labels))
+        if not targets.teaches(train.labels):
+            if self.several:
+                raise EngineError("too_few_classes", "Training needs a label that some examples of the training split have and others lack.")
             raise EngineError("too_few_classes", "Training needs examples of at least two labels in the training split.")
         if len(self.held) == 0:
             raise EngineError("nothing_held_out", "The dataset has no validation or test rows, so nothing could be proven.")
@@ -125,7 +134,7 @@ class Job:
         if given is None:
             return None
         names: list[str] = given["labels"]
-        rows = load_rows(Path(given["arrays"]), self.spec["modality"], len(names), enrolled=True)
+        rows = load_rows(Path(given["arrays"]), self.spec["modality"], len(names), enrolled=True, several=self.several)
         self.labels += [n for n in names if n not in self.labels]
         rows = moved(rows, names, self.labels)
         if which == "enrolled":
@@ -142,7 +151,7 @@ class Job:
     def from_elsewhere(self, dataset: dict[str, Any]) -> Rows:
         """Labelled rows of another dataset, of labels that this one has too."""
         rows = moved(self.read(dataset), dataset["labels"], self.labels)
-        known = np.flatnonzero(rows.labels >= 0)
+        known = np.flatnonzero(rows.labelled)
         unknown = sorted(set(dataset["labels"]) - set(self.labels))
         if unknown:
             self.notes.append(f"The validation dataset has labels that the training data lack; their rows were left out: {', '.join(unknown[:10])}.")
@@ -154,7 +163,7 @@ class Job:
             method, self.evidence["auto"] = auto.choose(self)
             # What is half trained is trained to its end, even if these rows were looked at once more with another result.
             method = self.ledger.method or method
-        recipe = recipe_of(method, self.options, self.spec["modality"])
+        recipe = self.recipe_of(method)
         if self.backbone.added and recipe.depth != "head":
             raise EngineError("method_unavailable", f"method.type: {self.manifest['id']} has no trainable weights; use linear_probe.")
         self.ledger.method = method
@@ -218,5 +227,4 @@ class Job:
 
     def fair(self) -> Ints:
         """Rows whose class has another training row: the others could not be right when left out."""
-        counts = np.bincount(self.train.labels, minlength=len(self.labels))
-        return np.flatnonzero(counts[self.train.labels] > 1)
+        return np.flatnonzero(targets.fair(self.train.labels, len(self.labels)))

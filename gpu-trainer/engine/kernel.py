@@ -1,8 +1,8 @@
 """The head that the edge solves on a frozen embedding, the same formulas as functions/learning (kernel.ts, novelty.ts, blend.ts), in float64.
 
 Ridge on the polynomial kernel ((1 + cos) / 2)^4 over at most 512 landmarks; with more rows than landmarks, blended with plain ridge by the loss on
-left-out rows; for texts up to 256 rows with ridge on values of equal usual spread. Not here: ridge in the background's metric, which the edge adds
-for pictures up to 256 rows, and the few directions in which the edge writes more than about 130 rows (basis.ts).
+left-out rows; for texts of single labels, up to 256 rows, with ridge on values of equal usual spread. Not here: ridge in the background's metric,
+which the edge adds for pictures of single labels up to 256 rows, and the few directions in which the edge writes more than 256 rows (basis.ts).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import heads
+from . import calibration, heads, targets
 from .heads import Ints, Matrix, Ridge
 
 POWER = 4
@@ -86,16 +86,16 @@ def fit_frozen(x: Matrix, y: Ints, labels: int, usual: Matrix | None = None) -> 
     """x: features less the centre [n, d]; `usual`: `heads.usual_scale` of the background."""
     chosen = landmarks_of(x, y)
     landmarks = heads.unit(x)[chosen]
-    fair = np.flatnonzero(np.bincount(y, minlength=labels)[y] > 1)
+    fair = np.flatnonzero(targets.fair(y, labels))
     every = len(chosen) == len(x)
     found: list[tuple[str, Ridge, Matrix | None]] = []
     if every or (len(x) <= KERNEL_ROWS_MAX and len(fair)):
         found.append(("kernel_ridge", fit_kernel(x, landmarks, y, labels), landmarks))
     if not every:
         found.append(("ridge", heads.fit_ridge(x, y, labels), None))
-    if usual is not None and len(x) <= SCALED_ROWS_MAX:
+    if usual is not None and len(x) <= SCALED_ROWS_MAX and not targets.several(y):
         found.append(("scaled_ridge", fit_scaled(x, y, labels, usual), None))
-    judged = [heads.temperature_and_loss(ridge.left_out[fair], y[fair]) for _, ridge, _ in found]
+    judged = [calibration.temperature_and_loss(ridge.left_out[fair], y[fair]) for _, ridge, _ in found]
     prior = np.array([1.0 if i == 0 else PRIORS[name] for i, (name, _, _) in enumerate(found)])
     odds = prior * np.exp(-SHARPNESS * np.array([loss - min(j[1] for j in judged) for _, loss in judged]))
     odds[odds / odds.sum() < NEGLIGIBLE] = 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from . import heads, zero_shot
+from . import calibration, heads, zero_shot
 from .data import Backbone, embed
 from .fit import Fitted, component, linear, prediction
 from .heads import Ints, Matrix
@@ -102,7 +102,7 @@ def learn(job: Job) -> Model:
         candidate=candidate,
         background=mapped.scores(heads.transform(job.base_background, kind, center)),
         oof=oof,
-        temperature=heads.fit_temperature(oof[fair], y[fair]),
+        temperature=calibration.fit_temperature(oof[fair], y[fair]),
     )
     figures = zero_shot.generalised(candidate, job.held.labels, unseen)
     if figures["unseen_rows"] == 0:
@@ -123,4 +123,4 @@ def names_alone(job: Job, s: Matrix, held: Matrix, x: Matrix) -> dict[str, Any]:
     if job.image or s.shape[1] != x.shape[1]:
         return {}
     scores = heads.unit(x) @ s.T
-    return {"zero_shot": prediction(heads.unit(held) @ s.T, heads.fit_temperature(scores, job.train.labels))}
+    return {"zero_shot": prediction(heads.unit(held) @ s.T, calibration.fit_temperature(scores, job.train.labels))}

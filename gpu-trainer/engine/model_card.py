@@ -8,35 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import plots
+from .card_figures import Z_95, figures_of
 
-CONTENDERS = ("candidate", "incumbent", "frozen", "source_only", "zero_shot", "scratch", "baseline")
-NAMES = {
-    "candidate": "this model",
-    "incumbent": "served when it was trained",
-    "frozen": "head on the frozen backbone",
-    "source_only": "same method without adaptation",
-    "zero_shot": "label names alone",
-    "scratch": "same network from random weights",
-    "baseline": "majority class",
-}
-Z_95 = 1.959964
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    p, z2 = right / n, Z_95**2
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
-
-
-def recalls(held: dict[str, Any], who: str) -> list[tuple[int, int]]:
-    """`(rows, right)` by label."""
-    labels = len(held["labels"])
-    truth, said = np.asarray(held["truth"]), np.asarray(held[who]["prediction"])
-    return [(int((truth == k).sum()), int(((truth == k) & (said == k)).sum())) for k in range(labels)]
+PLOTS = {"reliability.svg": "Reliability", "confusion.svg": "Confusion", "classes.svg": "Recall by class", "learning-curve.svg": "Loss by epoch"}
 
 
 def cell(value: str) -> str:
@@ -47,20 +21,6 @@ def cell(value: str) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(cell(c) for c in row) + " |" for row in rows])
-
-
-def contenders(held: dict[str, Any]) -> list[list[str]]:
-    truth = np.asarray(held["truth"])
-    rows = []
-    for who in CONTENDERS:
-        said = held.get(who)
-        if said is None:
-            continue
-        right = np.asarray(said["prediction"]) == truth
-        low, high = wilson(int(right.sum()), len(truth))
-        error = plots.expected_calibration_error(plots.reliability_bins(said["confidence"], right.tolist()))
-        rows.append([NAMES[who], f"{right.mean():.1%}", f"{low:.1%} – {high:.1%}", f"{error:.3f}"])
-    return rows
 
 
 def parity_words(parity: dict[str, Any]) -> str:
@@ -100,18 +60,9 @@ def write_card(out: Path, about: dict[str, Any], result: dict[str, Any], held: d
     """
     labels: list[str] = held["labels"]
     truth = held["truth"]
-    right = [a == b for a, b in zip(truth, held["candidate"]["prediction"], strict=True)]
-    bins = plots.reliability_bins(held["candidate"]["confidence"], right)
-    mine, frozen = recalls(held, "candidate"), recalls(held, "frozen")
-    classes = [(labels[k], n, ok / n, frozen[k][1] / n) for k, (n, ok) in enumerate(mine) if n > 0]
-    classes.sort(key=lambda c: (c[2], -c[1], c[0]))
+    shown = figures_of(held)
     aside = result.get("evidence", {}).get("losses_on_rows_set_aside", [])
-    pictures = {
-        "learning-curve.svg": plots.learning_curve(result.get("losses", []), aside),
-        "confusion.svg": plots.confusion(plots.confusion_counts(truth, held["candidate"]["prediction"], len(labels)), labels),
-        "reliability.svg": plots.reliability(bins),
-        "classes.svg": plots.class_table(classes),
-    }
+    pictures = {"learning-curve.svg": plots.learning_curve(result.get("losses", []), aside), **shown.pictures}
     facts = [[k, str(v)] for k, v in about.items() if v is not None]
     settings = [[k, str(v)] for k, v in sorted(result["hyperparameters"].items())]
     notes = [f"- {n}" for n in result["notes"]] or ["- none"]
@@ -125,11 +76,11 @@ def write_card(out: Path, about: dict[str, Any], result: dict[str, Any], held: d
         f"Method: {result['method']['used']} (asked: {result['method']['asked']}); {result['train_rows']} training rows, {len(labels)} labels; "
         f"weight of the tuned part {result['tuned_mix']:.1f}.",
         f"## Measured on {len(truth)} held-out rows ({held['split']})",
-        table(["", "accuracy", "95 % interval", "calibration error"], contenders(held)),
-        "All on the same rows; none of them was trained on. Intervals are Wilson's.",
-        "![Reliability](reliability.svg)\n![Confusion](confusion.svg)\n![Recall by class](classes.svg)\n![Loss by epoch](learning-curve.svg)",
+        table(*shown.contenders),
+        f"All on the same rows; none of them was trained on. Intervals are Wilson's.{shown.said}",
+        "\n".join(f"![{words}]({name})" for name, words in PLOTS.items() if name in pictures),
         "## Classes, the worst first",
-        table(["label", "rows", "recall", "frozen head"], [[n, str(rows), f"{a:.1%}", f"{b:.1%}"] for n, rows, a, b in classes]),
+        table(*shown.classes),
         *(["## Tasks", table(["task", "together", "alone", "difference"], task_rows)] if tasks else []),
         *(["## Its graphs beside torch", parity_words(result["parity"])] if result.get("parity") else []),
         *choice_parts(result.get("evidence", {}).get("auto")),

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .heads import Ints
+from .heads import Ints, Matrix
 
 if TYPE_CHECKING:
     from .job import Job
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """`target`: labels. `other`, `share`: mixup's second labels and the share of the first. `class_weight`: [labels]. `place`: part of all steps
-    done, 0 to 1. `row`: positions in `job.train`. `probing`: only the head learns in this epoch."""
+    """`target`: labels, as targets.py has them. `other`, `share`: mixup's second labels and the share of the first. `class_weight`: [labels].
+    `place`: part of all steps done, 0 to 1. `row`: positions in `job.train`. `probing`: only the head learns in this epoch."""
 
     target: Tensor
     row: Ints
@@ -54,6 +55,14 @@ class Loss(nn.Module):
 
     def loss(self, batch: Batch, embedding: Tensor, logits: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def aside(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Loss on rows that only watch: of the classifier alone, without weights."""
+        return F.cross_entropy(logits, target)
+
+    def counted(self, class_weight: Tensor, target: Ints) -> Matrix:
+        """How much each row of a batch counts in its mean."""
+        return class_weight.detach().cpu().numpy()[target]
 
     def batches(self, y: Ints, size: int, generator: torch.Generator) -> list[list[int]]:
         """The batches of one epoch; must draw from `generator` alone, so that a resumed run equals an uninterrupted one."""

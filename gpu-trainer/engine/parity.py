@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import targets
 from .deploy import Tuned, deploy
 from .fit import Fitted, fit, scores_of
 from .heads import Matrix
@@ -15,7 +16,7 @@ from .tune import State
 
 
 def deploy_settled(job: Job, state: State, mix: float, oof: Matrix) -> Tuned:
-    """The graphs in the first precision whose best labels are torch's on every held-out row, or else in the last one. No label is looked at."""
+    """The graphs in the first precision whose answers are torch's on every held-out row, or else in the last one. No label is looked at."""
     rejected: list[dict[str, Any]] = []
     ways = precisions(job)
     for precision in ways:
@@ -47,7 +48,7 @@ def compare(job: Job, fitted: Fitted, tuned: Tuned) -> dict[str, Any]:
     """Logits (scores over the temperature) of the held-out rows by the same heads: through the graphs, and with torch in the tuned part's place."""
     kind = job.backbone.kind
     graph, exact = (scores_of(fitted, kind, job.base_held, held) / fitted.temperature for held in (tuned.held, tuned.exact))
-    same = int((graph.argmax(1) == exact.argmax(1)).sum())
+    same = int(targets.same_answers(graph, exact, job.train.labels).sum())
     return {
         "precision": tuned.precision,
         "rows": len(graph),

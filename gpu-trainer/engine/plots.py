@@ -116,7 +116,8 @@ def expected_calibration_error(bins: Sequence[dict[str, float]]) -> float:
     return sum(b["rows"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / total if total else 0.0
 
 
-def reliability(bins: Sequence[dict[str, float]]) -> str:
+def reliability(bins: Sequence[dict[str, float]], counted: str = "rows") -> str:
+    """`counted`: what the number beside each point is of."""
     axes = Axes(0, 1, 0, 1)
     body = [*axes.frame("confidence", "accuracy"), axes.line([(0, 0), (1, 1)], MUTED, dashed=True)]
     most = max((b["rows"] for b in bins), default=1)
@@ -124,7 +125,7 @@ def reliability(bins: Sequence[dict[str, float]]) -> str:
         x, y = axes.at(b["confidence"], b["accuracy"])
         body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{4 + 8 * (b["rows"] / most) ** 0.5:.1f}" fill="{ACCENT}" fill-opacity="0.75"/>')
         body.append(text(x, y - 14, str(int(b["rows"])), size=9))
-    title = f"Reliability (expected calibration error {expected_calibration_error(bins):.3f}; numbers are rows)"
+    title = f"Reliability (expected calibration error {expected_calibration_error(bins):.3f}; numbers are {counted})"
     return document(title, body)
 
 

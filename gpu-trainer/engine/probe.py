@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import tune
+from . import targets, tune
 from .data import Backbone
 from .export import Floats
 from .heads import Ints, Matrix, by_turns, fit_ridge, transform, turns
 from .kernel import fit_frozen
+from .losses.binary import of_rows
 from .losses.cross_entropy import CrossEntropy
 from .multi_task import paired_interval
 from .network import load_network
 from .recipe import recipe_of
 from .source import Cached
+from .targets import Mask
 from .wire import Stopped
 
 PROBE_ROWS = 400
@@ -59,19 +61,19 @@ class Trial:
         }
 
 
-def trial(ours: Ints, theirs: Ints, y: Ints, seed: int, started: float, passes: int) -> Trial:
-    right, before = ours == y, theirs == y
+def trial(right: Mask, before: Mask, seed: int, started: float, passes: int) -> Trial:
+    """`right`, `before`: rows answered right with and without."""
     low, high = paired_interval(right, before, seed)
-    return Trial(len(y), float(before.mean()), float(right.mean()), low, high, time.perf_counter() - started, passes)
+    return Trial(len(right), float(before.mean()), float(right.mean()), low, high, time.perf_counter() - started, passes)
 
 
 def measurable(y: Ints) -> Ints:
     """Rows that a trial learns from and is judged by: at most PROBE_ROWS, of classes that both halves have two rows of. Empty where too few."""
-    counts = np.bincount(y)
-    enough = np.flatnonzero(counts[y] >= ROWS_PER_CLASS)
-    if len(enough) < PROBE_ROWS_MIN or len(np.unique(y[enough])) < 2:
+    own = targets.strata(y)
+    enough = np.flatnonzero(np.bincount(own)[own] >= ROWS_PER_CLASS)
+    if len(enough) < PROBE_ROWS_MIN or not targets.teaches(y[enough]):
         return np.zeros(0, dtype=np.int64)
-    return np.sort(enough[by_turns(y[enough], PROBE_ROWS)])
+    return np.sort(enough[by_turns(own[enough], PROBE_ROWS)])
 
 
 def tuned_tail(backbone: Backbone, features: list[Floats], raw: Floats, y: Ints, seed: int, device: torch.device, stopping: list[bool]) -> Trial:
@@ -80,9 +82,9 @@ def tuned_tail(backbone: Backbone, features: list[Floats], raw: Floats, y: Ints,
     started = time.perf_counter()
     modality = "image" if backbone.image else "text"
     recipe = recipe_of("fine_tune", {"epochs": EPOCHS[modality], "augment_views": 1}, modality)
-    kept = np.unique(y, return_inverse=True)[1].astype(np.int64)
-    classes = int(kept.max()) + 1
-    half = turns(kept) % FOLDS
+    kept = occurring(y)
+    classes = kept.shape[1] if targets.several(kept) else int(kept.max()) + 1
+    half = turns(targets.strata(kept)) % FOLDS
     source, plain = Cached([[f] for f in features]), transform(raw, backbone.kind)
     base, tuned = np.zeros((len(y), classes)), np.zeros((len(y), classes))
 
@@ -93,19 +95,25 @@ def tuned_tail(backbone: Backbone, features: list[Floats], raw: Floats, y: Ints,
     for k in range(FOLDS):
         inside, outside = np.flatnonzero(half != k), np.flatnonzero(half == k)
         network = load_network(backbone.folder / backbone.manifest["weights"]["name"], backbone.image, whole=False, random=None)
-        state = tune.start(network, CrossEntropy(), classes, recipe, (seed, f"probe{k}"), device)
+        criterion = of_rows(kept[inside]) if targets.several(kept) else CrossEntropy()
+        state = tune.start(network, criterion, classes, recipe, (seed, f"probe{k}"), device)
         sqrt = backbone.kind == "sqrt_l2"
         tune.train(state, source, kept, inside, recipe, (seed, f"probe{k}"), sqrt=sqrt, after_step=after, after_epoch=after)
         x, z = (values - values[inside].mean(axis=0) for values in (plain, transform(tune.embed_torch(state, source), backbone.kind)))
         base[outside] = fit_frozen(x[inside], kept[inside], classes).scores(x[outside])
         tuned[outside] = fit_ridge(z[inside], kept[inside], classes).scores(z[outside])
-    said = np.empty(len(y), dtype=np.int64)
+    right = np.zeros(len(y), dtype=bool)
     for k in range(FOLDS):
         mine, others = half == k, half != k
-        right = [float((((1 - m) * base + m * tuned)[others].argmax(1) == kept[others]).mean()) for m in MIXES]
-        mix = MIXES[int(np.argmax(right))]
-        said[mine] = ((1 - mix) * base + mix * tuned)[mine].argmax(1)
-    return trial(said, base.argmax(1), kept, seed, started, len(y) * recipe.epochs)
+        share = [float(targets.right(((1 - m) * base + m * tuned)[others], kept[others]).mean()) for m in MIXES]
+        mix = MIXES[int(np.argmax(share))]
+        right[mine] = targets.right(((1 - mix) * base + mix * tuned)[mine], kept[mine])
+    return trial(right, targets.right(base, kept), seed, started, len(y) * recipe.epochs)
+
+
+def occurring(y: Ints) -> Ints:
+    """The same rows with the labels that any of them has."""
+    return y[:, y.any(axis=0)] if targets.several(y) else np.unique(y, return_inverse=True)[1].astype(np.int64)
 
 
 def aligned(source: Matrix, y: Ints, target: Matrix, truth: Ints, classes: int, seed: int) -> Trial | None:
@@ -117,4 +125,5 @@ def aligned(source: Matrix, y: Ints, target: Matrix, truth: Ints, classes: int, 
     started = time.perf_counter()
     plain = fit_frozen(source, y, classes).scores(target)
     centred = fit_frozen(source - source.mean(axis=0), y, classes).scores(target - target.mean(axis=0))
-    return trial(centred.argmax(1)[known], plain.argmax(1)[known], truth[known], seed, started, 0)
+    after, before = (said.argmax(1)[known] == truth[known] for said in (centred, plain))
+    return trial(after, before, seed, started, 0)

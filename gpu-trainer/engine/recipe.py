@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from .losses.alignment import adabn, coral, dann, mmd
+from .losses.binary import binary_cross_entropy
 from .losses.contrastive import pairs, supervised
 from .losses.cross_entropy import cross_entropy
 from .losses.tasks import tasks
@@ -134,15 +135,20 @@ METHODS: dict[str, Callable[[Options, str], Recipe]] = {
     "multi_task": multi_task,
     "zero_shot": zero_shot,
 }
+# Methods of rows that may have several labels: the others compare classes with one another.
+SEVERAL = ("fine_tune", "from_scratch", "linear_probe")
 OPTIONS = {f.name for f in fields(Recipe)} - {*UNTOLD, "depth", "size"}
 
 
-def recipe_of(method: str, options: Options, modality: str) -> Recipe:
-    """The recipe of a method with the caller's options. Raises EngineError naming the field at fault."""
+def recipe_of(method: str, options: Options, modality: str, *, several: bool = False) -> Recipe:
+    """The recipe of a method with the caller's options, for rows of `several` labels or of one. Raises EngineError naming the field at fault."""
     if method not in METHODS:
         raise EngineError("method_unavailable", f"method.type: {method} is not available; use auto or one of {', '.join(sorted(METHODS))}.")
     given = {k: v for k, v in options.items() if v is not None}
+    if several and method not in SEVERAL:
+        raise EngineError("method_unavailable", f"method.type: {method} is for single labels; with several use auto or one of {', '.join(SEVERAL)}.")
     recipe = replace(METHODS[method](given, modality), **{k: v for k, v in given.items() if k in OPTIONS})
+    recipe = replace(recipe, objective=binary_cross_entropy) if several else recipe
     check(recipe, given)
     return recipe
 

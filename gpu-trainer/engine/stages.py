@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import heads, ranks, tune
+from . import calibration, heads, ranks, targets, tune
 from .aligned_head import fit_aligned
 from .checkpoint import restore
 from .export import Floats
@@ -85,7 +85,7 @@ class Stages:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.folds: list[Floats] = []
-        self.fold_of = (heads.turns(job.train.labels) % FOLDS).astype(np.int64)
+        self.fold_of = (heads.turns(targets.strata(job.train.labels)) % FOLDS).astype(np.int64)
         self.state: tune.State | None = None
 
     def run(self) -> None:
@@ -165,7 +165,7 @@ class Stages:
             return 0.0, [], fit_frozen(x, y, k, usual).left_out
         for f, embeddings in enumerate(self.folds):
             inside, outside = np.flatnonzero(self.fold_of != f), np.flatnonzero(self.fold_of == f)
-            if len(outside) == 0 or len(np.unique(y[inside])) < 2:
+            if len(outside) == 0 or not targets.teaches(y[inside]):
                 return float(alone), [], fit_frozen(x, y, k, usual).left_out
             if job.recipe.aligns_heads:
                 base[outside] = self.aligned(job.base_train, inside, outside, job.base_target, over_kernel=True)
@@ -180,8 +180,8 @@ class Stages:
         curve = []
         for mix in MIXES:
             scores = (1 - mix) * base + mix * tuned
-            right = float((scores.argmax(1) == y)[fair].mean())
-            loss = heads.log_loss(scores[fair], y[fair], heads.fit_temperature(scores[fair], y[fair])) / max(len(fair), 1)
+            right = float(targets.right(scores, y)[fair].mean())
+            loss = calibration.log_loss(scores[fair], y[fair], calibration.fit_temperature(scores[fair], y[fair])) / max(len(fair), 1)
             curve.append({"mix": mix, "accuracy": right, "loss": loss})
         best = max(curve, key=lambda c: (round(c["accuracy"], 6), -c["loss"]))
         mix = best["mix"] if best["accuracy"] > curve[0]["accuracy"] else 0.0

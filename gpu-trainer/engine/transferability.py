@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import targets
 from .heads import Ints, Matrix, Ridge, by_turns, turns
 from .kernel import Frozen, fit_frozen
 
@@ -24,9 +25,10 @@ def log_me(features: Matrix, y: Ints, classes: int) -> float:
     n, d = features.shape
     u, s, _ = np.linalg.svd(features, full_matrices=False)
     sigma = s**2
+    has = targets.indicator(y, classes)
     evidence = []
     for c in range(classes):
-        target = (y == c).astype(np.float64)
+        target = has[:, c].astype(np.float64)
         if not target.any():
             continue
         projected = u.T @ target
@@ -78,14 +80,13 @@ def leep(source: Matrix, y: Ints, classes: int) -> float:
 
 def out_of_fold_scores(x: Matrix, y: Ints, classes: int, folds: int = FOLDS, fit: Fit = fit_frozen) -> tuple[Matrix, Ints]:
     """Scores of each row by a fit without its fold (stratified), and the rows that could be scored (their class has another row)."""
-    place = turns(y) % folds
+    place = turns(targets.strata(y)) % folds
     scores = np.zeros((len(y), classes))
-    counts = np.bincount(y, minlength=classes)
     for f in range(folds):
         inside, outside = np.flatnonzero(place != f), np.flatnonzero(place == f)
-        if len(outside) and len(np.unique(y[inside])) > 1:
+        if len(outside) and targets.teaches(y[inside]):
             scores[outside] = fit(x[inside], y[inside], classes).scores(x[outside])
-    return scores, np.flatnonzero(counts[y] > 1)
+    return scores, np.flatnonzero(targets.fair(y, classes))
 
 
 def wilson(right: float, n: int) -> dict[str, float]:

@@ -168,7 +168,7 @@ def watch(state: State, source: Source, y: Ints, rows: Ints, sqrt: bool) -> None
     with torch.no_grad():
         logits = COSINE_SCALE * features(embedding, sqrt) @ F.normalize(state.classifier, dim=1).T
         # One rank's figure: they must stop in the same epoch.
-        loss = ranks.from_first(lambda: float(F.cross_entropy(logits, torch.from_numpy(y[rows]).to(logits.device))))
+        loss = ranks.from_first(lambda: float(state.criterion.aside(logits, torch.from_numpy(y[rows]).to(logits.device))))
     state.aside_losses.append(loss)
     state.waited += 1
     if loss < state.best_loss:

@@ -7,8 +7,22 @@ export type Interval = z.infer<typeof Interval>;
 export const Estimate = z.object({ value: z.number(), interval: Interval }).meta({ id: 'Estimate' });
 export type Estimate = z.infer<typeof Estimate>;
 
-/** Of one contender on the held-out rows: accuracy with Wilson's 95 % interval, macro recall with a bootstrap one, expected calibration error. */
-export const Metrics = z.object({ accuracy: Estimate, macro_recall: Estimate, calibration_error: z.number() }).meta({ id: 'Metrics' });
+/** Of one contender on the held-out rows. */
+export const Metrics = z
+  .object({
+    accuracy: Estimate.meta({
+      description:
+        "Share of rows answered right, with Wilson's 95 % interval. Of a multi-label model the share of exact matches: all labels of a row said, and no other.",
+    }),
+    macro_recall: Estimate.meta({ description: 'Mean over labels of the share of their rows that are found, with a bootstrap interval.' }),
+    macro_f1: Estimate.nullable()
+      .default(null)
+      .meta({ description: 'Mean over labels of F1, with a bootstrap interval. Null unless the model is a multi-label one.' }),
+    calibration_error: z.number().meta({
+      description: 'Expected calibration error of the answers; of a multi-label model, of every label that it says is there.',
+    }),
+  })
+  .meta({ id: 'Metrics' });
 export type Metrics = z.infer<typeof Metrics>;
 
 export const Contender = z.enum(['incumbent', 'frozen', 'baseline', 'zero_shot', 'scratch', 'source_only']).meta({ id: 'Contender' });
@@ -18,10 +32,10 @@ export type Contender = z.infer<typeof Contender>;
 export const Comparison = z
   .object({
     against: Contender,
-    /** `shared_labels`: only rows whose true label the incumbent knows. */
+    /** `shared_labels`: only rows whose true label the incumbent knows; of a multi-label model all rows, by the labels that it knows. */
     on: z.enum(['all_rows', 'shared_labels']),
     rows: z.number().int(),
-    /** Accuracy of the candidate minus that of the contender, and its 95 % paired-bootstrap interval. */
+    /** Accuracy (of a multi-label model: share of exact matches) of the candidate minus that of the contender, and its 95 % paired-bootstrap interval. */
     difference: z.number(),
     interval: Interval,
     /** Share of resamples in which the candidate is better, ties counting half. */
@@ -32,6 +46,8 @@ export const Comparison = z
     /** Exact one-sided sign test that the candidate is better. */
     p_value: z.number(),
     macro_recall_difference: z.number(),
+    /** Null unless the model is a multi-label one. */
+    macro_f1_difference: z.number().nullable().default(null),
   })
   .meta({ id: 'Comparison' });
 export type Comparison = z.infer<typeof Comparison>;
@@ -47,6 +63,7 @@ export const ReasonCode = z.enum([
   'worse_than_frozen',
   'worse_on_shared_labels',
   'worse_macro_recall',
+  'worse_macro_f1',
   'worse_on_class',
   'forgets_labels',
   'no_held_out_rows',

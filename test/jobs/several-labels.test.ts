@@ -1,9 +1,23 @@
 /** Jobs over rows of several labels: what is queued, what is refused and by which name, and what a host gets. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { TrainWork } from '../../shared/runner.ts';
+import type { SeveralHeldOut } from '../../shared/engine.ts';
+import { CompleteResponse, type TrainWork } from '../../shared/runner.ts';
 import { Job } from '../../shared/wire/jobs.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
-import { clearQueue, lease, publishTinyBackbone, readyDataset, runner, TINY, tinyClassifier } from '../setup/training.ts';
+import {
+  clearQueue,
+  completionOf,
+  deps,
+  LABELS,
+  lease,
+  publishTinyBackbone,
+  readyDataset,
+  runner,
+  sendFiles,
+  TINY,
+  tinyClassifier,
+  trainedFiles,
+} from '../setup/training.ts';
 
 const SEVERAL = { task: 'multi_label' } as const;
 let key = '';
@@ -73,5 +87,64 @@ describe('a job over rows of several labels', () => {
       'null pear',
     ]);
     expect((await runner(`leases/${leased.token}/release`, { reason: 'shutdown' })).status).toBe(204);
+  });
+
+  /** 200 rows of none, the first, the second or both labels; each contender says the first `right` of them exactly and then the other label too. */
+  function heldOut(right: { candidate: number; incumbent: number }): SeveralHeldOut {
+    const truth = Array.from({ length: 200 }, (_, i) => [0, 1].filter((c) => ((i >> c) & 1) === 1));
+    const answers = (good: number) => {
+      const prediction = truth.map((own, i) => (i < good ? own : [0, 1].filter((c) => !own.includes(c))));
+      return { prediction, probability: prediction.map((said) => said.map(() => good / 200)) };
+    };
+    return {
+      task: 'multi_label',
+      split: 'test',
+      labels: [...LABELS],
+      rows: truth.map((_, i) => 1_000 + i),
+      truth,
+      candidate: answers(right.candidate),
+      incumbent: answers(right.incumbent),
+      frozen: answers(right.candidate),
+      baseline: answers(50),
+      zero_shot: null,
+      scratch: null,
+      source_only: null,
+    };
+  }
+  async function completed(
+    classifier: string,
+    right: { candidate: number; incumbent: number },
+    task: 'single_label' | 'multi_label' = 'multi_label',
+  ) {
+    const job = await answer(await create({ classifier }), 201, Job);
+    const { token } = await lease(['train']);
+    const files = await trainedFiles(job.id, { task });
+    await sendFiles(token, files);
+    const response = await runner(`leases/${token}/complete`, await completionOf(files, heldOut(right)));
+    return { response, result: async () => (await answer(await call(`/v1/training/jobs/${job.id}`, { key }), 200, Job)).result! };
+  }
+
+  it('is promoted by its exact matches and refused by them, and tells the figures of labels', async () => {
+    const classifier = await tinyClassifier(tenant, 3, 'multi_label');
+    const better = await completed(classifier, { candidate: 180, incumbent: 140 });
+    expect(await answer(better.response, 200, CompleteResponse)).toMatchObject({ status: 'succeeded', decision: 'promoted' });
+    const { metrics, reasons, comparisons, version } = await better.result();
+    expect(metrics.candidate.accuracy.value).toBe(0.9);
+    expect(metrics.candidate.macro_f1!.value).toBeCloseTo(0.9, 2);
+    expect(metrics.incumbent!.macro_f1!.interval.high).toBeLessThan(metrics.candidate.macro_f1!.value);
+    expect(reasons.find((r) => r.code === 'better_than_incumbent')?.detail).toContain('more exact matches');
+    expect(comparisons.find((c) => c.against === 'incumbent')).toMatchObject({ wins: 40, losses: 0 });
+    expect((await deps.classifier(classifier).describe())!.version).toBe(version);
+    const worse = await completed(classifier, { candidate: 120, incumbent: 180 });
+    expect(await answer(worse.response, 200, CompleteResponse)).toMatchObject({ decision: 'refused' });
+    expect((await worse.result()).reasons.map((r) => r.code)).toEqual(
+      expect.arrayContaining(['worse_than_incumbent', 'worse_macro_f1', 'worse_on_class']),
+    );
+    expect((await deps.classifier(classifier).describe())!.version).toBe(version);
+  });
+
+  it('is not finished with a head of single labels', async () => {
+    const { response } = await completed(await tinyClassifier(tenant, 3, 'multi_label'), { candidate: 180, incumbent: 140 }, 'single_label');
+    expect((await problem(response, 'unprocessable')).detail).toContain('single_label');
   });
 });

@@ -7,16 +7,20 @@ import { fitKernelRidge, kernelInPlace, landmarksOf } from '../../functions/lear
 import { fitRidgeLeaveOneOut } from '../../functions/learning/ridge.ts';
 import { fitTemperature } from '../../functions/learning/calibration.ts';
 import { fitOpenSet } from '../../functions/learning/open-set.ts';
+import { byContent } from '../../functions/learning/folds.ts';
+import { transformFeature } from '../../functions/learning/features.ts';
+import { scoreHead } from '../../functions/learning/score-head.ts';
+import { solveHead } from '../../functions/learning/solve-head.ts';
 import { PYTHON, ROOT } from '../../infra/paths.ts';
 
 const TWIN = `
 import json, sys
 import numpy as np
-from engine import heads, kernel
+from engine import calibration, heads, kernel
 g = json.load(sys.stdin)
 x, y, k = np.array(g["x"]).reshape(g["n"], g["d"]), np.array(g["y"]), g["k"]
 f = heads.fit_ridge(x, y, k)
-t = heads.fit_temperature(f.left_out, y)
+t = calibration.fit_temperature(f.left_out, y)
 rows = heads.unit(x)[: g["m"]]
 kr, v = kernel.fit_kernel(x, rows, y, k), kernel.fit_novelty(rows)
 z = kernel.kernel(heads.unit(x), rows)
@@ -76,4 +80,74 @@ test.each([
   const left = leftOutVariances(novelty);
   for (const [i, v] of twin.leftOutVariance.entries()) expect(left[i]).toBeCloseTo(v, 3);
   expect(fitOpenSet(twin.known, twin.background, 0.05, 2).threshold).toBeCloseTo(twin.threshold, 9);
+});
+
+const SEVERAL = `
+import json, sys
+import numpy as np
+from engine import calibration, kernel
+g = json.load(sys.stdin)
+x, y, k = np.array(g["x"]).reshape(g["n"], g["d"]), np.array(g["y"]).reshape(g["n"], g["k"]), g["k"]
+h = kernel.fit_frozen(x, y, k)
+t = calibration.fit_temperature(h.left_out, y)
+scores = h.scores(np.array(g["asked"]).reshape(-1, g["d"]))
+print(json.dumps({"names": [p.name for p in h.parts], "shares": [p.share for p in h.parts], "lambda": h.lam, "leftOut": h.left_out.ravel().tolist(),
+  "temperature": t, "probabilities": calibration.sigmoid(scores, t).ravel().tolist()}))
+`;
+
+// Beyond 512 rows some are landmarks, and kernel ridge is blended with plain ridge.
+test.each([
+  [40, 24, 4],
+  [700, 20, 5],
+])('several labels a row: %i rows of %i dimensions', (n, d, k) => {
+  let s = 7 * n;
+  const next = (): number => (s = (s * 1_664_525 + 1_013_904_223) % 4_294_967_296) / 4_294_967_296;
+  const present = Array.from({ length: n }, () => Array.from({ length: k }, (_, c) => next() < 0.5 / (c + 1)));
+  const rowOf = (own: readonly boolean[]) => Float32Array.from({ length: d }, (_, j) => 0.1 + next() * 0.3 + (own[j] === true ? 0.5 : 0));
+  // The edge takes turns by content: the engine gets the rows in that order, so that both leave the same ones out together.
+  const rows = byContent(
+    present.map((own, i) => ({
+      id: `ex_${String(i).padStart(4, '0')}`,
+      labelsOf: [...own.keys()].filter((c) => own[c]),
+      base: rowOf(own),
+      tuned: null,
+    })),
+  );
+  expect([0, 1, 2].every((count) => rows.some(({ labelsOf }) => labelsOf.length === count))).toBe(true);
+  const labels = Array.from({ length: k }, (_, c) => `l${c}`);
+  const solved = solveHead({
+    labels,
+    task: 'multi_label',
+    transform: 'l2',
+    dimension: d,
+    examples: rows,
+    names: labels.map(() => null),
+    background: { base: [], tuned: [] },
+    tunedMix: 0,
+    trainedTemperature: null,
+    falseRejectRate: null,
+  })!;
+  const asked = Array.from({ length: 12 }, (_, i) => rowOf(present[i]!));
+  const unit = (v: Float32Array): number[] => [...transformFeature(v, 'l2', null)];
+  const y = rows.flatMap(({ labelsOf }) => labels.map((_, c) => (labelsOf.includes(c) ? 1 : 0)));
+  const input = JSON.stringify({ x: rows.flatMap(({ base }) => unit(base)), y, n, d, k, asked: asked.flatMap(unit) });
+  const run = spawnSync(PYTHON, ['-c', SEVERAL], { cwd: path.join(ROOT, 'gpu-trainer'), input, encoding: 'utf8' });
+  expect(run.status, run.stderr).toBe(0);
+  const twin = JSON.parse(run.stdout) as Record<'leftOut' | 'probabilities' | 'shares', number[]> & {
+    names: string[];
+    lambda: number;
+    temperature: number;
+  };
+  const { evidence, leftOut, head } = solved;
+  const heard = evidence.blend.filter(({ weight }) => weight > 0);
+  expect(heard.map(({ name }) => name)).toEqual(twin.names);
+  for (const [i, { weight }] of heard.entries()) expect(weight).toBeCloseTo(twin.shares[i]!, 3);
+  expect(evidence.lambda).toBe(twin.lambda);
+  expect(evidence.temperature).toBeCloseTo(twin.temperature, 3);
+  const place = new Map(rows.map(({ id }, i) => [id, i]));
+  for (const [r, id] of leftOut.ids.entries())
+    for (let c = 0; c < k; c++) expect(leftOut.scores[r * k + c]).toBeCloseTo(twin.leftOut[place.get(id)! * k + c]!, 3);
+  for (const [i, base] of asked.entries())
+    for (const { label, score } of scoreHead(head, { base, tuned: null }).scores)
+      expect(score).toBeCloseTo(twin.probabilities[i * k + labels.indexOf(label)]!, 3);
 });

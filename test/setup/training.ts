@@ -228,16 +228,20 @@ export function heldOutOf(rows: number, right: { candidate: number; incumbent: n
   };
 }
 
+/** Labels of row `i` of a trained model: in turns one of them, or of several none, the first, the second, both. */
+export const trainedLabels = (i: number, task: Head['task'] = 'single_label'): number[] =>
+  task === 'single_label' ? [i % 2] : [0, 1].filter((c) => ((i >> c) & 1) === 1);
+
 /** `manifest` goes over the model's manifest; `graphs` are further files that it names. */
 export async function trainedFiles(
   job: string,
-  more: { labels?: readonly string[]; manifest?: Partial<ModelManifest>; graphs?: readonly NamedBytes[] } = {},
+  more: { labels?: readonly string[]; manifest?: Partial<ModelManifest>; graphs?: readonly NamedBytes[]; task?: Head['task'] } = {},
 ): Promise<NamedBytes[]> {
   const labels = more.labels ?? LABELS;
   const weight = Float32Array.from({ length: labels.length * DIMENSION }, (_, i) => (i % (DIMENSION + 1) === 0 ? 2 : 0));
   const head: Head = {
     labels,
-    task: 'single_label',
+    task: more.task ?? 'single_label',
     components: [
       {
         embedding: 'base',
@@ -257,7 +261,11 @@ export async function trainedFiles(
     standardisation: null,
   };
   const rows = 8;
-  const base = Float32Array.from({ length: rows * DIMENSION }, (_, i) => (i % DIMENSION === Math.floor(i / DIMENSION) % 2 ? 1 : 0.05));
+  const labelsOf = Array.from({ length: rows }, (_, i) => trainedLabels(i, more.task));
+  const base = Float32Array.from({ length: rows * DIMENSION }, (_, i) => (labelsOf[Math.floor(i / DIMENSION)]!.includes(i % DIMENSION) ? 1 : 0.05));
+  const present = Uint8Array.from({ length: rows * labels.length }, (_, i) =>
+    labelsOf[Math.floor(i / labels.length)]!.includes(i % labels.length) ? 1 : 0,
+  );
   const files: NamedBytes[] = [
     { name: 'head.safetensors', bytes: encodeHead(head) },
     {
@@ -267,8 +275,9 @@ export async function trainedFiles(
         labels: tensor(
           'I32',
           [rows],
-          Int32Array.from({ length: rows }, (_, i) => i % 2),
+          Int32Array.from(labelsOf, (own) => (more.task === 'multi_label' ? 0 : own[0]!)),
         ),
+        ...(more.task === 'multi_label' ? { present: tensor('U8', [rows, labels.length], present) } : {}),
         rows: tensor(
           'I32',
           [rows],
@@ -298,7 +307,11 @@ export async function trainedFiles(
   return [...files, { name: 'manifest.json', bytes: utf8.encode(JSON.stringify(manifest)) }];
 }
 
-export async function completionOf(files: readonly NamedBytes[], heldOut: HeldOut, labels: readonly string[] = LABELS): Promise<CompleteRequest> {
+export async function completionOf(
+  files: readonly NamedBytes[],
+  heldOut: EngineResult['held_out'],
+  labels: readonly string[] = LABELS,
+): Promise<CompleteRequest> {
   const result: EngineResult = {
     method: { asked: 'auto', used: 'linear_probe' },
     hyperparameters: { penalty: 1 },

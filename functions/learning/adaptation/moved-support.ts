@@ -2,6 +2,7 @@
 import type { Head } from '../../../shared/head.ts';
 import { fitNovelty, leftOutVariances, variance } from '../novelty.ts';
 import type { SolveInput } from '../solve-head.ts';
+import { NO_LABEL } from '../support.ts';
 import type { Rows } from './align.ts';
 import type { SolvedHead } from './solve-adapted.ts';
 import type { Space } from './spaces.ts';
@@ -19,7 +20,7 @@ export function movedSupport(input: SolveInput, plain: SolvedHead, base: View, f
   const { moved } = first.space;
   if (!before || !moved) return { support: null, novelty: plain.leftOut.novelty, weight: 0 };
   const found = fitNovelty(moved.landmarks);
-  const labelOf = new Map(input.examples.map((e) => [e.id, e.labelsOf[0] ?? 0]));
+  const labelOf = new Map(input.examples.map((e) => [e.id, e.labelsOf[0] ?? NO_LABEL]));
   const support = {
     ...before,
     center: targetCenter(base),

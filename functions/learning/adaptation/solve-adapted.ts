@@ -177,7 +177,7 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
   const leftOut: LeftOut = { ...plain.leftOut, scores, novelty };
   const { truth, labelsOf } = leftOut;
   const multi = input.task === 'multi_label';
-  const temperature = multi ? fitSigmoidTemperature(scores, labelsOf, k) : (input.trainedTemperature ?? fitTemperature(scores, truth, k).temperature);
+  const temperature = input.trainedTemperature ?? (multi ? fitSigmoidTemperature(scores, labelsOf, k) : fitTemperature(scores, truth, k).temperature);
   const bare: Head = { ...plain.head, components: [...adapted, ...prior], temperature, support, openSet: null };
   const head = {
     ...bare,

@@ -41,7 +41,8 @@ export async function completeTraining(
   const keyOf = (name: string) => objectKeys.artifact(work.tenantId, work.id, work.fence, name);
   needNames(request.artifacts, ['head.safetensors', 'manifest.json', ...(job.classifierId === null ? [] : ['embeddings.safetensors'])]);
   await verifyFiles(deps, request.artifacts, keyOf);
-  const manifest = await verifyModel(deps, request.artifacts, keyOf, job);
+  const task = 'task' in request.result.held_out ? 'multi_label' : 'single_label';
+  const manifest = await verifyModel(deps, request.artifacts, keyOf, { ...job, task });
 
   const pending = judge(deps, { job, inputs, manifest }, request, keyOf);
   const files = Object.fromEntries(request.artifacts.map((artifact) => [artifact.name, keyOf(artifact.name)]));

@@ -2,6 +2,7 @@
 import { GraftError, type ErrorDetail } from '../../../shared/errors.ts';
 import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
+import type { Head } from '../../../shared/head.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import { networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
@@ -52,7 +53,7 @@ export async function verifyModel(
   deps: Pick<Deps, 'objects'>,
   files: readonly NamedFile[],
   keyOf: (name: string) => string,
-  job: { id: string; backbone: string },
+  job: { id: string; backbone: string; task: Head['task'] },
 ): Promise<ModelManifest> {
   const byName = new Map(files.map((file) => [file.name, file]));
   const bytes = await readVerified(deps, byName.get('manifest.json')!, keyOf('manifest.json'));
@@ -71,7 +72,8 @@ export async function verifyModel(
   if (unnamed.length > 0) throw unprocessable(`manifest.json does not name ${unnamed.map((file) => `"${file.name}"`).join(', ')}.`);
   const head = await readVerified(deps, byName.get('head.safetensors')!, keyOf('head.safetensors'));
   try {
-    const { labels } = decodeHead(head);
+    const { labels, task } = decodeHead(head);
+    if (task !== job.task) throw new RangeError(`it is for the task "${task}", its held-out answers are for "${job.task}"`);
     if (labels.join('\n') !== manifest.labels.join('\n')) throw new RangeError('its labels are not those of manifest.json');
   } catch (error) {
     throw unprocessable(`"head.safetensors" is not a head: ${error instanceof Error ? error.message.slice(0, 300) : 'unknown'}.`);

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from engine import plots
-from engine.model_card import wilson, write_card
+from engine.card_figures import wilson
+from engine.model_card import write_card
 
 LABELS = ["cat", "a|b <script>", "Größe"]
 HELD = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as Reference
 
-from engine import heads
+from engine import calibration, heads
 
 
 def rows(n: int, d: int, labels: int, seed: int = 3) -> tuple[heads.Matrix, heads.Ints]:
@@ -50,10 +50,10 @@ def test_a_class_without_rows_scores_lowest() -> None:
 def test_temperature_makes_confident_mistakes_humble() -> None:
     x, y = rows(200, 10, 2)
     scores = heads.fit_ridge(x, y, 2).left_out * 3
-    honest = heads.fit_temperature(scores, y)
+    honest = calibration.fit_temperature(scores, y)
     spoiled = y.copy()
     spoiled[::3] = 1 - spoiled[::3]
-    assert heads.fit_temperature(scores, spoiled) > 2 * honest
+    assert calibration.fit_temperature(scores, spoiled) > 2 * honest
 
 
 def test_classes_take_turns() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from engine import distances, transferability
-from engine.heads import Matrix, softmax
+from engine.calibration import softmax
+from engine.heads import Matrix
 from engine.label_noise import find_label_issues
 from engine.neighbours import near_duplicates, outliers
 

@@ -52,6 +52,7 @@ export function truthOf(held: HeldOut, seed: number): { truth: Truth; gain: numb
 /** `gateRows`: how many of the held-out rows, the first ones, the gate sees. It is asked as the Worker asks it when a job completes. */
 export function judge(result: EngineResult, manifest: ModelManifest, gateRows: number, seed: number): Judged {
   const all = result.held_out;
+  if ('task' in all) throw new Error('the datasets of this benchmark have one label a row');
   const places = [...all.truth.keys()];
   const test = pickRows(all, places.slice(gateRows));
   const { decision, reasons } = decideGate({

@@ -1,0 +1,151 @@
+"""Whole jobs on rows of several labels: heads, tuned tails, what the edge is handed, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from engine import calibration
+from engine.head_file import ServedHead
+
+from . import tagged
+from .conftest import Ended, Spec, run_engine, spec_of
+
+ROWS = 72
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    path = tmp_path_factory.mktemp("tagged") / "dataset.safetensors"
+    return path, tagged.write(path, ROWS, unlabelled=3)
+
+
+def spec(arrays: tuple[Path, np.ndarray], out: Path, **more: Any) -> Spec:
+    return spec_of("text", arrays[0], tagged.TOPICS, out, **{"task": "multi_label", **more})
+
+
+@pytest.fixture(scope="module")
+def tuned(arrays: tuple[Path, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
+    out = tmp_path_factory.mktemp("tuned")
+    method = {"type": "fine_tune", "epochs": 3, "learning_rate": 1e-3, "probe_epochs": 1}
+    return run_engine(spec(arrays, out, method=method)), out
+
+
+def exact(held: dict[str, Any], who: str) -> float:
+    return float(np.mean([sorted(a) == sorted(b) for a, b in zip(held["truth"], held[who]["prediction"], strict=True)]))
+
+
+def test_a_head_alone_answers_sets_of_labels(arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    result = run_engine(spec(arrays, tmp_path, method={"type": "linear_probe"})).result
+    held, present = result["held_out"], arrays[1]
+    assert held["task"] == "multi_label" and result["method"]["used"] == "linear_probe"
+    assert held["truth"] == [np.flatnonzero(present[r]).tolist() for r in held["rows"]]
+    assert result["train_rows"] == ROWS - 3 - len(held["rows"])
+    assert exact(held, "candidate") > exact(held, "baseline") + 0.2
+    assert held["candidate"] == held["frozen"]
+    for said, sure in zip(held["candidate"]["prediction"], held["candidate"]["probability"], strict=True):
+        assert len(said) == len(sure) and all(p >= 0.5 for p in sure)
+    assert len({tuple(said) for said in held["baseline"]["prediction"]}) == 1
+
+
+def test_what_the_edge_is_handed_fits_together(tuned: tuple[Ended, Path], arrays: tuple[Path, np.ndarray]) -> None:
+    ended, out = tuned
+    result = ended.result
+    head = ServedHead(out / "head.safetensors")
+    assert head.meta["task"] == "multi_label" and head.meta["temperature"] == result["temperature"]
+    rows = load_file(out / "embeddings.safetensors")
+    assert rows["present"].dtype == np.uint8 and rows["labels"].dtype == np.int32
+    np.testing.assert_array_equal(rows["present"], arrays[1][rows["rows"]])
+    assert (rows["present"].sum(axis=1) == 0).any() and (rows["present"].sum(axis=1) == 2).any()
+    # The support says the first label of each row, and −1 of those of none.
+    assert set(head.tensors["support.label_of"].tolist()) == {-1, 0, 1, 2}
+    # The head file scores the stored rows as training did: of the rows that it learnt from nearly all are right.
+    scores = head.scores(rows["base"], rows.get("tuned"))
+    assert ((scores >= 0) == (rows["present"] == 1)).all(axis=1).mean() > 0.9
+    assert (calibration.sigmoid(scores, head.meta["temperature"]) >= 0.5)[scores >= 0].all()
+
+
+def test_tuning_goes_on_where_it_was_stopped(tuned: tuple[Ended, Path], arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    ended, out = tuned
+    assert ended.result["losses"][-1] < ended.result["losses"][0]
+    curve = ended.result["mix_curve"]
+    assert len(curve) == 11 and all(0 <= c["accuracy"] <= 1 for c in curve)
+    training = False
+
+    def first_step(line: dict[str, Any]) -> bool:
+        nonlocal training
+        training = training or line.get("phase") == "training"
+        return training and line["type"] == "progress"
+
+    method = {"type": "fine_tune", "epochs": 3, "learning_rate": 1e-3, "probe_epochs": 1}
+    stopped = run_engine(spec(arrays, tmp_path / "first", method=method), until=first_step)
+    assert stopped.code == 3, stopped.stderr
+    file = stopped.of("checkpoint")[-1]["file"]
+    resumed = run_engine(spec(arrays, tmp_path / "second", method=method, checkpoint=file))
+    np.testing.assert_allclose(resumed.result["losses"], ended.result["losses"], atol=1e-5)
+    one, other = load_file(out / "head.safetensors"), load_file(tmp_path / "second" / "head.safetensors")
+    for name, values in one.items():
+        np.testing.assert_allclose(values, other[name], atol=1e-5, err_msg=name)
+
+
+def test_the_card_tells_labels_and_no_confusion(tuned: tuple[Ended, Path]) -> None:
+    ended, out = tuned
+    named = {f["name"] for f in json.loads((out / "manifest.json").read_text())["files"]}
+    assert "confusion.svg" not in named and {"model-card.md", "reliability.svg", "classes.svg", "learning-curve.svg"} <= named
+    card = (out / "model-card.md").read_text()
+    assert "| exact match |" in card and "| most frequent set of labels |" in card and "confusion" not in card
+    assert f"| this model | {exact(ended.result['held_out'], 'candidate'):.1%} |" in card
+
+
+def test_enrolled_examples_bring_labels_and_the_incumbent_is_judged_on_the_same_rows(
+    tuned: tuple[Ended, Path], arrays: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    names = ["weather", "food", "fog"]
+    tagged.write(tmp_path / "enrolled.safetensors", 12, 9, enrolled=True)
+    enrolled = {"arrays": str(tmp_path / "enrolled.safetensors"), "ids": [f"ex_{i}" for i in range(12)], "labels": names}
+    tail = tuned[1] / "tail.onnx"
+    incumbent = {"head": str(tuned[1] / "head.safetensors"), "tail": str(tail) if tail.exists() else None}
+    more = {"enrolled": enrolled, "incumbent": incumbent, "method": {"type": "linear_probe"}}
+    result = run_engine(spec(arrays, tmp_path / "out", **more)).result
+    assert result["labels"] == [*tagged.TOPICS, "fog"]
+    held, before = result["held_out"], tuned[0].result["held_out"]
+    assert held["rows"] == before["rows"] and held["truth"] == before["truth"]
+    assert held["incumbent"]["prediction"] == before["candidate"]["prediction"]
+    assert result["train_rows"] == tuned[0].result["train_rows"] + 12
+
+
+def test_auto_tries_tuning_and_says_what_it_found(arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    ended = run_engine(spec(arrays, tmp_path, method={"type": "auto", "epochs": 1}))
+    choice = ended.of("choice")[0]
+    table = ended.result["evidence"]["auto"]
+    assert choice["method"] == table["chose"] and table["chose"] in ("linear_probe", "fine_tune")
+    assert [t["what"] for t in table["trials"]] == ["tuning"]
+    assert table["label_noise"] is None
+
+
+def test_the_whole_network_learns_several_labels_too(arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    method = {"type": "from_scratch", "epochs": 1}
+    result = run_engine(spec(arrays, tmp_path, method=method)).result
+    assert result["network"] == "whole" and result["tuned_mix"] == 1
+    assert result["held_out"]["scratch"] == result["held_out"]["candidate"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        ({"method": {"type": "contrastive"}}, "method_unavailable", "contrastive is for single labels"),
+        ({"method": {"type": "zero_shot"}}, "method_unavailable", "zero_shot is for single labels"),
+        ({"target": {"arrays": "x", "labels": []}}, "options_invalid", "target"),
+    ],
+)
+def test_what_compares_classes_is_refused(arrays: tuple[Path, np.ndarray], tmp_path: Path, more: dict[str, Any], code: str, words: str) -> None:
+    error = run_engine(spec(arrays, tmp_path, **more)).error
+    assert error["code"] == code and words in error["detail"] and error["blame"] == "caller"
+
+
+def test_rows_without_present_are_refused(mails: tuple[Path, list[str]], tmp_path: Path) -> None:
+    error = run_engine(spec_of("text", *mails, tmp_path, task="multi_label")).error
+    assert error["code"] == "dataset_invalid" and "present" in error["detail"]
