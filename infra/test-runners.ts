@@ -11,6 +11,7 @@ export type Tally = { readonly passed: number; readonly failed: number };
 
 export const RESULTS = join(STATE, 'test-results');
 const Vitest = z.object({ numPassedTests: z.number(), numFailedTests: z.number(), numFailedTestSuites: z.number() });
+export const ENGINE_TESTS = join(ROOT, 'gpu-trainer/engine/tests');
 /** What a runner that has ended may still have in its pipes; a process that it left behind would hold them open for ever. */
 const DRAIN_MS = 2_000;
 const running = new Set<ChildProcess>();
@@ -52,9 +53,11 @@ export async function runVitest(mark: string | null, args: readonly string[]): P
   return { passed: r.numPassedTests, failed: Math.max(r.numFailedTests, r.numFailedTestSuites > 0 || status !== 0 ? 1 : 0) };
 }
 
-export async function runPytest(mark: string): Promise<Tally> {
-  const report = join(RESULTS, 'pytest.xml');
-  const status = await run(mark, PYTHON, ['-m', 'pytest', '-q', 'engine/tests', `--junitxml=${report}`], join(ROOT, 'gpu-trainer'));
+/** `tests`: names of files of the engine's tests. */
+export async function runPytest(mark: string, tests: readonly string[]): Promise<Tally> {
+  const report = join(RESULTS, `${mark}.xml`);
+  const paths = tests.map((file) => join(ENGINE_TESTS, file));
+  const status = await run(mark, PYTHON, ['-m', 'pytest', '-q', ...paths, `--junitxml=${report}`], join(ROOT, 'gpu-trainer'));
   const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
   const count = (name: string): number => Number(new RegExp(`${name}="(\\d+)"`).exec(text)?.[1] ?? 0);
   const bad = count('failures') + count('errors');

@@ -2,17 +2,29 @@
  * `npm test`: set-up, then everything in two lanes side by side, as each runner keeps about one core busy; the last line is `N passed, N failed` over all
  * of it. `npm test -- <file> …` is vitest alone with these arguments.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { runChecks } from './check/run.ts';
 import { ensureSetup } from './setup/main.ts';
-import { RESULTS, runPytest, runVitest, stopRunners, type Tally } from './test-runners.ts';
+import { ENGINE_TESTS, RESULTS, runPytest, runVitest, stopRunners, type Tally } from './test-runners.ts';
 
 const LANES = 2;
+const ENGINE = readdirSync(ENGINE_TESTS).filter((file) => /^test_.*\.py$/.test(file));
+/** What is spread over processes, streamed or cut short, apart from the rest of the engine: all of its tests take longer than everything else. */
+const PROCESSES = /^test_(?:rank|resume|streaming|side_runs|time_limit|errors)/;
 /** A lane that is free takes the next one. The long ones come first, so that both end at about the same time. */
 const RUNNERS: readonly (() => Promise<Tally>)[] = [
-  async () => await runPytest('pytest'),
+  async () =>
+    await runPytest(
+      'engine',
+      ENGINE.filter((file) => !PROCESSES.test(file)),
+    ),
   runChecks,
   async () => await runVitest('worker', ['--project', 'worker']),
+  async () =>
+    await runPytest(
+      'processes',
+      ENGINE.filter((file) => PROCESSES.test(file)),
+    ),
   async () => await runVitest('e2e', ['--project', 'node', 'test/e2e']),
   async () => await runVitest('node', ['--project', 'node', '--exclude', 'test/e2e/**']),
 ];
