@@ -6,7 +6,7 @@ import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
 import { labelWordings } from '../domain/label-text.ts';
 import { backgroundCenter } from '../learning/features.ts';
 import { inPlainStyle, meanWording } from '../learning/label-names.ts';
-import { zeroShotRow, type NamedClasses } from '../learning/zero-shot.ts';
+import { zeroShotRows, type NamedClasses } from '../learning/zero-shot.ts';
 import { Breather } from './breather.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { Encoder } from './encoder.ts';
@@ -73,7 +73,11 @@ export function makeLabelVectors(parts: { catalogue: Catalogue; read: Read; enco
       if (!manifest?.classes || !reader) return none(texts);
       const classes = await classesOf(manifest.classes.sha256);
       if (!classes) return none(texts);
-      return (await embed(texts, reader.id)).map((text) => zeroShotRow(classes, text.subarray(0, reader.own_dimension)));
+      const words = await embed(texts, reader.id);
+      return zeroShotRows(
+        classes,
+        words.map((text) => text.subarray(0, reader.own_dimension)),
+      );
     },
   };
 }

@@ -18,7 +18,7 @@ export function labelPrior(given: Given, center: Float32Array): { component: Hea
   const { names, examples, transform, dimension } = given;
   if (!given.zeroShot)
     return { component: nameComponent(names, center, transform, dimension, 1), scores: nameScores(examples, names, center, transform) };
-  const component = zeroShotComponent(names, given.background.base, dimension, 1);
+  const component = zeroShotComponent(names, given.background.base, transform, dimension, 1);
   const scores = new Float64Array(examples.length * names.length);
   for (const [i, e] of examples.entries())
     scores.set(rawScores({ components: [component], labels: names, support: null }, { base: e.base, tuned: null }), i * names.length);

@@ -7,8 +7,9 @@
  * for classifier rows Vₖ, class names nₖ and the label's text t_c (convex combination of semantic classifiers, after Norouzi et al. and Mensink et al. 2014,
  * COSTA). It costs a prediction nothing, can be exported, and was better than ConSE on two of three sets (docs/decisions/0009).
  */
-import type { HeadComponent } from '../../shared/head.ts';
+import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { dot } from './linear-algebra.ts';
 
 /** What a published picture network knows by name. */
 export type NamedClasses = {
@@ -23,58 +24,68 @@ export type NamedClasses = {
 const SHARPNESS = 0.1;
 /**
  * One background deviation in a head's units. At the weight and temperature that hold without an example (4 and about ¼) it is a softmax temperature of
- * 1.5, the one at which zero-shot answers are about as confident as they are right (same measurement): far less sure than names of texts.
+ * 1.5: zero-shot answers are a little less confident than they are right, far less sure than names of texts. At 1.25 they would be as confident, but
+ * then names outshout a first example.
  */
 const DEVIATION = 1 / 24;
 
-/** W_c of the label with this text embedding, float32 [dimension]. Names and label are compared around the mean of the names. */
-export function zeroShotRow(classes: NamedClasses, label: Float32Array): Float32Array {
-  const center = backgroundCenter(classes.names, 'l2', label.length);
+/** W_c of the labels with these text embeddings, float32 [dimension] each. Names and labels are compared around the mean of the names. */
+export function zeroShotRows(classes: NamedClasses, labels: readonly Float32Array[]): Float32Array[] {
+  const { weight, dimension } = classes;
+  const center = backgroundCenter(classes.names, 'l2', classes.names[0]?.length ?? 0);
   const unit = (raw: Float32Array): Float64Array => {
     const x = transformFeature(raw, 'l2', center);
     normaliseInPlace(x);
     return x;
   };
-  const t = unit(label);
-  const likeness = classes.names.map((name) => unit(name).reduce((sum, v, i) => sum + v * t[i]!, 0));
-  const most = Math.max(...likeness);
-  const raw = likeness.map((s) => Math.exp((s - most) / SHARPNESS));
-  const total = raw.reduce((a, b) => a + b, 0);
-  const row = new Float64Array(classes.dimension);
-  for (const [k, a] of raw.entries()) {
-    const share = a / total;
-    for (let j = 0; j < row.length; j++) row[j]! += share * classes.weight[k * row.length + j]!;
-  }
-  return Float32Array.from(row);
+  const names = classes.names.map(unit);
+  return labels.map((label) => {
+    const t = unit(label);
+    const likeness = names.map((name) => dot(name, 0, t, 0, t.length));
+    const most = Math.max(...likeness);
+    const raw = likeness.map((s) => Math.exp((s - most) / SHARPNESS));
+    const total = raw.reduce((a, b) => a + b, 0);
+    const row = new Float64Array(dimension);
+    for (const [k, a] of raw.entries()) for (let j = 0; j < dimension; j++) row[j]! += (a / total) * weight[k * dimension + j]!;
+    return Float32Array.from(row);
+  });
 }
 
 /**
- * The rows as a component of a head: scores of each label have mean 0 and the same deviation over the background, so that no label is loud by itself.
- * Labels without a row, and all of them without a background, score 0.
+ * The rows as a component of a head: unit rows, so that no label is loud by itself, around the background and as loud as DEVIATION says over all labels.
+ * Labels without a row, and all of them without a background, score 0. (Each label on its own deviation over the background tells drawings apart
+ * less: what the background shows much of would be heard less.)
  */
 export function zeroShotComponent(
   rows: readonly (Float32Array | null)[],
   background: readonly Float32Array[],
+  transform: FeatureTransform,
   dimension: number,
   mix: number,
 ): HeadComponent {
-  const center = backgroundCenter(background, 'l2', dimension);
-  const features = background.map((b) => transformFeature(b, 'l2', center));
+  const center = backgroundCenter(background, transform, dimension);
+  const features = background.map((b) => transformFeature(b, transform, center));
   const weight = new Float32Array(rows.length * dimension);
+  let squares = 0;
   for (const [c, row] of rows.entries()) {
     if (!row) continue;
     if (row.length !== dimension) throw new RangeError(`a zero-shot row has ${row.length} values, expected ${dimension}`);
-    let squares = 0;
-    for (const x of features) squares += dot(row, x) ** 2;
-    if (squares === 0) continue;
-    const scale = DEVIATION / Math.sqrt(squares / features.length);
-    for (let j = 0; j < dimension; j++) weight[c * dimension + j] = row[j]! * scale;
+    const unit = Float64Array.from(row);
+    normaliseInPlace(unit);
+    weight.set(unit, c * dimension);
+    for (const x of features) squares += dot(x, 0, unit, 0, dimension) ** 2;
   }
-  return { embedding: 'base', name: 'zero_shot', transform: 'l2', dimension, kernel: null, center, weight, bias: new Float32Array(rows.length), mix };
-}
-
-function dot(a: Float32Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < b.length; i++) sum += a[i]! * b[i]!;
-  return sum;
+  const spread = Math.sqrt(squares / (features.length * rows.filter((row) => row !== null).length));
+  const scale = spread > 0 ? DEVIATION / spread : 0;
+  return {
+    embedding: 'base',
+    name: 'zero_shot',
+    transform,
+    dimension,
+    kernel: null,
+    center,
+    weight: weight.map((w) => w * scale),
+    bias: new Float32Array(rows.length),
+    mix,
+  };
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { makeLabelVectors } from '../../functions/inference/label-vectors.ts';
 import { rawScores, scoreHead } from '../../functions/learning/score-head.ts';
 import { solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
-import { zeroShotComponent, zeroShotRow } from '../../functions/learning/zero-shot.ts';
+import { zeroShotComponent, zeroShotRows } from '../../functions/learning/zero-shot.ts';
 import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 
 const D = 12;
@@ -47,23 +47,26 @@ const accuracy = (head: Parameters<typeof scoreHead>[0], labels: number): number
 
 describe('zero-shot rows', () => {
   it('are the classifier rows of the classes that the label is called like', () => {
-    const row = zeroShotRow(classes, unitAt(2, TEXT));
-    expect(row[2]).toBeGreaterThan(0.99);
-    expect(row.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
-    const between = zeroShotRow(classes, Float32Array.from([0, 0, 1, 1, 0, 0]));
-    expect(between[2]).toBeCloseTo(0.5, 2);
-    expect(between[3]).toBeCloseTo(0.5, 2);
+    const [row, between] = zeroShotRows(classes, [unitAt(2, TEXT), Float32Array.from([0, 0, 1, 1, 0, 0])]);
+    expect(row![2]).toBeGreaterThan(0.99);
+    expect(row!.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
+    expect(between![2]).toBeCloseTo(0.5, 2);
+    expect(between![3]).toBeCloseTo(0.5, 2);
   });
 
-  it('score the background with mean 0 and one deviation, however loud a row is', () => {
-    const rows = [vector(D), vector(D).map((v) => 50 * v + 3), null];
-    const component = zeroShotComponent(rows, background.base, D, 1);
+  it('score the background with mean 0, all labels as loud as each other and together as was measured, however long a row is', () => {
+    const rows = [vector(D), vector(D).map((v) => 50 * v), null];
+    const component = zeroShotComponent(rows, background.base, 'l2', D, 1);
     const scores = background.base.map((base) => rawScores({ components: [component], labels: { length: 3 }, support: null }, { base, tuned: null }));
+    let squares = 0;
     for (const c of [0, 1]) {
       const own = scores.map((s) => s[c]!);
       expect(own.reduce((a, b) => a + b, 0) / own.length).toBeCloseTo(0, 6);
-      expect(Math.sqrt(own.reduce((a, b) => a + b * b, 0) / own.length)).toBeCloseTo(1 / 24, 5);
+      squares += own.reduce((a, b) => a + b * b, 0) / own.length / 2;
     }
+    expect(Math.sqrt(squares)).toBeCloseTo(1 / 24, 5);
+    const lengths = [0, 1].map((c) => Math.hypot(...component.weight.subarray(c * D, (c + 1) * D)));
+    expect(lengths[0]).toBeCloseTo(lengths[1]!, 5);
     expect(scores.every((s) => s[2] === 0)).toBe(true);
     // A row means the cosine's direction: brightness changes nothing.
     const bright = background.base[0]!.map((v) => 9 * v);
@@ -71,12 +74,15 @@ describe('zero-shot rows', () => {
       scores[0]![0]!,
       6,
     );
-    expect(() => zeroShotComponent([vector(3)], background.base, D, 1)).toThrow('3 values');
+    expect(() => zeroShotComponent([vector(3)], background.base, 'l2', D, 1)).toThrow('3 values');
   });
 });
 
 describe('a head of pictures with names', () => {
-  const names = [0, 1, 2, 3].map((k) => zeroShotRow(classes, unitAt(k, TEXT)));
+  const names = zeroShotRows(
+    classes,
+    [0, 1, 2, 3].map((k) => unitAt(k, TEXT)),
+  );
 
   it('answers without an example, unsure, and survives its file', () => {
     const { head, evidence } = solve(names, []);

@@ -25,6 +25,7 @@ export function solveEpisode(set: MeasuredSet, background: readonly Float32Array
     dimension: set.rows[0]!.length,
     examples: episode.support.map((row, i) => ({ id: String(row), labelsOf: [episode.supportY[i]!], base: set.rows[row]!, tuned: null })),
     names: named,
+    zeroShot: set.modality === 'image',
     background: { base: background, tuned: [] },
     tunedMix: 0,
     trainedTemperature: null,
