@@ -149,9 +149,10 @@ export function warningsFor(
 
 function duplicate(e: NewExample, other: { id: string; labels: readonly string[] }, what: string): ExampleWarning {
   const agree = e.labels.every((l) => other.labels.includes(l));
+  const under = other.labels.length > 0 ? `under the label "${other.labels.join(', ')}"` : 'and none of the labels';
   return {
     code: agree ? 'duplicate' : 'label_conflict',
     example_id: other.id,
-    detail: agree ? `Example ${other.id} has ${what}.` : `Example ${other.id} has ${what} under the label "${other.labels.join(', ')}".`,
+    detail: agree ? `Example ${other.id} has ${what}.` : `Example ${other.id} has ${what} ${under}.`,
   };
 }

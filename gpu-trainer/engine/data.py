@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -56,12 +56,13 @@ def load_rows(path: Path, modality: str, labels: int, *, enrolled: bool = False,
     if len(y) and (y.max() >= labels or y.min() < -1):
         raise EngineError("dataset_invalid", f"{path.name} has a label outside 0…{labels - 1}", blame="graft")
     if several:
-        present = arrays.read("present").astype(np.int64)
-        if present.shape != (len(y), labels) or (present > 1).any():
+        present = arrays.read("present").astype(np.int8)
+        if present.shape != (len(y), labels) or (present & ~1).any():
             raise EngineError(
                 "dataset_invalid", f"{path.name}: present is {list(present.shape)}, expected 0 and 1 in [{len(y)}, {labels}]", blame="graft"
             )
-        y = np.where(y[:, None] >= 0, present, -1)
+        present[y < 0] = -1
+        y = cast("Ints", present)
     if modality == "image" and arrays.shape("pixels")[1:] != [SQUARE, SQUARE, 3]:
         raise EngineError("dataset_invalid", f"{path.name}: pixels are {arrays.shape('pixels')}, expected [n, 256, 256, 3]", blame="graft")
     inputs = (Pictures if modality == "image" else TokenRows).all_of(arrays)

@@ -1,5 +1,5 @@
 """What rows are labelled with, in the convention of scikit-learn: `y` is [n] with the class of each row, or [n, labels] of 0 and 1 where a row may
-have any number of labels. −1 (in all places of a row) where nobody labelled it. All that differs between the two is here."""
+have any number of labels (as bytes: a thousand of them may be). −1, in all places of a row, where nobody labelled it. All that differs is here."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def placed(y: Ints, names: list[str], labels: list[str]) -> Ints:
     place = np.array([labels.index(n) if n in labels else -1 for n in names] + [-1], dtype=np.int64)
     if not several(y):
         return place[y]
-    out = np.zeros((len(y), len(labels)), dtype=np.int64)
+    out = np.zeros((len(y), len(labels)), dtype=y.dtype)
     known = place[:-1] >= 0
     out[:, place[:-1][known]] = y[:, known]
     out[~labelled(y) | (y[:, ~known] == 1).any(axis=1)] = -1

@@ -93,6 +93,17 @@ describe('a trained version of several labels', () => {
     expect(report.reliability.reduce((sum, b) => sum + b.rows, 0)).toBe(14 * 2);
   });
 
+  it('is told apart from an example that says otherwise', async () => {
+    const { object, version } = await taught();
+    value(await object.takeTrained(await trainedJob(version)));
+    const base = new Float32Array(DIMENSION).fill(0.05);
+    const example = { id: deps.newId('example'), labels: ['apple'], base, tuned: null, sha256: '9'.repeat(64), contentType: null, objectKey: null };
+    const { warnings } = value(await object.enroll([{ ...example, externalId: null }], []));
+    expect(warnings[0]!.find((w) => w.code === 'label_conflict')?.detail).toContain(
+      'nearly the same content (similarity 1.000) and none of the labels',
+    );
+  });
+
   it('keeps the temperature that training measured out of fold', async () => {
     const { object, version, headOf } = await taught();
     const taken = value(await object.takeTrained(await trainedJob(version)));
