@@ -51,7 +51,7 @@ function problem(more: Partial<SolveInput>): SolveInput {
   const task = more.task ?? 'single_label';
   const examples: LearnExample[] = Array.from({ length: 18 }, (_, i) => ({
     id: `ex_${String(i).padStart(2, '0')}`,
-    labelsOf: task === 'multi_label' && i % 4 === 0 ? [i % 3, (i + 1) % 3] : [i % 3],
+    labelsOf: task === 'multi_label' && i % 4 < 2 ? (i % 4 === 0 ? [i % 3, (i + 1) % 3] : []) : [i % 3],
     base: vector(i % 3),
     tuned: vector(i % 3, 2),
   }));
