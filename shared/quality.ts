@@ -17,7 +17,10 @@ export const QualityCode = z
   .meta({ id: 'QualityCode' });
 export type QualityCode = z.infer<typeof QualityCode>;
 
-/** One finding about one row of the frozen dataset. `suggested`: the label that the other rows say; `with`: the row it repeats. Score: 0 … 1, higher is surer. */
+/**
+ * One finding about one row of the frozen dataset. `suggested`: the label that the other rows say, of several labels the one that is missing; `with`: the
+ * row it repeats. Score: 0 … 1, higher is surer.
+ */
 export const QualityIssue = z
   .object({
     code: QualityCode,
@@ -46,15 +49,17 @@ export const Inspection = z
     backbone: z.string(),
     issues: z.array(QualityIssue),
     summary: z.record(z.string(), z.number().int()),
-    /** Estimated share of wrong labels (confident learning, Northcutt et al. 2021); null where there are too few rows to say. */
+    /**
+     * Estimated share of wrong labels (confident learning, Northcutt et al. 2021), of several labels of wrong decisions whether a row has one; null where
+     * there are too few rows to say.
+     */
     label_noise: z.number().nullable(),
+    /** Of several labels: rows whose labels are all said and no other. */
     cross_validated_accuracy: z.number().nullable(),
     /** Over labels: of a multi-label dataset a row counts for each that it has. */
     class_balance: z.object({ smallest: z.number().int(), largest: z.number().int(), effective_classes: z.number() }).nullable(),
     /** How differently training and held-out rows lie: accuracy of a classifier that tells them apart (0.5: not at all). */
     split_shift: z.object({ auc: z.number(), p_value: z.number() }).nullable(),
-    /** What this report does not say of this dataset, and why. */
-    notes: z.array(z.string()).default([]),
   })
   .meta({ id: 'Inspection' });
 export type Inspection = z.infer<typeof Inspection>;

@@ -3,7 +3,7 @@
  * name or description. It fades with evidence, and names that say no more than guessing are not heard.
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
-import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature } from './calibration.ts';
+import { CAUTIOUS_BELIEF, logLoss, priorTemperature } from './calibration.ts';
 import { dotRows } from './dot-rows.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
 
@@ -93,12 +93,15 @@ export function mixesOf(share: number): { ridge: number; names: number } {
  * of guessing. Left-out ridge is at its weakest where rows are few, so without this names that say nothing looked better than it.
  * While labels have nothing but their names, both are heard: the examples of other labels cannot say how much these names are worth. Left-out rows of
  * fewer than half of the labels do not choose the share.
- * @param all what the names say about every example [rows × labels], and the labels of these rows
+ * @param all what the names say about every example of one label [rows × labels], and the labels of these rows
+ * @param loss negative log-likelihood of left-out rows by their scores: a softmax's, or the sigmoids' of several labels, which rows of none bear on too
+ * @param shown how many labels these rows have
  */
 export function shareOfNames(given: {
   ridge: Float64Array;
   names: Float64Array;
-  truth: readonly number[];
+  loss: (scores: Float64Array) => number;
+  shown: number;
   labels: number;
   all: { names: Float64Array; truth: readonly number[] };
   onlyNamed?: boolean;
@@ -109,11 +112,11 @@ export function shareOfNames(given: {
   const loud = all.names.map((s) => s * PRIOR_MIX);
   const gain = all.truth.length * Math.log(labels) - logLoss(loud, all.truth, labels, priorTemperature(labels, CAUTIOUS_BELIEF));
   const trust = 1 / (1 + Math.exp(NAMES_COST - gain));
-  if (2 * new Set(given.truth).size < labels) return ONE_SHOT_SHARE * trust;
+  if (2 * given.shown < labels) return ONE_SHOT_SHARE * trust;
   const losses = SHARES.map((a) => {
     const mix = mixesOf(a);
     const scores = given.ridge.map((s, i) => mix.ridge * s + mix.names * given.names[i]!);
-    return fitTemperature(scores, given.truth, labels, CAUTIOUS_BELIEF).loss;
+    return given.loss(scores);
   });
   const least = Math.min(...losses);
   const odds = losses.map((loss) => Math.exp(least - loss));

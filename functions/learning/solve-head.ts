@@ -14,7 +14,6 @@ import { centredPrior, labelPrior } from './label-prior.ts';
 import { exactMatches, fitSigmoids, fitSigmoidTemperature } from './multi-label.ts';
 import { leftOutVariances, variance } from './novelty.ts';
 import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
-import { takeRows } from './ridge-fit.ts';
 import { knownness, supportCosines } from './score-head.ts';
 import { chooseSupport, NO_LABEL, type Chosen } from './support.ts';
 
@@ -133,9 +132,8 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
     const prior = centred ? centredPrior(input, single, spoken, center) : labelPrior({ ...input, examples: single }, center);
     const all = { names: prior.scores, truth: spoken };
     const said = Float64Array.from(labelPrior({ ...input, examples: rows }, center).scores, (s, at) => s + prior.component.bias[at % k]!);
-    // Rows of several labels have no one label to be likely under.
-    const one = [...rows.keys()].filter((i) => rows[i]!.labelsOf.length === 1);
-    const left = { ridge: takeRows(scores, one, k), names: takeRows(said, one, k), truth: one.map((i) => truth[i]!) };
+    const loss = (left: Float64Array): number => (multi ? fitSigmoids(left, labelsOf, k) : fitTemperature(left, truth, k, CAUTIOUS_BELIEF)).loss;
+    const left = { ridge: scores, names: said, loss, shown: new Set(labelsOf.flat()).size };
     const mix = mixesOf(shareOfNames({ ...left, labels: k, all, onlyNamed }));
     namesMix = mix.names;
     for (const [i, c] of components.entries()) components[i] = { ...c, mix: c.mix * mix.ridge };

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .calibration import fit_temperature, softmax
+from . import targets
+from .calibration import fit_temperature, sigmoid, softmax
 from .data import TRAIN
 from .distances import two_sample_test
 from .heads import Ints, fit_ridge
 from .label_noise import find_label_issues
-from .label_sets import read_label_sets
+from .label_sets import LabelSets, read_label_sets
 from .neighbours import near_duplicates, outliers
 from .picture_checks import picture_issues
 from .survey import Survey, affordable, choose, load, look, open_backbone
@@ -24,10 +25,6 @@ ROWS_MAX = 5_000
 # 100 different drawings stay below .91; a text with a word less or a greeting more keeps .95 to .99.
 NEAR_DUPLICATE = {"image": 0.9, "text": 0.94}
 SPLIT_ROWS_MIN = 20
-NOT_JUDGED = (
-    "Labels of single rows were not questioned: rows of this dataset may have several labels, and confident learning compares one with another. "
-    "Rows that are nearly the same and have other labels are listed as conflicting duplicates."
-)
 
 
 def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
@@ -39,7 +36,7 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
     every = load(spec) if sets is None else sets.by_kind(load(spec))
     rows = choose(every, min(ROWS_MAX, affordable(backbone, every, spec["limits"]["max_seconds"])), spec["seed"])
     seen = look(backbone, rows, stopping, Meter(0))
-    issues, noise, accuracy = label_issues(seen, labels) if sets is None else ([], None, None)
+    issues, noise, accuracy = label_issues(seen, labels) if sets is None else presence_issues(seen, sets, labels)
     names = [f'"{label}"' for label in labels] if sets is None else sets.names(labels)
     issues += near_duplicates(seen.x, rows.labels, rows.split, rows.row, names, NEAR_DUPLICATE[spec["modality"]])
     issues += outliers(seen.x, rows.row)
@@ -62,7 +59,6 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
         "cross_validated_accuracy": accuracy,
         "class_balance": class_balance(counts),
         "split_shift": split_shift(seen, spec["seed"]),
-        "notes": [] if sets is None else [NOT_JUDGED],
     }
     send(type="inspection", inspection=inspection)
 
@@ -91,6 +87,32 @@ def label_issues(seen: Survey, labels: list[str]) -> tuple[list[dict[str, Any]],
         for i, to, score in zip(noise.rows.tolist(), noise.suggested.tolist(), noise.score.tolist(), strict=True)
     ]
     return issues, noise.share, float((p.argmax(1) == y[fair]).mean())
+
+
+def presence_issues(seen: Survey, sets: LabelSets, labels: list[str]) -> tuple[list[dict[str, Any]], float | None, float | None]:
+    """The same where rows have several labels: each label by itself is there or not (Thyagarajan et al. 2022). The noise share is of these decisions,
+    the accuracy of rows whose labels are all said and no other."""
+    labelled = np.flatnonzero(seen.rows.labels >= 0)
+    kind = seen.rows.labels[labelled]
+    y = sets.sets[kind].astype(np.int64)
+    if not targets.teaches(y):
+        return [], None, None
+    scores, fair = out_of_fold_scores(seen.x[labelled], y, len(labels), fit=fit_ridge)
+    if len(fair) == 0:
+        return [], None, None
+    scores, y, at, names = scores[fair], y[fair], labelled[fair], sets.names(labels)
+    p = sigmoid(scores, fit_temperature(scores, y))
+    issues: list[dict[str, Any]] = []
+    shares: list[float] = []
+    for c, label in enumerate(labels):
+        noise = find_label_issues(np.stack([1 - p[:, c], p[:, c]], axis=1), y[:, c])
+        shares += [] if noise.share is None else [noise.share]
+        for i, score in zip(noise.rows.tolist(), noise.score.tolist(), strict=True):
+            says = f'"{label}" is there too ({p[i, c]:.0%})' if y[i, c] == 0 else f'"{label}" is not there ({1 - p[i, c]:.0%})'
+            detail = f"Labelled with {names[kind[fair[i]]]}, but the other rows say that {says}."
+            suggested = label if y[i, c] == 0 else None
+            issues.append({"code": "label_issue", "row": int(seen.rows.row[at[i]]), "score": score, "suggested": suggested, "detail": detail})
+    return issues, float(np.mean(shares)) if shares else None, float(targets.right(scores, y).mean())
 
 
 def class_balance(counts: Ints) -> dict[str, Any] | None:

@@ -32,7 +32,6 @@ const inspection = (issues: number) => ({
   cross_validated_accuracy: 0.8,
   class_balance: { smallest: 6, largest: 6, effective_classes: 2 },
   split_shift: null,
-  notes: ['Nothing was said of single labels.'],
 });
 
 /** A dataset whose host found `issues`. */

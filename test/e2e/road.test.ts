@@ -13,9 +13,10 @@ import { DatasetQuality } from '../../shared/wire/datasets.ts';
 import { EnrollAnswer, Example } from '../../shared/wire/examples.ts';
 import { AdviceJob, Job } from '../../shared/wire/jobs.ts';
 import { listOf } from '../../shared/wire/page.ts';
-import { Prediction } from '../../shared/wire/predictions.ts';
+import { Prediction, PredictionList } from '../../shared/wire/predictions.ts';
 import { NewKey, Tenant } from '../../shared/wire/tenants.ts';
 import { pictureZip, runJob, uploadDataset } from '../setup/road.ts';
+import { TOPICS } from '../setup/topics.ts';
 
 const LABELS = ['bird', 'building', 'vehicle'];
 const PER_CLASS = 14;
@@ -162,6 +163,70 @@ test(
     expect(metrics.incumbent).not.toBeNull();
     // Every picture once: as a row to learn from, as an example, or to judge by.
     expect(rows + judged.rows).toBe(LABELS.length * PER_CLASS);
+  },
+  TEST_MS,
+);
+
+/** Notes about one or two kinds of things, or about tools, which have none of the labels; every other one judges. */
+function taggedNotes() {
+  const kinds = Object.keys(TOPICS) as (keyof typeof TOPICS)[];
+  const about = (what: string, labels: string[], i: number) => ({ text: `A note about ${what}.`, labels, split: i % 2 === 0 ? 'train' : 'test' });
+  const single = kinds.flatMap((kind) => TOPICS[kind].map((what, i) => about(what, [kind], i)));
+  const pairs = kinds.flatMap((kind, k) => {
+    const other = kinds[(k + 1) % kinds.length]!;
+    return TOPICS[kind].map((what, i) => about(`${what} and ${TOPICS[other][(i + 5) % TOPICS[other].length]}`, [kind, other], i));
+  });
+  const tools = 'a hammer,a saw,pliers,a drill,a wrench,nails,a screwdriver,a chisel,a file,a vice,sandpaper,a spanner,a mallet,an axe'.split(',');
+  return [...single, ...pairs, ...tools.map((what, i) => about(what, [], i))];
+}
+
+test(
+  'rows of several labels go the same road: uploaded, trained, judged, promoted, asked, and taught on',
+  async () => {
+    const labels = Object.keys(TOPICS).map((name) => ({ name }));
+    const notes = { name: 'notes', modality: 'text', task: 'multi_label', unknown: null };
+    const { id } = await mine.send(Classifier, 'POST', '/v1/classifiers', { ...notes, labels });
+    const teach = async (examples: object[]) => await mine.send(EnrollAnswer, 'POST', `/v1/classifiers/${id}/examples`, { examples });
+    await teach([
+      { labels: ['food'], text: 'Lunch was fine today.' },
+      { labels: ['weather'], text: 'It is warm outside.' },
+      { labels: ['sport', 'weather'], text: 'The match was called off, too wet.' },
+    ]);
+    const rows = taggedNotes();
+    const bytes = Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const tagged = await uploadDataset(mine, { name: 'tagged', modality: 'text', task: 'multi_label', format: 'jsonl' }, 'notes.jsonl', bytes);
+    expect(tagged).toMatchObject({ status: 'ready', task: 'multi_label', rows: rows.length, unlabelled: 0, error_count: 0 });
+    const quality = await mine.send(DatasetQuality, 'GET', `/v1/datasets/${tagged.id}/quality`);
+    // Each thing once alone and twice in a pair.
+    expect(quality).toMatchObject({ rows: rows.length, class_balance: { smallest: 42, largest: 42 } });
+    expect(quality.cross_validated_accuracy).toBeGreaterThan(0.6);
+    const job = await runJob(mine, { dataset: tagged.id, classifier: id, method: { type: 'linear_probe' }, seed: 3 });
+    expect(job).toMatchObject({ status: 'succeeded', error: null, result: { decision: 'promoted' } });
+    expect(job.result!.reasons.map((reason) => reason.detail).join(' ')).toContain('exact match');
+    // All training rows, and what was enrolled.
+    expect(job.result!.train_rows).toBe(rows.filter((row) => row.split === 'train').length + 3);
+
+    // Every other one: each is a run of the network.
+    const judged = rows.filter((row) => row.split === 'test').filter((_, i) => i % 2 === 0);
+    /** How many notes are answered with all their labels and no other: of those with none, with one, with two. */
+    const rightAt = async (version: number): Promise<number[]> => {
+      const json = { inputs: judged.map(({ text }) => ({ text })), min_version: version };
+      const { data } = await mine.send(PredictionList, 'POST', `/v1/classifiers/${id}/predict`, json);
+      expect(new Set(data.map((said) => said.version))).toEqual(new Set([version]));
+      const right = data.flatMap(({ labels: said = [] }, i) => {
+        const own = judged[i]!.labels;
+        return said.length === own.length && own.every((label) => said.includes(label)) ? [own.length] : [];
+      });
+      return [0, 1, 2].map((count) => right.filter((of) => of === count).length);
+    };
+    const [none = 0, one = 0, two = 0] = await rightAt(job.result!.version!);
+    // Of 4 about tools, 11 about one kind and 10 about two.
+    expect([none > 2, one > 8, two > 7], `${none}, ${one}, ${two}`).toEqual([true, true, true]);
+    // Solved from the rows that it was trained on, those of no label too, and one more.
+    const { version } = await teach([{ labels: ['sport'], text: 'A note about darts.' }]);
+    expect(version).toBe(job.result!.version! + 1);
+    const after = await rightAt(version);
+    expect([after[0]! > 1, after[1]! > 7, after[2]! > 6], after.join()).toEqual([true, true, true]);
   },
   TEST_MS,
 );

@@ -1,5 +1,6 @@
 /** Heads at both ends: a handful of rows must not make the answers sure, and 10,000 rows of 1,000 classes must not run out of time or memory. */
 import { describe, expect, test } from 'vitest';
+import { fitSigmoids } from '../../functions/learning/multi-label.ts';
 import { CAUTIOUS_BELIEF, fitTemperature, logLoss, priorTemperature, softmax } from '../../functions/learning/calibration.ts';
 import { levelsOfNames, shareOfNames } from '../../functions/learning/label-names.ts';
 import { fitRidge } from '../../functions/learning/ridge.ts';
@@ -67,7 +68,8 @@ describe('names', () => {
     shareOfNames({
       ridge: new Float64Array(judged.length * 3),
       names: names.subarray(0, judged.length * 3),
-      truth: judged,
+      loss: (scores) => fitTemperature(scores, judged, 3, CAUTIOUS_BELIEF).loss,
+      shown: new Set(judged).size,
       labels: 3,
       all: { names, truth },
     });
@@ -77,6 +79,31 @@ describe('names', () => {
     expect(share(cosines(0), [])).toBeGreaterThan(0.45);
     expect(share(cosines(1), truth)).toBeLessThan(0.01);
     expect(share(cosines(1), [])).toBeLessThan(0.01);
+  });
+
+  test('that say yes to everything are no rivals of one another, but they are wrong where rows have none of several labels', () => {
+    const own = truth.map((c) => [c]);
+    const labelsOf = [...own, ...own.map(() => [])];
+    // Each name says most of its own label and a little of everything; ridge is right about all rows.
+    const says = (rows: readonly (readonly number[])[]) =>
+      Float64Array.from(rows.flatMap((of) => [0, 1, 2].map((c) => (of.includes(c) ? 0.6 : 0.3))));
+    const right = (rows: readonly (readonly number[])[]) =>
+      Float64Array.from(rows.flatMap((of) => [0, 1, 2].map((c) => (of.includes(c) ? 0.5 : -0.5))));
+    const shared = { labels: 3, shown: 3, all: { names: says(own), truth } };
+    const one = shareOfNames({
+      ...shared,
+      ridge: right(own),
+      names: says(own),
+      loss: (scores) => fitTemperature(scores, truth, 3, CAUTIOUS_BELIEF).loss,
+    });
+    const several = shareOfNames({
+      ...shared,
+      ridge: right(labelsOf),
+      names: says(labelsOf),
+      loss: (scores) => fitSigmoids(scores, labelsOf, 3).loss,
+    });
+    expect(one).toBeGreaterThan(0.15);
+    expect(several).toBeLessThan(0.1);
   });
 
   test('of which one is nearer to everything that is asked do not answer with it', () => {

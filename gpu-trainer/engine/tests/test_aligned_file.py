@@ -37,6 +37,7 @@ def made(out: Path, rate: float | None = 0.1) -> Any:
         target=SimpleNamespace(labels=np.full(40, -1)),
         labels=LABELS,
         backbone=SimpleNamespace(kind="sqrt_l2", dimension=D),
+        several=False,
         recipe=SimpleNamespace(aligns_heads=True),
         base_train=train,
         base_target=target,

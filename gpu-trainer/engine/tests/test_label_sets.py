@@ -1,12 +1,17 @@
 """The quality report of rows with several labels."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine.label_sets import read_label_sets
+from engine.data import Rows
+from engine.heads import unit
+from engine.inspect_rows import presence_issues
+from engine.label_sets import LabelSets, read_label_sets
+from engine.survey import Survey
 
 from .conftest import run_engine, spec_of
 from .test_advisor import by_code, checked
@@ -71,10 +76,11 @@ def test_a_report_of_several_labels_compares_sets_and_says_what_it_leaves_out(ta
     conflict = by_code(found, "conflicting_duplicate")[3]
     assert conflict["with"] == 2
     assert f'is labelled "{tagged[1][0]}", "long" instead of "{tagged[1][0]}"' in conflict["detail"]
-    assert by_code(found, "label_issue") == {}
-    assert (found["label_noise"], found["cross_validated_accuracy"]) == (None, None)
-    assert len(found["notes"]) == 1
-    assert "several labels" in found["notes"][0]
+    assert 0.5 < found["cross_validated_accuracy"] < 1
+    assert found["label_noise"] is not None
+    for issue in by_code(found, "label_issue").values():
+        assert issue["row"] != 7
+        assert issue["detail"].startswith("Labelled with ")
 
 
 def test_a_report_of_rows_that_nobody_labelled_has_no_balance(tagged: Data, tmp_path: Path) -> None:
@@ -84,3 +90,27 @@ def test_a_report_of_rows_that_nobody_labelled_has_no_balance(tagged: Data, tmp_
     found = checked(run_engine(spec_of("text", tmp_path / "bare.safetensors", [], tmp_path, action="inspect", task="multi_label")), "inspection")
     assert found["class_balance"] is None
     assert by_code(found, "conflicting_duplicate") == {}
+
+
+def test_labels_that_a_row_lacks_or_has_by_mistake_are_found_each_by_itself() -> None:
+    random = np.random.default_rng(5)
+    n, d = 600, 48
+    directions = np.linalg.qr(random.normal(size=(d, 4)))[0].T
+    true = (random.random((n, 4)) < [0.4, 0.3, 0.2, 0.1]).astype(np.uint8)
+    x = unit(true @ directions + 0.08 * random.normal(size=(n, d)))
+    wrong = random.random((n, 4)) < 0.03
+    given = np.where(wrong, 1 - true, true).astype(np.uint8)
+    found, kind = np.unique(given, axis=0, return_inverse=True)
+    sets = LabelSets(kind.reshape(-1).astype(np.int64), found)
+    rows = Rows(cast(Any, None), np.append(sets.kind[:-1], -1), np.zeros(n, dtype=np.int64), np.arange(n) + 100)
+    issues, share, accuracy = presence_issues(Survey(cast(Any, None), rows, x.astype(np.float32), x, 0, 0, {}), sets, ["a", "b", "c", "d"])
+    assert share == pytest.approx(wrong[:-1].mean(), abs=0.01)
+    assert accuracy == pytest.approx(float((~wrong[:-1]).all(axis=1).mean()), abs=0.05)
+    hits = [(i["row"] - 100, i["detail"].split('that "')[1][0], i["suggested"]) for i in issues]
+    planted = {(int(r), "abcd"[c], "abcd"[c] if given[r, c] == 0 else None) for r, c in zip(*np.nonzero(wrong[:-1]), strict=True)}
+    assert len(planted & set(hits)) > 0.8 * len(planted)
+    assert len(set(hits) - planted) < 0.05 * len(hits)
+    # The row that nobody labelled is judged by nobody.
+    assert all(row < n - 1 for row, _, _ in hits)
+    none = Rows(cast(Any, None), np.full(n, -1, dtype=np.int64), rows.split, rows.row)
+    assert presence_issues(Survey(cast(Any, None), none, x.astype(np.float32), x, 0, 0, {}), sets, ["a", "b", "c", "d"]) == ([], None, None)
