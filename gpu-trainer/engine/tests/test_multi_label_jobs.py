@@ -91,6 +91,15 @@ def test_tuning_goes_on_where_it_was_stopped(tuned: tuple[Ended, Path], arrays: 
         np.testing.assert_allclose(values, other[name], atol=1e-5, err_msg=name)
 
 
+def test_two_processes_train_as_one(tuned: tuple[Ended, Path], arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    """The biases of the labels learn beside the network: each rank has their whole gradient, which must not be added up."""
+    method = {"type": "fine_tune", "epochs": 3, "learning_rate": 1e-3, "probe_epochs": 1}
+    limits = {"threads": 2, "max_seconds": None, "processes": 2}
+    both = run_engine(spec(arrays, tmp_path, method=method, limits=limits), anew=True).result
+    np.testing.assert_allclose(both["losses"], tuned[0].result["losses"], atol=1e-4)
+    assert both["held_out"]["truth"] == tuned[0].result["held_out"]["truth"]
+
+
 def test_the_card_tells_labels_and_no_confusion(tuned: tuple[Ended, Path]) -> None:
     ended, out = tuned
     named = {f["name"] for f in json.loads((out / "manifest.json").read_text())["files"]}
