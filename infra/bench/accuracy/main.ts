@@ -12,6 +12,7 @@ import { episodes } from './episodes.ts';
 import { runTfjsKnn } from './knn.ts';
 import { calibrationError, mean, type Said } from './measures.ts';
 import { runOurs, type Names, type Outcome } from './ours.ts';
+import { withPictureNames } from './picture-names.ts';
 import { runPeers } from './run-peers.ts';
 import { besideSetFit } from './setfit.ts';
 import { printAll, type Cell } from './table.ts';
@@ -37,11 +38,11 @@ const TEXTS: Record<string, () => LabelledSet> = {
   mails: () => mails(),
 };
 const SETS: Record<string, () => MeasuredSet> = {
-  'emoji-twitter': () => embedSet(emojiPictures('twitter')),
-  'emoji-google': () => embedSet(emojiPictures('google')),
-  'emoji-apple': () => embedSet(emojiPictures('apple')),
-  'emoji-facebook': () => embedSet(emojiPictures('facebook')),
-  digits: embedDigits,
+  'emoji-twitter': () => withPictureNames(embedSet(emojiPictures('twitter'))),
+  'emoji-google': () => withPictureNames(embedSet(emojiPictures('google'))),
+  'emoji-apple': () => withPictureNames(embedSet(emojiPictures('apple'))),
+  'emoji-facebook': () => withPictureNames(embedSet(emojiPictures('facebook'))),
+  digits: () => withPictureNames(embedDigits()),
   ...Object.fromEntries(Object.keys(TABLES).map((name) => [name, (): MeasuredSet => readTable(name as keyof typeof TABLES)])),
   ...Object.fromEntries(Object.entries(TEXTS).map(([name, load]) => [name, (): MeasuredSet => embedSet(load())])),
 };

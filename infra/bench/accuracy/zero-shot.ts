@@ -1,43 +1,29 @@
 /**
- * `npm run bench:zero-shot [-- --episodes 50 --sets emoji-google]`: pictures by the names of their labels, before the first example and beside examples as
+ * `npm run bench:zero-shot [-- --episodes 50 --sets emoji-google --shots 0,8]`: pictures by the names of their labels, before the first example and beside examples as
  * they arrive, by the shipped code; with names, without, and with each label called like the next. ConSE (Norouzi et al. 2014), the method that this
  * one stands in for, over the same classes, names and episodes.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { backgroundCenter, normaliseInPlace, transformFeature } from '../../../functions/learning/features.ts';
 import { dot } from '../../../functions/learning/linear-algebra.ts';
-import { zeroShotRows, type NamedClasses } from '../../../functions/learning/zero-shot.ts';
-import { decodeSafetensors, takeTensor } from '../../../shared/safetensors.ts';
+import type { NamedClasses } from '../../../functions/learning/zero-shot.ts';
 import { ensureSetup } from '../../setup/main.ts';
-import { backboneFolder, backgroundOf, embedDigits, embedSet, embedTexts, publishedDimension, type EmbeddedSet } from './embeddings.ts';
+import { backgroundOf, embedDigits, embedSet, type EmbeddedSet } from './embeddings.ts';
 import { episodes, type Episode } from './episodes.ts';
 import { calibrationError, mean } from './measures.ts';
 import { runOurs, type Names, type Outcome } from './ours.ts';
+import { nameWords, namedClasses, withPictureNames } from './picture-names.ts';
 import { STYLES, emojiPictures } from './sets.ts';
 import { figure, table } from './table.ts';
 
-const { values } = parseArgs({ options: { episodes: { type: 'string' }, sets: { type: 'string' } } });
+const { values } = parseArgs({ options: { episodes: { type: 'string' }, sets: { type: 'string' }, shots: { type: 'string' } } });
 const COUNT = Number(values.episodes ?? 50);
-const SHOTS = [0, 1, 2, 4, 8] as const;
+const SHOTS = (values.shots ?? '0,1,2,4,8').split(',').map(Number);
 const LIKELIEST = 10;
 const SETS: Record<string, () => EmbeddedSet> = {
   ...Object.fromEntries(STYLES.map((style) => [`emoji-${style}`, () => embedSet(emojiPictures(style))])),
   digits: embedDigits,
 };
-
-function namedClasses(): NamedClasses {
-  const file = decodeSafetensors(new Uint8Array(readFileSync(join(backboneFolder('image'), 'classes.safetensors'))));
-  const weight = takeTensor(file, 'weight', 'F32', 2);
-  const names = takeTensor(file, 'names', 'F32', 2);
-  const d = names.shape[1]!;
-  return {
-    weight: weight.data,
-    dimension: weight.shape[1]!,
-    names: Array.from({ length: names.shape[0]! }, (_, i) => names.data.subarray(i * d, (i + 1) * d)),
-  };
-}
 
 /** ConSE's answer: the label nearest to the mean of the names of the ten likeliest classes, weighed by the network's posterior. */
 function conse(classes: NamedClasses, words: readonly Float32Array[]): (row: Float32Array, among: readonly number[]) => number {
@@ -71,9 +57,8 @@ const rows: string[][] = [
 for (const name of (values.sets ?? Object.keys(SETS).join(',')).split(',')) {
   const embedded = SETS[name]?.();
   if (!embedded) throw new Error(`no set is called ${name}: ${Object.keys(SETS).join(', ')}`);
-  const words = embedTexts(`label names of ${name}`, embedded.names).map((text) => text.subarray(0, publishedDimension('text')));
-  const set = { ...embedded, nameRows: zeroShotRows(classes, words) };
-  const peer = conse(classes, words);
+  const set = withPictureNames(embedded);
+  const peer = conse(classes, nameWords(embedded));
   for (const shots of SHOTS) {
     const drawn = episodes(set, shots, COUNT);
     const ours = (names: Names): Outcome[] => drawn.map((episode) => runOurs(set, background, episode, names));
