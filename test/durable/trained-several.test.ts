@@ -1,9 +1,11 @@
 /** A trained version of several labels enters a classifier: its rows, those of no label among them, are what later versions are solved from. */
+import { runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import { decodeHead } from '../../shared/head-file.ts';
 import { Report } from '../../shared/wire/report.ts';
+import { servedMembers } from '../../functions/durable/served-members.ts';
 import { scoreHead } from '../../functions/learning/score-head.ts';
-import { newTenant } from '../setup/harness.ts';
+import { bindings, newTenant } from '../setup/harness.ts';
 import { deps, DIMENSION, LABELS, publishTinyBackbone, tinyClassifier, trainedFiles, trainedLabels } from '../setup/training.ts';
 
 const value = <T>(outcome: { ok: true; value: T } | { ok: false; detail: string }): T => {
@@ -38,9 +40,10 @@ async function trainedJob(comparedWith: number, task: 'single_label' | 'multi_la
 
 async function taught() {
   await publishTinyBackbone();
-  const object = deps.classifier(await tinyClassifier((await newTenant()).tenant, 3, 'multi_label'));
+  const id = await tinyClassifier((await newTenant()).tenant, 3, 'multi_label');
+  const object = deps.classifier(id);
   const { version } = (await object.describe())!;
-  return { object, version, headOf: async (n: number) => decodeHead(value(await object.headOf(n)).head!) };
+  return { id, object, version, headOf: async (n: number) => decodeHead(value(await object.headOf(n)).head!) };
 }
 
 describe('a trained version of several labels', () => {
@@ -91,6 +94,15 @@ describe('a trained version of several labels', () => {
       ['pear', 7],
     ]);
     expect(report.reliability.reduce((sum, b) => sum + b.rows, 0)).toBe(14 * 2);
+  });
+
+  it('is what later predictions are compared with, in its rows of no label too', async () => {
+    const { id, object, version } = await taught();
+    value(await object.takeTrained(await trainedJob(version)));
+    const stub = bindings.CLASSIFIER.get(bindings.CLASSIFIER.idFromName(id));
+    const members = await runInDurableObject(stub, (_, state) => servedMembers(state.storage.sql).members.map((m) => m.labels.join()));
+    expect(members.filter((labels) => labels === '')).toHaveLength(2);
+    expect(members).toHaveLength(14);
   });
 
   it('is told apart from an example that says otherwise', async () => {
