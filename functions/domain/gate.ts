@@ -142,7 +142,8 @@ function weigh(input: GateInput, { rows, words }: Contest, look: Look): Reason[]
     if (isWorse(shared))
       say('worse_on_shared_labels', true, `On labels that both know the candidate is worse: ${sentence(shared, words)}.`, factsOf(shared));
   }
-  for (const [label, of] of significantLosses(served)) {
+  // Whoever always answers the same finds all rows of that class: nothing to be held to.
+  for (const [label, of] of incumbent ? significantLosses(incumbent) : []) {
     const named = input.heldOut.labels[label] ?? String(label);
     const detail = `On "${named}" the candidate is worse than ${name}: it loses ${of.losses} and wins ${of.wins} of ${of.rows} rows.`;
     say('worse_on_class', true, detail, { label: named, ...of });

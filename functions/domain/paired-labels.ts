@@ -19,54 +19,58 @@ export function exactly({ truth }: LabelTruth, said: Said): boolean[] {
   });
 }
 
-/** Per label: rows that have it, that are said to, and both. */
-type Counts = { readonly has: Float64Array; readonly said: Float64Array; readonly both: Float64Array };
+/** Of each label, one after the other: rows that have it, that are said to, and both. */
+const HAS = 0;
+const SAID = 1;
+const BOTH = 2;
+const KINDS = 3;
 
-/** What each row adds to the counts; drawing rows again adds numbers only. */
+/** What each row adds to the counts, as places in one array: rows are drawn again a thousand times. */
 class Tally {
-  readonly #own: Said;
-  readonly #said: Said;
-  readonly #both: Said;
+  readonly #places: Int32Array;
+  /** Where the places of each row begin, and where the last one's end. */
+  readonly #from: Int32Array;
   readonly #labels: number;
   constructor({ truth, labels }: LabelTruth, said: Said) {
+    const rows = truth.map((own, i) => {
+      // A label that this one does not know is wrong in an exact match, and counts for no label here.
+      const mine = said[i]!.filter((label) => label >= 0);
+      const both = mine.filter((label) => own.includes(label));
+      return [...place(own, HAS), ...place(mine, SAID), ...place(both, BOTH)];
+    });
     this.#labels = labels;
-    this.#own = truth;
-    // A label that this one does not know is wrong in an exact match, and counts for no label here.
-    this.#said = said.map((mine) => mine.filter((label) => label >= 0));
-    this.#both = this.#said.map((mine, i) => mine.filter((label) => truth[i]!.includes(label)));
+    this.#places = Int32Array.from(rows.flat());
+    this.#from = new Int32Array(rows.length + 1);
+    for (const [i, own] of rows.entries()) this.#from[i + 1] = this.#from[i]! + own.length;
   }
 
-  of(rows: ArrayLike<number>): Counts {
-    const [has, said, both] = [this.#labels, this.#labels, this.#labels].map((k) => new Float64Array(k)) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
+  of(rows: ArrayLike<number>): Float64Array {
+    const counts = new Float64Array(KINDS * this.#labels);
     for (let r = 0; r < rows.length; r++) {
-      const i = rows[r]!;
-      for (const label of this.#own[i]!) has[label]! += 1;
-      for (const label of this.#said[i]!) said[label]! += 1;
-      for (const label of this.#both[i]!) both[label]! += 1;
+      const end = this.#from[rows[r]! + 1]!;
+      for (let at = this.#from[rows[r]!]!; at < end; at++) counts[this.#places[at]!]! += 1;
     }
-    return { has, said, both };
+    return counts;
   }
 }
 
+const place = (labels: readonly number[], kind: number): number[] => labels.map((label) => KINDS * label + kind);
+
 /** Mean over labels that some row has. */
-function meanOver({ has, said, both }: Counts, of: (has: number, said: number, both: number) => number): number {
+function meanOver(counts: Float64Array, of: (has: number, said: number, both: number) => number): number {
   let sum = 0;
   let seen = 0;
-  for (let c = 0; c < has.length; c++) {
-    if (has[c] === 0) continue;
-    sum += of(has[c]!, said[c]!, both[c]!);
+  for (let at = 0; at < counts.length; at += KINDS) {
+    if (counts[at + HAS] === 0) continue;
+    sum += of(counts[at + HAS]!, counts[at + SAID]!, counts[at + BOTH]!);
     seen += 1;
   }
   return seen === 0 ? 0 : sum / seen;
 }
 
 /** Mean of 2 · both / (has + said) and of both / has over labels that some row has. */
-const macroF1 = (counts: Counts): number => meanOver(counts, (has, said, both) => (2 * both) / (has + said));
-const macroRecall = (counts: Counts): number => meanOver(counts, (has, _, both) => both / has);
+const macroF1 = (counts: Float64Array): number => meanOver(counts, (has, said, both) => (2 * both) / (has + said));
+const macroRecall = (counts: Float64Array): number => meanOver(counts, (has, _, both) => both / has);
 
 function* draws(rows: number, seed: number): Generator<Uint32Array> {
   const random = seededRandom(seed);

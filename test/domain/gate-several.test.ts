@@ -67,6 +67,9 @@ describe('several labels a row', () => {
     expect(outcome.decision).toBe('promoted');
     expect(outcome.reasons.find((r) => r.code === 'nothing_served')!.detail).toContain('most frequent set of labels');
     expect(codes(outcome)).toContain('better_than_baseline');
+    // It says "red" of every row, and so misses none of its rows.
+    const shy = simulate(300, { candidate: 0.85, incumbent: null }, seededRandom(12));
+    expect(decideGate(inputOf(shy)).decision).toBe('promoted');
   });
 
   it('refuses noise, and a candidate that is worse than the frozen head', () => {

@@ -91,6 +91,10 @@ describe('decisions', () => {
     const outcome = decideGate(inputOf(simulate(200, 5, { candidate: 0.8, incumbent: null, frozen: 0.8 }, seededRandom(4))));
     expect(outcome.decision).toBe('promoted');
     expect(codes(outcome)).toEqual(expect.arrayContaining(['nothing_served', 'better_than_baseline']));
+    // Whoever always answers one class finds all of its rows.
+    const constant = { prediction: Array.from({ length: 200 }, () => 0), confidence: Array.from({ length: 200 }, () => 0.2) };
+    const first = decideGate(inputOf({ ...simulate(200, 5, { candidate: 0.7, incumbent: null }, seededRandom(4)), baseline: constant }));
+    expect(first.decision).toBe('promoted');
     const hurt = decideGate(inputOf(simulate(400, 5, { candidate: 0.5, incumbent: null, frozen: 0.9 }, seededRandom(5))));
     expect(hurt.decision).toBe('refused');
     expect(hurt.reasons.find((r) => r.code === 'worse_than_frozen')?.blocks).toBe(true);
