@@ -4,7 +4,6 @@
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { CAUTIOUS_BELIEF, logLoss, priorTemperature } from './calibration.ts';
-import { dotRows } from './dot-rows.ts';
 import { normaliseInPlace, transformFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
@@ -36,20 +35,6 @@ export function nameComponent(
   const weight = new Float32Array(names.length * dimension);
   for (const [c, name] of unitNames(names, center, transform).entries()) if (name) weight.set(name, c * dimension);
   return { embedding: 'base', name: 'label_names', transform, dimension, kernel: null, center, weight, bias: new Float32Array(names.length), mix };
-}
-
-/** What the names alone say about each example, row-major [examples × labels]. */
-export function nameScores(
-  examples: readonly { readonly base: Float32Array }[],
-  names: readonly (Float32Array | null)[],
-  center: Float32Array,
-  transform: FeatureTransform,
-): Float64Array {
-  const k = names.length;
-  const { weight } = nameComponent(names, center, transform, center.length, 1);
-  const out = new Float64Array(examples.length * k);
-  for (const [i, e] of examples.entries()) dotRows(weight, transformFeature(e.base, transform, center), k, out.subarray(i * k, (i + 1) * k));
-  return out;
 }
 
 /**

@@ -10,7 +10,7 @@ import { argmax, backgroundCenter, normaliseInPlace, transformFeature } from './
 import { judgedRows, newestFirst } from './judged-rows.ts';
 import { kernelInPlace } from './kernel.ts';
 import { mixesOf, shareOfNames } from './label-names.ts';
-import { centredPrior, labelPrior } from './label-prior.ts';
+import { hearNames } from './label-prior.ts';
 import { exactMatches, fitSigmoids, fitSigmoidTemperature } from './multi-label.ts';
 import { leftOutVariances, variance } from './novelty.ts';
 import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
@@ -126,19 +126,17 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
       examples.filter((e) => e.labelsOf.length === 1),
       k,
     );
-    const spoken = single.map((e) => e.labelsOf[0]!);
     // Pictures' rows have no level over the background; scores of several labels are each compared with 0; and a label without an example has no level.
     const centred = !input.zeroShot && !multi && !onlyNamed;
-    const prior = centred ? centredPrior(input, single, spoken, center) : labelPrior({ ...input, examples: single }, center);
-    const all = { names: prior.scores, truth: spoken };
-    const said = Float64Array.from(labelPrior({ ...input, examples: rows }, center).scores, (s, at) => s + prior.component.bias[at % k]!);
+    const heard = hearNames(input, center, { single, judged: rows, centred });
+    const all = { names: heard.single, truth: single.map((e) => e.labelsOf[0]!) };
     const loss = (left: Float64Array): number => (multi ? fitSigmoids(left, labelsOf, k) : fitTemperature(left, truth, k, CAUTIOUS_BELIEF)).loss;
-    const left = { ridge: scores, names: said, loss, shown: new Set(labelsOf.flat()).size };
+    const left = { ridge: scores, names: heard.judged, loss, shown: new Set(labelsOf.flat()).size };
     const mix = mixesOf(shareOfNames({ ...left, labels: k, all, onlyNamed }));
     namesMix = mix.names;
     for (const [i, c] of components.entries()) components[i] = { ...c, mix: c.mix * mix.ridge };
-    components.push({ ...prior.component, mix: namesMix });
-    for (let i = 0; i < scores.length; i++) scores[i] = mix.ridge * scores[i]! + namesMix * said[i]!;
+    components.push({ ...heard.component, mix: namesMix });
+    for (let i = 0; i < scores.length; i++) scores[i] = mix.ridge * scores[i]! + namesMix * heard.judged[i]!;
   }
 
   const leftOut: LeftOut = { ids: rows.map((e) => e.id), truth, labelsOf, scores, novelty: leftOutNovelty(rows, chosen) };

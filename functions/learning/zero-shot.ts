@@ -9,6 +9,7 @@
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { dotRows } from './dot-rows.ts';
 import { dot } from './linear-algebra.ts';
 
 /** What a published picture network knows by name. */
@@ -73,8 +74,9 @@ export function zeroShotComponent(
     const unit = Float64Array.from(row);
     normaliseInPlace(unit);
     weight.set(unit, c * dimension);
-    for (const x of features) squares += dot(x, 0, unit, 0, dimension) ** 2;
   }
+  const said = new Float64Array(rows.length);
+  for (const x of features) for (const s of dotRows(weight, x, rows.length, said)) squares += s * s;
   const spread = Math.sqrt(squares / (features.length * rows.filter((row) => row !== null).length));
   const scale = spread > 0 ? DEVIATION / spread : 0;
   return {

@@ -1,7 +1,8 @@
 /** What labels' words are compared by: the part of an embedding that the last layer gives. */
 import { expect, it } from 'vitest';
 import { backgroundCenter } from '../../functions/learning/features.ts';
-import { inPlainStyle, meanWording, nameScores } from '../../functions/learning/label-names.ts';
+import { inPlainStyle, meanWording, nameComponent } from '../../functions/learning/label-names.ts';
+import { linearScores } from '../../functions/learning/label-prior.ts';
 import { seededRandom } from '../../shared/statistics.ts';
 
 const OWN = 24;
@@ -23,7 +24,7 @@ it('a label hears how a text is written only when its own style is left in', () 
     let sum = 0;
     for (let i = 0; i < 100; i++) {
       const x = text();
-      const [a, b] = nameScores([{ base: x }, { base: restyled(x) }], [label], center, 'l2');
+      const [a, b] = linearScores(nameComponent([label], center, 'l2', ALL, 1), [{ base: x }, { base: restyled(x) }]);
       sum += Math.abs(a! - b!);
     }
     return sum / 100;
@@ -38,7 +39,7 @@ it('a label in plain style says of the own part what it said before', () => {
   expect([...plain.subarray(0, OWN)]).toEqual([...label.subarray(0, OWN)]);
   const near = Float32Array.from(label);
   const far = near.map((v, i) => (i < OWN ? -v : v));
-  const [alike, opposite] = nameScores([{ base: near }, { base: far }], [plain], center, 'l2');
+  const [alike, opposite] = linearScores(nameComponent([plain], center, 'l2', ALL, 1), [{ base: near }, { base: far }]);
   expect(alike).toBeGreaterThan(0.2);
   expect(opposite).toBeLessThan(-0.2);
 });

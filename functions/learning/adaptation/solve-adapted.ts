@@ -10,7 +10,7 @@
 import type { Head, HeadComponent, OpenSetRule } from '../../../shared/head.ts';
 import { fitTemperature } from '../calibration.ts';
 import { argmax } from '../features.ts';
-import { labelPrior } from '../label-prior.ts';
+import { linearScores } from '../label-prior.ts';
 import { exactMatches, fitSigmoidTemperature } from '../multi-label.ts';
 import { fitOpenSet, quantile } from '../open-set.ts';
 import type { RidgeFit } from '../ridge-fit.ts';
@@ -164,11 +164,11 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
     };
   });
   // The label prior reads a target input as the source input that it is taken for.
-  const prior = plain.head.components.filter((c) => !isLearnt(c)).map((c) => ({ ...c, center: movedCenter(c, input, targets) }));
-  if (prior.length > 0) {
-    const said = labelPrior(input, views[0].center).scores;
-    const { bias } = prior[0]!;
-    for (let i = 0; i < all.length; i++) all[i] = share * all[i]! + plain.evidence.names_mix * (said[i]! + bias[i % k]!);
+  const named = plain.head.components.filter((c) => !isLearnt(c));
+  const prior = named.map((c) => ({ ...c, center: movedCenter(c, input, targets) }));
+  for (const c of named) {
+    const said = linearScores(c, input.examples);
+    for (let i = 0; i < all.length; i++) all[i] = share * all[i]! + c.mix * said[i]!;
   }
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const scores = new Float64Array(plain.leftOut.scores.length);
