@@ -266,9 +266,8 @@ describe('adaptation', () => {
     const [before, after] = [plain, head].map((h) => h.components.find((c) => c.name === 'zero_shot')!) as [HeadComponent, HeadComponent];
     expect(after.mix).toBe(before.mix);
     expect(before.mix).toBeGreaterThan(0);
-    // Its own features are of unit length, not of square roots: their means moved by this much.
-    const unit = (rows: readonly { base: Float32Array }[]) => rows.map((row) => ({ base: transformFeature(row.base, 'l2', null) }));
-    for (let j = 0; j < D; j++) expect(after.center[j]! - before.center[j]!).toBeCloseTo(mean(unit(target), j) - mean(unit(examples), j), 5);
+    const features = (rows: readonly { base: Float32Array }[]) => rows.map((row) => ({ base: transformFeature(row.base, 'sqrt_l2', null) }));
+    for (let j = 0; j < D; j++) expect(after.center[j]! - before.center[j]!).toBeCloseTo(mean(features(target), j) - mean(features(examples), j), 5);
   });
 
   it('goes on learning: the head is that of the examples there are, in whatever order they came', () => {
