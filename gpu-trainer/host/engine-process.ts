@@ -54,6 +54,8 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
       OMP_NUM_THREADS: threads,
       MKL_NUM_THREADS: threads,
       PYTHONUNBUFFERED: '1',
+      // Where a disk is full in the middle of a .pyc, half of one is left, and every engine after this one would read it.
+      PYTHONDONTWRITEBYTECODE: '1',
       CUBLAS_WORKSPACE_CONFIG: ':4096:8',
       ORT_DISABLE_TELEMETRY: '1',
     },

@@ -25,7 +25,8 @@ Data = tuple[Path, list[str]]
 def run_with_files_of(limit: int, spec: dict[str, object]) -> tuple[int, dict[str, object]]:
     """The engine where no file may become larger than `limit`: the kernel refuses the write in the middle of it. Its exit code and error."""
     child = subprocess.run(
-        [sys.executable, "-m", "engine"],
+        # Without bytecode, as the host starts it: half a .pyc would be left for every engine after this one.
+        [sys.executable, "-B", "-m", "engine"],
         cwd=ROOT / "gpu-trainer",
         input=json.dumps(spec),
         text=True,
