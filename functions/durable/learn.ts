@@ -1,11 +1,11 @@
 /** Solving a version's head from what the object stores, and looking at examples for their owner (warnings, report). No I/O beyond the object's own tables. */
 import type { Head, Standardisation } from '../../shared/head.ts';
 import type { ClassifierConfig, ExampleWarning, NewExample } from '../domain/classifier-object.ts';
-import { argmax, backgroundCenter, standardise } from '../learning/features.ts';
+import { argmax, backgroundCenter, standardise, unitFeature } from '../learning/features.ts';
 import { fitStandardisation, standardised, standardisedRows } from '../learning/own-scale.ts';
 import { solveAdapted } from '../learning/adaptation/solve-adapted.ts';
 import { NEAR_DUPLICATE } from '../learning/near-duplicates.ts';
-import { solveHead, unitFeature, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
+import { solveHead, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
 import { drawRows, rowsWithinBudget } from '../learning/solve-budget.ts';
 import { labelVectors, membersAt, membershipsAt, type Member, type Recipe } from './records.ts';
 import { readTarget } from './target-inputs.ts';
@@ -23,8 +23,8 @@ export type Placed = { readonly id: string; readonly sha256: string; readonly la
 export function placedExamples(sql: SqlStorage, labels: readonly string[], n: number | null): Placed[] {
   const place = new Map(labels.map((name, i) => [name, i]));
   return membershipsAt(sql, n)
-    .map(({ id, sha256, labels: own }) => ({ id, sha256, none: own.length === 0, labelsOf: own.flatMap((name) => place.get(name) ?? []) }))
-    .flatMap(({ none, ...m }) => (none || m.labelsOf.length > 0 ? [m] : []));
+    .filter(({ labels: own }) => own.length === 0 || own.some((name) => place.has(name)))
+    .map(({ id, sha256, labels: own }) => ({ id, sha256, labelsOf: own.flatMap((name) => place.get(name) ?? []) }));
 }
 
 /**

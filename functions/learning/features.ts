@@ -68,3 +68,10 @@ export function backgroundCenter(rows: readonly Float32Array[], transform: Featu
   }
   return Float32Array.from(sum, (v) => (rows.length > 0 ? v / rows.length : 0));
 }
+
+/** Unit, centred copy of one raw embedding, to be compared by cosines. */
+export function unitFeature(raw: Float32Array, transform: FeatureTransform, center: Float32Array | null): Float64Array {
+  const x = transformFeature(raw, transform, center);
+  normaliseInPlace(x);
+  return x;
+}

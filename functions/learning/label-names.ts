@@ -4,7 +4,7 @@
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { CAUTIOUS_BELIEF, logLoss, priorTemperature } from './calibration.ts';
-import { normaliseInPlace, transformFeature } from './features.ts';
+import { transformFeature, unitFeature } from './features.ts';
 
 /** Cosines to names spread about a quarter as much as ridge scores on ±1 targets do: this weight makes both equally loud. */
 export const PRIOR_MIX = 4;
@@ -15,15 +15,6 @@ const ONE_SHOT_SHARE = 0.5;
 /** The names must say this many nats more than guessing to be heard at half: odds of about 7 to 1 (docs/decisions/0004). */
 const NAMES_COST = 2;
 
-function unitNames(names: readonly (Float32Array | null)[], center: Float32Array, transform: FeatureTransform): (Float64Array | null)[] {
-  return names.map((name) => {
-    if (!name) return null;
-    const x = transformFeature(name, transform, center);
-    normaliseInPlace(x);
-    return x;
-  });
-}
-
 /** The prior as a linear component: rows are unit name vectors (zeros for labels without one). */
 export function nameComponent(
   names: readonly (Float32Array | null)[],
@@ -33,7 +24,7 @@ export function nameComponent(
   mix: number,
 ): HeadComponent {
   const weight = new Float32Array(names.length * dimension);
-  for (const [c, name] of unitNames(names, center, transform).entries()) if (name) weight.set(name, c * dimension);
+  for (const [c, name] of names.entries()) if (name) weight.set(unitFeature(name, transform, center), c * dimension);
   return { embedding: 'base', name: 'label_names', transform, dimension, kernel: null, center, weight, bias: new Float32Array(names.length), mix };
 }
 

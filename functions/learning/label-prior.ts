@@ -3,6 +3,7 @@ import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
 import { dotRows } from './dot-rows.ts';
 import { transformFeature } from './features.ts';
 import { levelsOfNames, nameComponent } from './label-names.ts';
+import { takeRows } from './ridge-fit.ts';
 import { zeroShotComponent } from './zero-shot.ts';
 
 type Given = {
@@ -38,26 +39,26 @@ export function hearNames<E extends Example>(
   center: Float32Array,
   examples: { readonly single: readonly E[]; readonly judged: readonly E[]; readonly centred: boolean },
 ): { component: HeadComponent; single: Float64Array; judged: Float64Array } {
-  const { names, transform, dimension, background } = given;
+  const { names, transform, dimension } = given;
   const bare = given.zeroShot
-    ? zeroShotComponent(names, background.base, transform, dimension, 1)
+    ? zeroShotComponent(names, given.background.base, center, transform, 1)
     : nameComponent(names, center, transform, dimension, 1);
   const k = names.length;
   const heard = [...new Set([...examples.single, ...examples.judged])];
   const place = new Map(heard.map((e, i) => [e, i]));
   const scores = linearScores(bare, heard);
+  const of = (some: readonly E[]): Float64Array =>
+    takeRows(
+      scores,
+      some.map((e) => place.get(e)!),
+      k,
+    );
   const spoken = examples.single.map((e) => e.labelsOf[0]!);
-  const levels = examples.centred ? levelsOfNames(rowsOf(scores, examples.single, place, k), spoken, k) : new Float64Array(k);
+  const levels = examples.centred ? levelsOfNames(of(examples.single), spoken, k) : new Float64Array(k);
   for (let at = 0; at < scores.length; at++) scores[at]! -= levels[at % k]!;
   return {
     component: { ...bare, bias: Float32Array.from(levels, (v) => -v) },
-    single: rowsOf(scores, examples.single, place, k),
-    judged: rowsOf(scores, examples.judged, place, k),
+    single: of(examples.single),
+    judged: of(examples.judged),
   };
-}
-
-function rowsOf<E>(scores: Float64Array, some: readonly E[], place: ReadonlyMap<E, number>, k: number): Float64Array {
-  const out = new Float64Array(some.length * k);
-  for (const [to, e] of some.entries()) out.set(scores.subarray(place.get(e)! * k, (place.get(e)! + 1) * k), to * k);
-  return out;
 }

@@ -6,7 +6,7 @@ import { KERNEL_POWER, type FeatureTransform, type Head, type HeadComponent } fr
 import { blend, type Blended, type Judge, type LinearMap } from './blend.ts';
 import { CAUTIOUS_BELIEF, fitTemperature, priorTemperature } from './calibration.ts';
 import { candidatesFor, fitPlain } from './candidates.ts';
-import { argmax, backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { argmax, backgroundCenter } from './features.ts';
 import { judgedRows, newestFirst } from './judged-rows.ts';
 import { kernelInPlace } from './kernel.ts';
 import { mixesOf, shareOfNames } from './label-names.ts';
@@ -219,11 +219,4 @@ function openSetOf(head: Head, weight: number, input: SolveInput, leftOut: LeftO
   const rate = input.falseRejectRate ?? 0;
   // Zero-shot scores of pictures hardly tell known from unknown: without examples the background stands for the known, not against them.
   return onlyNamed && input.zeroShot ? fitOpenSet([], background, rate, weight, rate) : fitOpenSet(known, background, rate, weight);
-}
-
-/** Unit, centred copy of one raw embedding, for similarities outside heads. */
-export function unitFeature(raw: Float32Array, transform: FeatureTransform, center: Float32Array | null): Float64Array {
-  const x = transformFeature(raw, transform, center);
-  normaliseInPlace(x);
-  return x;
 }

@@ -5,10 +5,10 @@
  * whole classifier for every prediction. Here the same two ingredients make one row of a linear head for each label instead:
  *   W_c = Σₖ a_ck Vₖ,   a_c = softmaxₖ(cos(t_c, nₖ) / τ)
  * for classifier rows Vₖ, class names nₖ and the label's text t_c (convex combination of semantic classifiers, after Norouzi et al. and Mensink et al. 2014,
- * COSTA). It costs a prediction nothing, can be exported, and was better than ConSE on two of three sets (docs/decisions/0009).
+ * COSTA). It costs a prediction nothing, can be exported, and is better than ConSE on four sets of drawings (docs/decisions/0009).
  */
 import type { FeatureTransform, HeadComponent } from '../../shared/head.ts';
-import { backgroundCenter, normaliseInPlace, transformFeature } from './features.ts';
+import { backgroundCenter, normaliseInPlace, transformFeature, unitFeature } from './features.ts';
 import { dotRows } from './dot-rows.ts';
 import { dot } from './linear-algebra.ts';
 
@@ -34,14 +34,9 @@ const DEVIATION = 1 / 24;
 export function zeroShotRows(classes: NamedClasses, labels: readonly Float32Array[]): Float32Array[] {
   const { weight, dimension } = classes;
   const center = backgroundCenter(classes.names, 'l2', classes.names[0]?.length ?? 0);
-  const unit = (raw: Float32Array): Float64Array => {
-    const x = transformFeature(raw, 'l2', center);
-    normaliseInPlace(x);
-    return x;
-  };
-  const names = classes.names.map(unit);
+  const names = classes.names.map((name) => unitFeature(name, 'l2', center));
   return labels.map((label) => {
-    const t = unit(label);
+    const t = unitFeature(label, 'l2', center);
     const likeness = names.map((name) => dot(name, 0, t, 0, t.length));
     const most = Math.max(...likeness);
     const raw = likeness.map((s) => Math.exp((s - most) / SHARPNESS));
@@ -56,15 +51,16 @@ export function zeroShotRows(classes: NamedClasses, labels: readonly Float32Arra
  * The rows as a component of a head: unit rows, so that no label is loud by itself, around the background and as loud as DEVIATION says over all labels.
  * Labels without a row, and all of them without a background, score 0. (Each label on its own deviation over the background tells drawings apart
  * less: what the background shows much of would be heard less.)
+ * @param center of the background, as for the other components of the head
  */
 export function zeroShotComponent(
   rows: readonly (Float32Array | null)[],
   background: readonly Float32Array[],
+  center: Float32Array,
   transform: FeatureTransform,
-  dimension: number,
   mix: number,
 ): HeadComponent {
-  const center = backgroundCenter(background, transform, dimension);
+  const dimension = center.length;
   const features = background.map((b) => transformFeature(b, transform, center));
   const weight = new Float32Array(rows.length * dimension);
   let squares = 0;

@@ -1,6 +1,7 @@
 /** Pictures by names alone: the rows are what their formula says, no label is loud by itself, and a first example takes nothing away. */
 import { describe, expect, it } from 'vitest';
 import { makeLabelVectors } from '../../functions/inference/label-vectors.ts';
+import { backgroundCenter } from '../../functions/learning/features.ts';
 import { rawScores, scoreHead } from '../../functions/learning/score-head.ts';
 import { solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
 import { zeroShotComponent, zeroShotRows } from '../../functions/learning/zero-shot.ts';
@@ -56,7 +57,7 @@ describe('zero-shot rows', () => {
 
   it('score the background with mean 0, all labels as loud as each other and together as was measured, however long a row is', () => {
     const rows = [vector(D), vector(D).map((v) => 50 * v), null];
-    const component = zeroShotComponent(rows, background.base, 'l2', D, 1);
+    const component = zeroShotComponent(rows, background.base, backgroundCenter(background.base, 'l2', D), 'l2', 1);
     const scores = background.base.map((base) => rawScores({ components: [component], labels: { length: 3 }, support: null }, { base, tuned: null }));
     let squares = 0;
     for (const c of [0, 1]) {
@@ -74,7 +75,7 @@ describe('zero-shot rows', () => {
       scores[0]![0]!,
       6,
     );
-    expect(() => zeroShotComponent([vector(3)], background.base, 'l2', D, 1)).toThrow('3 values');
+    expect(() => zeroShotComponent([vector(3)], background.base, backgroundCenter(background.base, 'l2', D), 'l2', 1)).toThrow('3 values');
   });
 });
 

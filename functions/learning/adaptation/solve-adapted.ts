@@ -166,10 +166,8 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
   // The label prior reads a target input as the source input that it is taken for.
   const named = plain.head.components.filter((c) => !isLearnt(c));
   const prior = named.map((c) => ({ ...c, center: movedCenter(c, input, targets) }));
-  for (const c of named) {
-    const said = linearScores(c, input.examples);
-    for (let i = 0; i < all.length; i++) all[i] = share * all[i]! + c.mix * said[i]!;
-  }
+  if (named.length > 0) for (let i = 0; i < all.length; i++) all[i]! *= share;
+  for (const c of named) for (const [i, said] of linearScores(c, input.examples).entries()) all[i]! += c.mix * said;
   const place = new Map(input.examples.map((e, i) => [e.id, i]));
   const scores = new Float64Array(plain.leftOut.scores.length);
   for (const [to, id] of plain.leftOut.ids.entries()) scores.set(all.subarray(place.get(id)! * k, (place.get(id)! + 1) * k), to * k);

@@ -4,7 +4,7 @@
  * one stands in for, over the same classes, names and episodes.
  */
 import { parseArgs } from 'node:util';
-import { backgroundCenter, normaliseInPlace, transformFeature } from '../../../functions/learning/features.ts';
+import { backgroundCenter, unitFeature } from '../../../functions/learning/features.ts';
 import { dot } from '../../../functions/learning/linear-algebra.ts';
 import type { NamedClasses } from '../../../functions/learning/zero-shot.ts';
 import { ensureSetup } from '../../setup/main.ts';
@@ -28,11 +28,7 @@ const SETS: Record<string, () => EmbeddedSet> = {
 /** ConSE's answer: the label nearest to the mean of the names of the ten likeliest classes, weighed by the network's posterior. */
 function conse(classes: NamedClasses, words: readonly Float32Array[]): (row: Float32Array, among: readonly number[]) => number {
   const center = backgroundCenter(classes.names, 'l2', words[0]!.length);
-  const unit = (raw: Float32Array): Float64Array => {
-    const x = transformFeature(raw, 'l2', center);
-    normaliseInPlace(x);
-    return x;
-  };
+  const unit = (raw: Float32Array): Float64Array => unitFeature(raw, 'l2', center);
   const [names, labels, weight] = [classes.names.map(unit), words.map(unit), Float64Array.from(classes.weight)];
   return (row, among) => {
     const x = Float64Array.from(row);
