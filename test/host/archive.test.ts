@@ -181,6 +181,38 @@ describe('a bad entry is named and left out', () => {
   });
 });
 
+describe('names beyond ASCII', () => {
+  const frozenFiles = async () =>
+    (await readFile(path.join(folder, 'rows.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((r) => FrozenRow.parse(JSON.parse(r)));
+
+  it('are read as what they are: UTF-8 that does not say so (Finder), else code page 437', async () => {
+    const plain = (name: string, n: number): ZipEntry => ({ name, bytes: picture(n), rawName: Buffer.from(name) });
+    const finder = ['A\u0308pfel/1.png', 'A\u0308pfel/2.png', '梨/3.png', '梨/4.png'].map((name, i) => plain(name, i));
+    expect((await freeze(makeZip(finder))).manifest).toMatchObject({ rows: 4, labels: ['Äpfel', '梨'] });
+    folder = await mkdtemp(path.join(root, 'job-'));
+    // 0x8E is Ä there, and no character of UTF-8 by itself.
+    const old = ['Xpfel/1.png', 'Xpfel/2.png'].map((name, i): ZipEntry => ({ ...plain(name, i), rawName: Buffer.from(name).fill(0x8e, 0, 1) }));
+    expect((await freeze(makeZip([...old, ...fruit.slice(2)]))).manifest).toMatchObject({ rows: 4, labels: ['pear', 'Äpfel'] });
+    folder = await mkdtemp(path.join(root, 'job-'));
+    const escaping = { ...plain('x', 5), rawName: Buffer.from('é/../../escaped.png') };
+    expect(await refusal([...fruit, escaping])).toMatchObject({ code: 'archive_unsafe' });
+  });
+
+  it('are found in a list whether their accents are composed or not', async () => {
+    const line = (image: string, label: string) => JSON.stringify({ image, label });
+    const bytes = Buffer.from([line('\u00e9.png', 'a'), line('e\u0300.png', 'a'), line('b1.png', 'b'), line('b2.png', 'b')].join('\n'));
+    const names = ['e\u0301.png', '\u00e8.png', 'b1.png', 'b2.png'];
+    const pictures = names.map((name, i) => ({ name, bytes: picture(i) }));
+    const { manifest, errors } = await freeze(makeZip([{ name: 'rows.jsonl', bytes }, ...pictures]), pictureLines);
+    expect(errors).toEqual([]);
+    expect(manifest).toMatchObject({ rows: 4, labels: ['a', 'b'] });
+    expect((await frozenFiles()).map(({ label }) => label)).toEqual(['a', 'a', 'b', 'b']);
+  });
+});
+
 describe('unlabelled pictures', () => {
   const bare = [1, 2, 3, 4, 5, 6].map((n) => ({ name: `${n}.png`, bytes: picture(n) }));
   it.each([

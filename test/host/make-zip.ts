@@ -11,6 +11,8 @@ export type ZipEntry = {
   readonly claims?: number;
   /** Checksum that the entry claims to have. */
   readonly crc?: number;
+  /** The bytes of the name where they are not UTF-8, or are without saying so. */
+  readonly rawName?: Uint8Array;
 };
 
 const UTF8_NAME = 0x800;
@@ -21,13 +23,13 @@ export function makeZip(entries: readonly ZipEntry[]): Uint8Array {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let at = 0;
-  for (const { name, bytes, mode = 0o100644, flags = 0, claims = bytes.length, crc = crc32(bytes) } of entries) {
+  for (const { name, bytes, mode = 0o100644, flags = 0, claims = bytes.length, crc = crc32(bytes), rawName } of entries) {
     const data = packed.get(bytes) ?? deflateRawSync(bytes);
     packed.set(bytes, data);
-    const title = Buffer.from(name);
+    const title = Buffer.from(rawName ?? Buffer.from(name));
     const common = Buffer.alloc(26);
     common.writeUInt16LE(20, 0);
-    common.writeUInt16LE(flags | UTF8_NAME, 2);
+    common.writeUInt16LE(flags | (rawName ? 0 : UTF8_NAME), 2);
     common.writeUInt16LE(DEFLATED, 4);
     common.writeUInt32LE(0x00210000, 6); // 1 January 1980
     common.writeUInt32LE(crc, 10);

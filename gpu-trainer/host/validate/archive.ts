@@ -2,6 +2,7 @@
  * Reads a stranger's zip without trusting it: names that leave the folder, links, encryption, repeated names and bombs are refused before a byte
  * is unpacked, and nothing is ever written under a name from the archive.
  */
+import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
@@ -11,6 +12,8 @@ import { RowError } from './row-error.ts';
 const openZip = promisify<string, yauzl.Options, ZipFile>(yauzl.open);
 const UNIX_TYPE = 0o170000;
 const UNIX_LINK = 0o120000;
+const UTF8_NAME = 0x800;
+const UNICODE_PATH = 0x7075;
 const IGNORED = /(^|\/)(__MACOSX\/|\.[^/]+(\/|$)|Thumbs\.db$|desktop\.ini$)/i;
 
 export type Archive = { readonly entries: readonly Entry[]; read(entry: Entry, limit: number): Promise<Uint8Array>; close(): void };
@@ -43,6 +46,7 @@ function listEntries(zip: ZipFile): Promise<Entry[]> {
   return new Promise((resolve, reject) => {
     const entries: Entry[] = [];
     zip.on('entry', (entry: Entry) => {
+      entry.fileName = nameOf(entry);
       entries.push(entry);
       zip.readEntry();
     });
@@ -54,6 +58,15 @@ function listEntries(zip: ZipFile): Promise<Entry[]> {
     });
     zip.readEntry();
   });
+}
+
+/**
+ * Finder writes names in UTF-8 and does not say so; by the letter of the format they would be code page 437, and a label `Äpfel` another one. Names that
+ * really are in that code page are hardly ever valid UTF-8. (Their ASCII is the same in both, so what was checked in a name stays checked.)
+ */
+function nameOf(entry: Entry): string {
+  if ((entry.generalPurposeBitFlag & UTF8_NAME) !== 0 || entry.extraFields.some(({ id }) => id === UNICODE_PATH)) return entry.fileName;
+  return isUtf8(entry.fileNameRaw) ? entry.fileNameRaw.toString('utf8') : entry.fileName;
 }
 
 function checkEntries(entries: readonly Entry[], archiveBytes: number): void {

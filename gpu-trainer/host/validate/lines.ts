@@ -34,12 +34,16 @@ export async function* pictureLines(file: string, archiveBytes: number, onError:
     const [list] = lists;
     if (!list || lists.length > 1) throw new RowError('list_missing', `The archive holds ${lists.length} JSONL files; it needs exactly one.`);
     const folder = list.fileName.slice(0, list.fileName.lastIndexOf('/') + 1);
-    const entries = new Map(archive.entries.map((e) => [e.fileName, e]));
+    // Archives of macOS decompose the accents of names (NFD), lists hardly ever do.
+    const entries = new Map([
+      ...archive.entries.map((e) => [composed(e.fileName), e] as const),
+      ...archive.entries.map((e) => [e.fileName, e] as const),
+    ]);
     const lines = Readable.from([Buffer.from(await archive.read(list, ARCHIVE_LIST_MAX_BYTES))]);
     yield* eachLine(lines, list.fileName, onError, columns, async (row, at) => {
       const said = readObject(row, 'image', columns, at);
       if (typeof said.content !== 'string' || said.content === '') throw new RowError('image_missing', 'The row names no picture.', at.file, at.line);
-      const entry = entries.get(folder + said.content);
+      const entry = entries.get(folder + said.content) ?? entries.get(composed(folder + said.content));
       if (!entry) throw new RowError('image_missing', `The archive has no picture "${folder}${said.content}".`, at.file, at.line);
       return { ...answers(said, task, at), bytes: await archive.read(entry, IMAGE_MAX_BYTES) };
     });
@@ -190,6 +194,8 @@ function labelsOfCell(cell: string | undefined): string[] | null {
   if (cell === undefined) return null;
   return cell.trim() === '' ? [] : cell.split(LABEL_SEPARATOR);
 }
+
+const composed = (name: string): string => name.normalize('NFC');
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
