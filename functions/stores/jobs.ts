@@ -35,28 +35,23 @@ export async function listJobs(
     .limit(page.limit + 1);
 }
 
-/** A statement that moves a job, if the machine allows it from where the job is now. */
-export function moveJob(
-  db: Database,
-  id: string,
-  to: JobStatus,
-  more: Partial<Pick<JobRow, 'startedAt' | 'finishedAt' | 'result' | 'error' | 'modelId' | 'progress'>> = {},
-) {
+/** A statement that moves a job from where it was seen, and from nowhere else: a host may have taken it since. */
+export function moveJob(db: Database, id: string, from: JobStatus, to: JobStatus) {
   return db
     .update(jobs)
-    .set({ status: to, ...more })
-    .where(and(eq(jobs.id, id), inArray(jobs.status, sourcesOf(to))));
+    .set({ status: to })
+    .where(and(eq(jobs.id, id), eq(jobs.status, from)));
 }
 
 /**
- * `moveJob` inside a batch whose statement directly before changed a row (the lease that allows this move). `from` narrows the sources that the
- * machine allows.
+ * The same inside a batch whose statement directly before changed a row (the lease that allows this move), from wherever the machine allows it. `from`
+ * narrows the sources.
  */
 export function moveJobIfChanged(
   db: Database,
   id: string,
   to: JobStatus,
-  more: Parameters<typeof moveJob>[3] = {},
+  more: Partial<Pick<JobRow, 'startedAt' | 'finishedAt' | 'result' | 'error' | 'modelId' | 'progress'>> = {},
   from: readonly JobStatus[] = sourcesOf(to),
 ) {
   const sources = sourcesOf(to).filter((status) => from.includes(status));

@@ -85,11 +85,13 @@ export async function setInputs(db: Database, id: string, tokenHash: string, inp
   return (await db.update(work).set({ inputs }).where(held(id, tokenHash)).returning({ id: work.id })).length > 0;
 }
 
-/** A statement: the lease ends and the work waits again, is held, or is dead. */
+/**
+ * A statement: the lease ends and the work waits again, is held, or is dead. Only if what that was decided on is still so: what the owner wants of the
+ * holder and, with `expiredBefore`, that the holder has not been heard of since.
+ */
 export function endLease(
   db: Database,
-  id: string,
-  tokenHash: string,
+  seen: { id: string; tokenHash: string; command: WorkRow['command']; expiredBefore: number | null },
   next: { status: 'queued' | 'held' | 'dead'; availableAt: number; attempts: number; command: 'continue' | 'cancel'; leasedAt: number | null },
 ) {
   return (
@@ -97,7 +99,14 @@ export function endLease(
       .update(work)
       .set({ ...next, tokenHash: null, host: null, expiresAt: null })
       // A completion that was verified meanwhile has the right of way.
-      .where(and(held(id, tokenHash), isNull(work.pending)))
+      .where(
+        and(
+          held(seen.id, seen.tokenHash),
+          isNull(work.pending),
+          eq(work.command, seen.command),
+          seen.expiredBefore === null ? undefined : lt(work.expiresAt, seen.expiredBefore),
+        ),
+      )
   );
 }
 
@@ -149,12 +158,12 @@ export async function expiredLeases(db: Database, now: number, limit: number): P
     .limit(limit);
 }
 
-/** Asks the lease holder to stop or go on. False when nobody holds the work. */
+/** Asks the lease holder to stop or go on. False when nobody holds the work, or it is to be dropped already. */
 export async function commandHolder(db: Database, id: string, command: 'continue' | 'pause'): Promise<boolean> {
   const rows = await db
     .update(work)
     .set({ command })
-    .where(and(eq(work.id, id), eq(work.status, 'leased'), isNull(work.pending)))
+    .where(and(eq(work.id, id), eq(work.status, 'leased'), isNull(work.pending), ne(work.command, 'cancel')))
     .returning({ id: work.id });
   return rows.length > 0;
 }

@@ -36,7 +36,7 @@ async function move(deps: Needs, job: JobRow, to: JobRow['status']): Promise<boo
     to === 'cancelled'
       ? await deps.db.batch([cancelJob(deps.db, job.tenantId, job.id, now), cancelWorkIfChanged(deps.db, job.id), ...tellMove(deps, job, to)])
       : await deps.db.batch([
-          moveJob(deps.db, job.id, to),
+          moveJob(deps.db, job.id, job.status, to),
           moveWaitingWorkIfChanged(deps.db, job.id, to === 'paused' ? 'held' : 'queued', now),
           ...tellMove(deps, job, to),
         ]);

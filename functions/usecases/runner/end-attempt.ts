@@ -6,7 +6,7 @@ import type { Deps } from '../../deps.ts';
 import { finishValidationIfChanged, getDataset } from '../../stores/datasets.ts';
 import { getJob, moveJobIfChanged } from '../../stores/jobs.ts';
 import { addUsageIfChanged } from '../../stores/usage.ts';
-import { endLease, type WorkRow } from '../../stores/work.ts';
+import { endLease, findLease, type WorkRow } from '../../stores/work.ts';
 import { eventStatementIfChanged, wakeOutbox } from '../events/record-event.ts';
 import { tellMove, type Statement } from '../jobs/job-moves.ts';
 
@@ -16,13 +16,24 @@ export type Cause =
   | { readonly kind: 'failed'; readonly error: Omit<JobError, 'attempts'> };
 
 type Needs = Pick<Deps, 'db' | 'deliveries' | 'newId' | 'now'>;
-type Next = Parameters<typeof endLease>[3];
+type Next = Parameters<typeof endLease>[2];
 
-/** True when this call ended the lease; false when it had passed on already. */
+/** True when this call ended the lease; false when it had passed on already, or was renewed before it was found to have run out. */
 export async function endAttempt(deps: Needs, work: WorkRow, cause: Cause): Promise<boolean> {
-  if (work.tokenHash === null) return false;
-  const next = decide(work, cause, deps.now());
-  const end = endLease(deps.db, work.id, work.tokenHash, next);
+  for (let seen = work; seen.tokenHash !== null;) {
+    if (await endAs(deps, seen, seen.tokenHash, cause)) return true;
+    const now = await findLease(deps.db, seen.tokenHash);
+    // Its owner wants something else by now: what follows is decided again. A cancelled job would otherwise wait for a host once more.
+    if (!now || now.pending !== null || now.command === seen.command) return false;
+    seen = now;
+  }
+  return false;
+}
+
+async function endAs(deps: Needs, work: WorkRow, tokenHash: string, cause: Cause): Promise<boolean> {
+  const now = deps.now();
+  const next = decide(work, cause, now);
+  const end = endLease(deps.db, { id: work.id, tokenHash, command: work.command, expiredBefore: cause.kind === 'expired' ? now : null }, next);
   const follow = work.kind === 'train' ? await jobFollows(deps, work, cause, next) : await datasetFollows(deps, work, cause, next);
   const results: unknown[] = await deps.db.batch([end, ...spent(deps, work, cause), ...follow]);
   const ended = (results[0] as D1Result).meta.changes > 0;

@@ -1,0 +1,132 @@
+/** An owner and a host at the same moment: what one of them saw is no longer so when the other's statement runs. */
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { HeartbeatResponse } from '../../shared/runner.ts';
+import { Job } from '../../shared/wire/jobs.ts';
+import type { Deps } from '../../functions/deps.ts';
+import { getWork, commandHolder, type WorkRow } from '../../functions/stores/work.ts';
+import { steerJob } from '../../functions/usecases/jobs/steer-job.ts';
+import { endAttempt } from '../../functions/usecases/runner/end-attempt.ts';
+import { answer, call, newTenant } from '../setup/harness.ts';
+import {
+  clearQueue,
+  completionOf,
+  deps,
+  heldOutOf,
+  lease,
+  newJob,
+  publishTinyBackbone,
+  readyDataset,
+  runner,
+  sendFiles,
+  trainedFiles,
+} from '../setup/training.ts';
+
+let key = '';
+let tenant = '';
+let dataset = '';
+beforeAll(async () => {
+  ({ key, tenant } = await newTenant());
+  await publishTinyBackbone();
+  dataset = (await readyDataset(key)).id;
+});
+beforeEach(clearQueue);
+
+const get = async (id: string) => await answer(await call(`/v1/training/jobs/${id}`, { key }), 200, Job);
+const post = async (id: string, verb: string) => await answer(await call(`/v1/training/jobs/${id}/${verb}`, { key, method: 'POST' }), 200, Job);
+const workOf = async (id: string): Promise<WorkRow> => (await getWork(deps.db, id))!;
+const ask = async () => (await runner('lease', { host: 'h', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 })).status;
+const complete = async (id: string, token: string) => {
+  const files = await trainedFiles(id);
+  await sendFiles(token, files);
+  return await runner(`leases/${token}/complete`, await completionOf(files, heldOutOf(200, { candidate: 180, incumbent: null })));
+};
+
+/** The database, with something that happens right before the next batch: after the caller has looked, and before it writes. */
+function meanwhile(happens: () => Promise<unknown>): Deps {
+  let due = true;
+  const db = new Proxy(deps.db, {
+    get(target, name) {
+      const own: unknown = Reflect.get(target, name);
+      if (name !== 'batch') return typeof own === 'function' ? (own as () => unknown).bind(target) : own;
+      return async (statements: Parameters<typeof deps.db.batch>[0]) => {
+        if (due) {
+          due = false;
+          await happens();
+        }
+        return await target.batch(statements);
+      };
+    },
+  });
+  return { ...deps, db };
+}
+
+describe('the end of an attempt that was decided before the owner changed their mind', () => {
+  it.each(['expired', 'released', 'failed'] as const)('%s: a job cancelled meanwhile goes to no other host', async (kind) => {
+    const { id } = await newJob(key, { dataset });
+    await lease(['train']);
+    const cause = kind === 'failed' ? { kind, error: { code: 'x', detail: 'x', retryable: true, blame: 'graft' as const } } : { kind };
+    if (kind === 'expired') await deps.d1.prepare('update work set expires_at = 1 where id = ?').bind(id).run();
+    const seen = await workOf(id);
+    await post(id, 'cancel');
+    expect(await endAttempt(deps, seen, cause)).toBe(true);
+    expect(await workOf(id)).toMatchObject({ status: 'dead', command: 'cancel' });
+    await deps.d1.prepare('update work set available_at = 0 where id = ?').bind(id).run();
+    expect(await ask()).toBe(204);
+    expect((await get(id)).status).toBe('cancelled');
+  });
+
+  it('a pause that was asked for meanwhile is kept', async () => {
+    const { id } = await newJob(key, { dataset });
+    await lease(['train']);
+    const seen = await workOf(id);
+    await post(id, 'pause');
+    expect(await endAttempt(deps, seen, { kind: 'released' })).toBe(true);
+    expect((await get(id)).status).toBe('paused');
+    expect(await ask()).toBe(204);
+  });
+
+  it('a host that was heard of again after it was found expired keeps its work', async () => {
+    const { id } = await newJob(key, { dataset });
+    const leased = await lease(['train']);
+    await deps.d1.prepare('update work set expires_at = 1 where id = ?').bind(id).run();
+    const seen = await workOf(id);
+    await answer(await runner(`leases/${leased.token}/heartbeat`, { progress: null }), 200, HeartbeatResponse);
+    expect(await endAttempt(deps, seen, { kind: 'expired' })).toBe(false);
+    expect((await complete(id, leased.token)).status).toBe(200);
+    expect((await get(id)).status).toBe('succeeded');
+  });
+});
+
+describe('a wish that meets a host', () => {
+  it('pauses a job that a host takes at that moment through the host, and its completion still counts', async () => {
+    const { id } = await newJob(key, { dataset });
+    let token = '';
+    const racing = meanwhile(async () => (token = (await lease(['train'])).token));
+    expect(await steerJob(racing, { tenant, id, wish: 'pause' })).toMatchObject({ status: 'validating', requested: 'pause' });
+    expect((await complete(id, token)).status).toBe(200);
+    expect((await get(id)).status).toBe('succeeded');
+  });
+
+  it('does not queue again what another call resumed and a host has taken', async () => {
+    const { id } = await newJob(key, { dataset });
+    await post(id, 'pause');
+    let token = '';
+    const racing = meanwhile(async () => {
+      await post(id, 'resume');
+      ({ token } = await lease(['train']));
+    });
+    expect(await steerJob(racing, { tenant, id, wish: 'resume' })).toMatchObject({ status: 'validating', requested: null });
+    expect((await complete(id, token)).status).toBe(200);
+    expect((await get(id)).status).toBe('succeeded');
+  });
+
+  it('takes no cancellation back', async () => {
+    const { id } = await newJob(key, { dataset });
+    const leased = await lease(['train']);
+    await post(id, 'cancel');
+    expect(await commandHolder(deps.db, id, 'continue')).toBe(false);
+    const told = await answer(await runner(`leases/${leased.token}/heartbeat`, { progress: null }), 200, HeartbeatResponse);
+    expect(told.command).toBe('cancel');
+    await runner(`leases/${leased.token}/release`, { reason: 'cancelled' });
+  });
+});
