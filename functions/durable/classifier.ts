@@ -25,6 +25,7 @@ import { adaptVersion } from './adapt.ts';
 import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
 import { DriftMonitor, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
+import { forgetExample } from './forget.ts';
 import { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { PLAIN } from './records.ts';
@@ -106,7 +107,7 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return this.#ledger.write(() => {
       const example = records.selectExample(this.#sql, id);
       if (!example) return failure('not_found', `There is no example ${id}.`);
-      records.forgetExample(this.#sql, id);
+      forgetExample(this.#sql, id);
       return { ok: true as const, value: { version: this.#ledger.solveNext(this.#ledger.activeRecipe()).version, objectKey: example.objectKey } };
     });
   }

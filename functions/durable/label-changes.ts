@@ -1,5 +1,6 @@
 /** Renaming, merging and deleting labels: examples follow, and a new version is solved. */
 import type { Failure, LabelInfo, Outcome } from '../domain/classifier-object.ts';
+import { forgetExample } from './forget.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 
@@ -38,7 +39,7 @@ export function deleteLabel(ledger: Ledger, name: string): Outcome<{ version: nu
     const rest = e.labels.filter((l) => l !== name);
     if (rest.length > 0) records.assignLabels(sql, e.id, rest, since);
     else {
-      records.forgetExample(sql, e.id);
+      forgetExample(sql, e.id);
       if (e.objectKey) objectKeys.push(e.objectKey);
     }
   }

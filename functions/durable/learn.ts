@@ -7,7 +7,7 @@ import { solveAdapted } from '../learning/adaptation/solve-adapted.ts';
 import { NEAR_DUPLICATE } from '../learning/near-duplicates.ts';
 import { solveHead, type Background, type Evidence, type LeftOut, type SolveInput } from '../learning/solve-head.ts';
 import { drawRows, rowsWithinBudget } from '../learning/solve-budget.ts';
-import { labelVectors, membersAt, membershipsAt, type Member, type Recipe } from './records.ts';
+import { labelVectors, membersAt, membershipsAt, type Member, type Recipe, type Seen } from './records.ts';
 import { readTarget } from './target-inputs.ts';
 
 export type Solved = {
@@ -19,16 +19,16 @@ export type Solved = {
 
 export type Placed = { readonly id: string; readonly sha256: string; readonly labelsOf: readonly number[] };
 
-/** The examples of version `n` (null: as they are now) that have one of these labels, or were said to have none at all, without their embeddings. */
-export function placedExamples(sql: SqlStorage, labels: readonly string[], n: number | null): Placed[] {
+/** The examples that a version saw (null: as they are now) that have one of these labels, or were said to have none at all, without their embeddings. */
+export function placedExamples(sql: SqlStorage, labels: readonly string[], seen: Seen | null): Placed[] {
   const place = new Map(labels.map((name, i) => [name, i]));
-  return membershipsAt(sql, n)
+  return membershipsAt(sql, seen)
     .filter(({ labels: own }) => own.length === 0 || own.some((name) => place.has(name)))
     .map(({ id, sha256, labels: own }) => ({ id, sha256, labelsOf: own.flatMap((name) => place.get(name) ?? []) }));
 }
 
 /**
- * What the head of version `n` (null: of the examples as they are now) is solved from: all of the examples `from`, or as many of them as an instant
+ * What the head of a version (null: of the examples as they are now) is solved from: all of the examples `from`, or as many of them as an instant
  * solve may cost.
  */
 export function solveInput(
@@ -37,15 +37,15 @@ export function solveInput(
   labels: readonly string[],
   recipe: Recipe,
   background: Background,
-  n: number | null,
+  seen: Seen | null,
   from: readonly Placed[] | null = null,
 ): SolveInput {
-  const placed = from ?? placedExamples(sql, labels, n);
+  const placed = from ?? placedExamples(sql, labels, seen);
   const vectors = labelVectors(sql);
   const size = { examples: placed.length, dimension: config.dimension, labels: labels.length, background: background.base.length };
   const limit = rowsWithinBudget(size);
   const drawn = new Map(drawRows(placed, limit).map((e) => [e.id, e.labelsOf]));
-  const members = membersAt(sql, n, recipe.model, from || limit < placed.length ? [...drawn.keys()] : null);
+  const members = membersAt(sql, seen, recipe.model, from || limit < placed.length ? [...drawn.keys()] : null);
   return {
     labels,
     task: config.task,
@@ -68,10 +68,10 @@ export function solveVersion(
   labels: readonly string[],
   recipe: Recipe,
   background: Background,
-  n: number | null,
+  seen: Seen | null,
 ): Solved | null {
-  const placed = placedExamples(sql, labels, n);
-  const plain = solveInput(sql, config, labels, recipe, background, n);
+  const placed = placedExamples(sql, labels, seen);
+  const plain = solveInput(sql, config, labels, recipe, background, seen);
   const by = standardisationFor(config, () => plain);
   const input = standardised(plain, by);
   const { adaptation } = recipe;

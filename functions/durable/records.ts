@@ -3,13 +3,21 @@ import type { ClassifierConfig, ExampleInfo, LabelInfo, NewExample, VersionInfo 
 import type { AdaptMix } from '../learning/adaptation/solve-adapted.ts';
 import { readMeta, toBuffer, writeMeta } from './tables.ts';
 
+export type Pending = {
+  readonly embeddingsKey: string;
+  readonly datasetId: string;
+  readonly enrolledIds: readonly string[];
+  /** Rows of the dataset that were deleted since (forget.ts). */
+  readonly forgotten?: readonly number[];
+};
+
 /** How a version's head is solved: on which tail, with which weight. `null` model: the plain base backbone. */
 export type Recipe = {
   readonly model: string | null;
   readonly tunedMix: number;
   readonly temperature: number | null;
   /** Trained, but its training rows are not among the examples (it was refused): where they are. */
-  readonly pending: { readonly embeddingsKey: string; readonly datasetId: string; readonly enrolledIds: readonly string[] } | null;
+  readonly pending: Pending | null;
   /** Adapted: to which target inputs (see target-inputs.ts) and by which methods. Versions that build on it keep it. */
   readonly adaptation?: { readonly target: string; readonly mix: AdaptMix };
 };
@@ -43,8 +51,12 @@ type VersionRow = {
   created_at: number;
 };
 
-const LATEST = 'SELECT example_id, max(since) AS since FROM memberships WHERE since <= ? GROUP BY example_id';
-const EVERY_VERSION = Number.MAX_SAFE_INTEGER;
+/** What a version was solved from: labels as they were at `upTo`, and rows that began with one of the versions `brought` (served-members.ts). */
+export type Seen = { readonly upTo: number; readonly brought: readonly number[] };
+
+const LATEST = `SELECT example_id, max(since) AS since FROM memberships WHERE since <= ? OR since IN (SELECT value FROM json_each(?))
+  GROUP BY example_id`;
+const bound = (seen: Seen | null): [number, string] => [seen?.upTo ?? Number.MAX_SAFE_INTEGER, JSON.stringify(seen?.brought ?? [])];
 const EXAMPLE_COLUMNS = 'e.id, m.labels, e.source, e.sha256, e.content_type, e.object_key, e.external_id, e.created_at';
 
 export const readConfig = (sql: SqlStorage): ClassifierConfig | null => {
@@ -96,16 +108,16 @@ export function selectExample(sql: SqlStorage, id: string): ExampleInfo | null {
 type MemberRow = { id: string; labels: string; base: ArrayBuffer; tuned: ArrayBuffer | null; tuned_model: string | null; sha256: string };
 
 /**
- * Examples as version `n` saw them (null: as they are now), one at a time, ordered by id so that solving is reproducible: ten thousand embeddings do not
+ * Examples as a version saw them (null: as they are now), one at a time, ordered by id so that solving is reproducible: ten thousand embeddings do not
  * fit beside each other in an isolate.
  * @param only ids; all when null
  */
-export function* eachMember(sql: SqlStorage, n: number | null, model: string | null, only: readonly string[] | null = null): Generator<Member> {
+export function* eachMember(sql: SqlStorage, seen: Seen | null, model: string | null, only: readonly string[] | null = null): Generator<Member> {
   const rows = sql.exec<MemberRow>(
     `SELECT e.id, m.labels, e.base, e.tuned, e.tuned_model, e.sha256 FROM (${LATEST}) l
      JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since JOIN examples e ON e.id = l.example_id
      WHERE ? IS NULL OR e.id IN (SELECT value FROM json_each(?)) ORDER BY e.id`,
-    n ?? EVERY_VERSION,
+    ...bound(seen),
     only && JSON.stringify(only),
     JSON.stringify(only ?? []),
   );
@@ -119,19 +131,19 @@ export function* eachMember(sql: SqlStorage, n: number | null, model: string | n
     };
 }
 
-export const membersAt = (sql: SqlStorage, n: number | null, model: string | null, only: readonly string[] | null = null): Member[] => [
-  ...eachMember(sql, n, model, only),
+export const membersAt = (sql: SqlStorage, seen: Seen | null, model: string | null, only: readonly string[] | null = null): Member[] => [
+  ...eachMember(sql, seen, model, only),
 ];
 
 export type Membership = Pick<Member, 'id' | 'labels' | 'sha256'>;
 
 /** The same without embeddings. */
-export function membershipsAt(sql: SqlStorage, n: number | null): Membership[] {
+export function membershipsAt(sql: SqlStorage, seen: Seen | null): Membership[] {
   return sql
     .exec<{ id: string; labels: string; sha256: string }>(
       `SELECT e.id, m.labels, e.sha256 FROM (${LATEST}) l JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since
        JOIN examples e ON e.id = l.example_id ORDER BY e.id`,
-      n ?? EVERY_VERSION,
+      ...bound(seen),
     )
     .toArray()
     .map((r) => ({ ...r, labels: JSON.parse(r.labels) as string[] }));
@@ -166,22 +178,12 @@ export function setTuned(sql: SqlStorage, id: string, model: string, tuned: Floa
   sql.exec('UPDATE examples SET tuned = ?, tuned_model = ? WHERE id = ?', toBuffer(tuned), model, id);
 }
 
-/** Removes the example and every head that ever saw it; those versions are solved again, without it, when somebody asks for them. */
-export function forgetExample(sql: SqlStorage, id: string): void {
-  const first = sql.exec<{ n: number | null }>('SELECT min(since) AS n FROM memberships WHERE example_id = ?', id).one().n;
-  sql.exec('DELETE FROM examples WHERE id = ?', id);
-  sql.exec('DELETE FROM memberships WHERE example_id = ?', id);
-  if (first === null) return;
-  const seen = sql.exec<{ n: number }>('SELECT n FROM versions WHERE n >= ?', first).toArray();
-  for (const { n } of seen) sql.exec('DELETE FROM blobs WHERE key = ?', `head:${n}`);
-}
-
 export function selectLabels(sql: SqlStorage): LabelInfo[] {
   const counts = new Map<string, number>();
   const rows = sql
     .exec<{ labels: string; n: number }>(
       `SELECT m.labels, count(*) AS n FROM (${LATEST}) l JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since GROUP BY m.labels`,
-      EVERY_VERSION,
+      ...bound(null),
     )
     .toArray();
   for (const r of rows) for (const name of JSON.parse(r.labels) as string[]) counts.set(name, (counts.get(name) ?? 0) + r.n);

@@ -3,10 +3,12 @@ import { encodeHead } from '../../shared/head-file.ts';
 import { newId } from '../../shared/ids.ts';
 import type { Failure, Outcome, TrainedVersion, VersionInfo } from '../domain/classifier-object.ts';
 import { keepTunedBackground } from './backgrounds.ts';
+import { rowName } from './forget.ts';
 import { solveVersion } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
-import type { Recipe } from './records.ts';
+import type { Pending, Recipe } from './records.ts';
+import { seenBy } from './served-members.ts';
 import { readBlob, readMeta, writeMeta } from './tables.ts';
 import { fetchHead, fetchTrainingRows, type TrainingRows } from './trained.ts';
 
@@ -31,9 +33,10 @@ export async function activateVersion(ledger: Ledger, n: number): Promise<Outcom
   const rows = pending ? await fetchTrainingRows(ledger.objects, pending.embeddingsKey, config.dimension) : null;
   return ledger.write(() => {
     const stored = readBlob(sql, `head:${n}`);
-    writeMeta(sql, 'activated_after', String(records.latestVersion(sql)));
+    const seen = seenBy(sql, n);
     if (stored && !pending) {
       writeMeta(sql, 'active', String(n));
+      chose(sql, n);
       return { ok: true, value: records.selectVersion(sql, n, config.backbone)! };
     }
     // Solved again without what was forgotten since, or with training rows that a refused job had left outside.
@@ -46,12 +49,24 @@ export async function activateVersion(ledger: Ledger, n: number): Promise<Outcom
     }
     if (stored) ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: wanted.evidence, head: stored, parent: n });
     else {
-      const solved = solveVersion(sql, config, wanted.labels, recipe, ledger.background(recipe), n);
+      const solved = solveVersion(sql, config, wanted.labels, recipe, ledger.background(recipe), { ...seen, brought: [...seen.brought, m] });
       const head = solved ? encodeHead(solved.head) : null;
       ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: solved?.evidence ?? null, head, parent: n });
     }
+    chose(sql, m);
     return { ok: true, value: records.selectVersion(sql, m, config.backbone)! };
   });
+}
+
+/** Somebody, or a job, wants this version: what was compared with another one before is overtaken. */
+function chose(sql: SqlStorage, n: number): void {
+  writeMeta(sql, 'activated', String(n));
+  writeMeta(sql, 'activated_after', String(records.latestVersion(sql)));
+}
+
+/** Whether another version than the one compared with was chosen since: enrolling on top of it is no choice. */
+function overtakenSince(sql: SqlStorage, comparedWith: number): boolean {
+  return Number(readMeta(sql, 'activated_after') ?? -1) >= comparedWith && readMeta(sql, 'activated') !== String(comparedWith);
 }
 
 /** Idempotent by job. Not activated when another version was chosen while the job ran. */
@@ -72,10 +87,11 @@ export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Ou
   return ledger.write(() => {
     const repeated = takenBefore(sql, t.job);
     if (repeated) return { ok: true, value: repeated };
-    const overtaken = Number(readMeta(sql, 'activated_after') ?? -1) >= t.comparedWith;
+    const overtaken = overtakenSince(sql, t.comparedWith);
     const activate = t.activate && !overtaken;
     const tuned = head.components.find((c) => c.embedding === 'tuned' && c.mix !== 0);
     const pending = { embeddingsKey: t.embeddingsKey, datasetId: t.datasetId, enrolledIds: t.enrolledIds };
+    const whole = allThere(sql, t.enrolledIds);
     const recipe: Recipe = {
       model: tuned ? t.model : null,
       tunedMix: tuned?.mix ?? 0,
@@ -86,32 +102,40 @@ export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Ou
     const n = records.latestVersion(sql) + 1;
     const newer = records.latestVersion(sql) > t.comparedWith;
     if (activate) {
-      for (const name of head.labels) records.addLabel(sql, { name, embedding: null });
+      for (const name of labelsToAdd(sql, t, head.labels, rows)) records.addLabel(sql, { name, embedding: null });
       importRows(sql, t.model, pending, rows, head.labels, n);
     }
     const reason = t.activate && overtaken ? 'Another version was activated while the job ran.' : null;
     const evidence = { trained: t.evidence, job: t.job };
-    ledger.append({ kind: 'trained', labels: head.labels, recipe, evidence, head: bytes, parent: t.comparedWith, job: t.job, activate });
-    if (activate) writeMeta(sql, 'activated_after', String(n));
+    // A head that saw what was forgotten while the job ran is not kept: the version is solved again, without it, when somebody asks for it.
+    const kept = whole ? bytes : null;
+    ledger.append({ kind: 'trained', labels: head.labels, recipe, evidence, head: kept, parent: t.comparedWith, job: t.job, activate });
+    if (activate) chose(sql, n);
     // Examples enrolled while the job ran: their classes and rows join at once, on top of the trained version.
-    if (activate && newer) ledger.solveNext(recipe);
+    if (activate && (newer || !whole)) ledger.solveNext(recipe);
     writeMeta(sql, `job:${t.job}`, JSON.stringify({ version: n, activated: activate, reason }));
     return { ok: true, value: takenBefore(sql, t.job)! };
   });
+}
+
+function allThere(sql: SqlStorage, ids: readonly string[]): boolean {
+  const wanted = new Set(ids);
+  const { n } = sql.exec<{ n: number }>('SELECT count(*) AS n FROM examples WHERE id IN (SELECT value FROM json_each(?))', JSON.stringify(ids)).one();
+  return n === wanted.size;
+}
+
+/** Not those that the version compared with had and that were deleted or renamed since, unless training rows have them. */
+function labelsToAdd(sql: SqlStorage, t: TrainedVersion, labels: readonly string[], { labelsOf }: TrainingRows): string[] {
+  const before = new Set(records.selectVersion(sql, t.comparedWith, null)?.labels ?? []);
+  const taught = new Set(labelsOf.flat());
+  return labels.filter((name, c) => !before.has(name) || taught.has(c));
 }
 
 /**
  * Training rows become examples (source `dataset`); enrolled examples get their tuned embedding. Held-out rows are never among them.
  * @param model null: its head reads the plain backbone, so tuned embeddings are of no use
  */
-function importRows(
-  sql: SqlStorage,
-  model: string | null,
-  from: NonNullable<Recipe['pending']>,
-  rows: TrainingRows,
-  labels: readonly string[],
-  since: number,
-): void {
+function importRows(sql: SqlStorage, model: string | null, from: Pending, rows: TrainingRows, labels: readonly string[], since: number): void {
   const there = new Map(
     sql
       .exec<{ id: string; external_id: string }>("SELECT id, external_id FROM examples WHERE source = 'dataset'")
@@ -121,11 +145,14 @@ function importRows(
   for (const [i, base] of rows.base.entries()) {
     const own = rows.labelsOf[i]!.map((c) => labels[c]);
     if (!own.every((name) => name !== undefined)) continue;
-    const externalId = `${from.datasetId}#${rows.rows[i]}`;
+    if (from.forgotten?.includes(rows.rows[i]!)) continue;
+    const externalId = rowName(from.datasetId, rows.rows[i]!);
     const tuned = model !== null && rows.tuned?.[i] ? { model, embedding: rows.tuned[i] } : null;
     const known = there.get(externalId);
     if (known !== undefined) {
       if (tuned) records.setTuned(sql, known, tuned.model, tuned.embedding);
+      // With the labels that they have by now.
+      records.assignLabels(sql, known, records.selectExample(sql, known)!.labels, since);
       continue;
     }
     const example = { id: newId('example'), labels: own, base, tuned, sha256: externalId, contentType: null, objectKey: null, externalId };
