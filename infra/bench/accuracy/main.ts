@@ -2,6 +2,7 @@
  * `npm run bench:accuracy [-- --episodes 50 --sets digits,mails --json]`: the shipped head code against what a user would pick instead, on real
  * embeddings, the same seeded episodes, in the same run. Prints means with 95 % intervals, AUROC for unknowns and the calibration error.
  * `-- --published` gives the peers what the published networks give, without what Graft reads from their trunks.
+ * `-- --data FOLDER,FILE.jsonl` measures data of your own instead: pictures in folders by label, or lines of {"text", "label"}.
  * `-- --setfit [--episodes 16 --skip 0 --minutes 25]` measures text sets at 8 shots beside SetFit, which fine-tunes the backbone in every episode.
  */
 import { parseArgs } from 'node:util';
@@ -9,6 +10,7 @@ import { progressBar } from '../../progress.ts';
 import { ensureSetup } from '../../setup/main.ts';
 import { backgroundOf, embedDigits, embedSet, publishedDimension, type MeasuredSet } from './embeddings.ts';
 import { episodes } from './episodes.ts';
+import { givenSet } from './given.ts';
 import { runTfjsKnn } from './knn.ts';
 import { calibrationError, mean, type Said } from './measures.ts';
 import { runOurs, type Names, type Outcome } from './ours.ts';
@@ -23,6 +25,7 @@ const { values } = parseArgs({
   options: {
     episodes: { type: 'string' },
     sets: { type: 'string' },
+    data: { type: 'string' },
     json: { type: 'boolean' },
     setfit: { type: 'boolean' },
     published: { type: 'boolean' },
@@ -38,14 +41,16 @@ const TEXTS: Record<string, () => LabelledSet> = {
   mails: () => mails(),
 };
 const SETS: Record<string, () => MeasuredSet> = {
-  'emoji-twitter': () => withPictureNames(embedSet(emojiPictures('twitter'))),
-  'emoji-google': () => withPictureNames(embedSet(emojiPictures('google'))),
-  'emoji-apple': () => withPictureNames(embedSet(emojiPictures('apple'))),
-  'emoji-facebook': () => withPictureNames(embedSet(emojiPictures('facebook'))),
+  'emoji-twitter': () => prepared(emojiPictures('twitter')),
+  'emoji-google': () => prepared(emojiPictures('google')),
+  'emoji-apple': () => prepared(emojiPictures('apple')),
+  'emoji-facebook': () => prepared(emojiPictures('facebook')),
   digits: () => withPictureNames(embedDigits()),
   ...Object.fromEntries(Object.keys(TABLES).map((name) => [name, (): MeasuredSet => readTable(name as keyof typeof TABLES)])),
-  ...Object.fromEntries(Object.entries(TEXTS).map(([name, load]) => [name, (): MeasuredSet => embedSet(load())])),
+  ...Object.fromEntries(Object.entries(TEXTS).map(([name, load]) => [name, (): MeasuredSet => prepared(load())])),
 };
+const given = values.data?.split(',').map((path) => (): LabelledSet => givenSet(path));
+const prepared = (set: LabelledSet): MeasuredSet => (set.modality === 'image' ? withPictureNames(embedSet(set)) : embedSet(set));
 const chosen = <T>(from: Readonly<Record<string, T>>): T[] =>
   (values.sets?.split(',') ?? Object.keys(from)).map((name) => {
     const found = from[name];
@@ -94,12 +99,14 @@ async function measureSet(set: MeasuredSet): Promise<Cell[]> {
 try {
   await ensureSetup();
   if (values.setfit) {
-    const sets = chosen(TEXTS).map((load) => load());
+    const sets = (given ?? chosen(TEXTS)).map((load) => load());
+    if (sets.some((set) => set.modality !== 'text')) throw new Error('--setfit: SetFit is for texts only');
     const minutes = values.minutes === undefined ? null : Number(values.minutes);
     process.stdout.write(await besideSetFit(sets, { skip: Number(values.skip ?? 0), count: COUNT, minutes }));
   } else {
     const cells: Cell[] = [];
-    for (const load of chosen(SETS)) cells.push(...(await measureSet(load())));
+    const sets = given ? given.map((read) => () => prepared(read())) : chosen(SETS);
+    for (const load of sets) cells.push(...(await measureSet(load())));
     process.stdout.write(values.json ? `${JSON.stringify(cells)}\n` : printAll(cells, COUNT));
   }
 } catch (error) {

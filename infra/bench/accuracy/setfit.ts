@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { TEXT_MAX_TOKENS } from '../../../shared/limits.ts';
 import { progressBar } from '../../progress.ts';
-import { backgroundOf, embedSet, type EmbeddedSet } from './embeddings.ts';
+import { backgroundOf, embedSet, publishedDimension, type EmbeddedSet } from './embeddings.ts';
 import { episodes, type Episode } from './episodes.ts';
 import { mean } from './measures.ts';
 import { runOurs, type Names } from './ours.ts';
@@ -40,9 +40,17 @@ async function runSetFit(all: readonly Prepared[], minutes: number | null): Prom
   const rounds = Math.max(...all.map(({ list }) => list.length));
   const bar = progressBar('SetFit');
   try {
+    // SetFit has no more than what the published network gives.
+    const own = publishedDimension('text');
     const sets = all.map(({ source, set, list }) => {
       const texts = source.items.map((item) => item.text ?? '');
-      return { set: set.name, texts, probe: texts.slice(0, PROBE), probe_rows: set.rows.slice(0, PROBE).map((row) => [...row]), episodes: list };
+      return {
+        set: set.name,
+        texts,
+        probe: texts.slice(0, PROBE),
+        probe_rows: set.rows.slice(0, PROBE).map((row) => [...row.subarray(0, own)]),
+        episodes: list,
+      };
     });
     writeFileSync(join(folder, 'given.json'), JSON.stringify({ tokens: TEXT_MAX_TOKENS, minutes, sets }));
     const child = spawn(python, [join(import.meta.dirname, 'peer_setfit.py'), model, join(folder, 'given.json')], {

@@ -42,12 +42,12 @@ const spoken = (code: string): string =>
     .replaceAll(/\s+/g, ' ')
     .trim();
 
-function keepBigClasses(items: readonly Item[], min = MIN_PER_CLASS, max = MAX_PER_CLASS): Item[] {
+export function keepBigClasses(items: readonly Item[], min = MIN_PER_CLASS, max = MAX_PER_CLASS): Item[] {
   const by = Map.groupBy(items, (item) => item.label);
   return [...by.values()].filter((all) => all.length >= min).flatMap((all) => all.slice(0, max));
 }
 
-const namesOf = (items: readonly Item[]): Record<string, string> => Object.fromEntries(items.map(({ label }) => [label, spoken(label)]));
+export const namesOf = (items: readonly Item[]): Record<string, string> => Object.fromEntries(items.map(({ label }) => [label, spoken(label)]));
 
 /** Emoji drawings of one style; the class is Unicode's subcategory. */
 export function emojiPictures(style: Style): LabelledSet {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:zero-shot [-- --episodes 50 --sets emoji-google --shots 0,8]`: pictures by the names of their labels, before the first example and beside examples as
+ * `npm run bench:zero-shot [-- --episodes 50 --sets emoji-google --data FOLDER --shots 0,8]`: pictures by the names of their labels, before the first example and beside examples as
  * they arrive, by the shipped code; with names, without, and with each label called like the next. ConSE (Norouzi et al. 2014), the method that this
  * one stands in for, over the same classes, names and episodes.
  */
@@ -10,13 +10,16 @@ import type { NamedClasses } from '../../../functions/learning/zero-shot.ts';
 import { ensureSetup } from '../../setup/main.ts';
 import { backgroundOf, embedDigits, embedSet, type EmbeddedSet } from './embeddings.ts';
 import { episodes, type Episode } from './episodes.ts';
+import { givenSet } from './given.ts';
 import { calibrationError, mean } from './measures.ts';
 import { runOurs, type Names, type Outcome } from './ours.ts';
 import { nameWords, namedClasses, withPictureNames } from './picture-names.ts';
 import { STYLES, emojiPictures } from './sets.ts';
 import { figure, table } from './table.ts';
 
-const { values } = parseArgs({ options: { episodes: { type: 'string' }, sets: { type: 'string' }, shots: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { episodes: { type: 'string' }, sets: { type: 'string' }, data: { type: 'string' }, shots: { type: 'string' } },
+});
 const COUNT = Number(values.episodes ?? 50);
 const SHOTS = (values.shots ?? '0,1,2,4,8').split(',').map(Number);
 const LIKELIEST = 10;
@@ -24,6 +27,8 @@ const SETS: Record<string, () => EmbeddedSet> = {
   ...Object.fromEntries(STYLES.map((style) => [`emoji-${style}`, () => embedSet(emojiPictures(style))])),
   digits: embedDigits,
 };
+const given = values.data?.split(',').map((path) => [path, (): EmbeddedSet => embedSet(givenSet(path))] as const);
+const chosen = given ?? (values.sets ?? Object.keys(SETS).join(',')).split(',').map((name) => [name, SETS[name]] as const);
 
 /** ConSE's answer: the label nearest to the mean of the names of the ten likeliest classes, weighed by the network's posterior. */
 function conse(classes: NamedClasses, words: readonly Float32Array[]): (row: Float32Array, among: readonly number[]) => number {
@@ -50,8 +55,8 @@ const background = backgroundOf('image');
 const rows: string[][] = [
   ['set, examples a label', 'without names', 'with names', 'shuffled', 'ConSE', 'confidence', 'ECE', 'AUROC without', 'with'],
 ];
-for (const name of (values.sets ?? Object.keys(SETS).join(',')).split(',')) {
-  const embedded = SETS[name]?.();
+for (const [name, open] of chosen) {
+  const embedded = open?.();
   if (!embedded) throw new Error(`no set is called ${name}: ${Object.keys(SETS).join(', ')}`);
   const set = withPictureNames(embedded);
   const peer = conse(classes, nameWords(embedded));
