@@ -1,17 +1,29 @@
 /** Resume points of training jobs: which objects hold them, and which of them nothing can go on from any more. */
 import { and, desc, eq, inArray, lt } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
+import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { checkpoints, jobs } from '../db/schema.ts';
 
 export type CheckpointRow = typeof checkpoints.$inferSelect;
 
-/** A later checkpoint of the same lease and epoch takes the place of the earlier one. */
-export function saveCheckpoint(db: Database, row: typeof checkpoints.$inferInsert) {
+/**
+ * A statement that runs only if the one directly before it in the batch changed a row (the lease of the host that made it). A later checkpoint of the
+ * same lease and epoch takes the place of the earlier one.
+ */
+export function saveCheckpointIfChanged(db: Database, row: CheckpointRow) {
   const { objectKey, sha256, bytes, createdAt } = row;
+  return insertIfChanged(db, checkpoints, row).onConflictDoUpdate({
+    target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch],
+    set: { objectKey, sha256, bytes, createdAt },
+  });
+}
+
+/** A statement: the one of a lease and epoch, before another takes its place. */
+export function checkpointOf(db: Database, { jobId, fence, epoch }: Pick<CheckpointRow, 'jobId' | 'fence' | 'epoch'>) {
   return db
-    .insert(checkpoints)
-    .values(row)
-    .onConflictDoUpdate({ target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch], set: { objectKey, sha256, bytes, createdAt } });
+    .select({ objectKey: checkpoints.objectKey })
+    .from(checkpoints)
+    .where(and(eq(checkpoints.jobId, jobId), eq(checkpoints.fence, fence), eq(checkpoints.epoch, epoch)));
 }
 
 /** Newest first. */

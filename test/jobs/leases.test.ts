@@ -185,6 +185,10 @@ describe('progress and checkpoints', () => {
     expect(target.upload!.key).not.toBe(upload.upload!.key);
     expect((await put(target.upload!, later)).status).toBe(200);
     expect((await runner(`leases/${first.token}/checkpoint`, { ...next, stored: true })).status).toBe(200);
+    // No row names the earlier one any more: its object would be left for ever. Told twice, the later one stays.
+    expect(await deps.objects.head(upload.upload!.key)).toBeNull();
+    expect((await runner(`leases/${first.token}/checkpoint`, { ...next, stored: true })).status).toBe(200);
+    expect(await deps.objects.head(target.upload!.key)).not.toBeNull();
     await expire(id);
     const second = await lease(['train'], 'second');
     if (second.work.kind !== 'train') throw new Error('expected training');

@@ -1,11 +1,13 @@
 /** An owner and a host at the same moment: what one of them saw is no longer so when the other's statement runs. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { HeartbeatResponse } from '../../shared/runner.ts';
+import { CheckpointResponse, HeartbeatResponse } from '../../shared/runner.ts';
 import { Job } from '../../shared/wire/jobs.ts';
 import type { Deps } from '../../functions/deps.ts';
+import { listCheckpoints } from '../../functions/stores/checkpoints.ts';
 import { getWork, commandHolder, type WorkRow } from '../../functions/stores/work.ts';
 import { steerJob } from '../../functions/usecases/jobs/steer-job.ts';
 import { endAttempt } from '../../functions/usecases/runner/end-attempt.ts';
+import { saveCheckpoint } from '../../functions/usecases/runner/serve-lease.ts';
 import { answer, call, newTenant } from '../setup/harness.ts';
 import {
   clearQueue,
@@ -13,8 +15,10 @@ import {
   deps,
   heldOutOf,
   lease,
+  named,
   newJob,
   publishTinyBackbone,
+  put,
   readyDataset,
   runner,
   sendFiles,
@@ -94,6 +98,25 @@ describe('the end of an attempt that was decided before the owner changed their 
     expect(await endAttempt(deps, seen, { kind: 'expired' })).toBe(false);
     expect((await complete(id, leased.token)).status).toBe(200);
     expect((await get(id)).status).toBe('succeeded');
+  });
+});
+
+describe('a checkpoint', () => {
+  it('of a host whose lease passes on while it is verified is not recorded', async () => {
+    const { id } = await newJob(key, { dataset });
+    const { token } = await lease(['train'], 'first');
+    const bytes = new TextEncoder().encode('a checkpoint');
+    const facts = { epoch: 1, sha256: (await named({ name: 'c', bytes })).sha256, bytes: bytes.length };
+    const { upload } = await answer(await runner(`leases/${token}/checkpoint`, { ...facts, stored: false }), 200, CheckpointResponse);
+    await put(upload!, bytes);
+    let second = '';
+    const racing = meanwhile(async () => {
+      await deps.d1.prepare('update work set expires_at = 1 where id = ?').bind(id).run();
+      second = (await lease(['train'], 'second')).token;
+    });
+    await expect(saveCheckpoint(racing, { token, ...facts, stored: true })).rejects.toMatchObject({ code: 'stale_lease' });
+    expect(await listCheckpoints(deps.db, id)).toEqual([]);
+    await runner(`leases/${second}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
   });
 });
 

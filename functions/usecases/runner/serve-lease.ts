@@ -7,7 +7,7 @@ import { objectKeys } from '../../../shared/object-keys.ts';
 import type { HeartbeatResponse, HostEvent, UploadTarget } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
-import { forgetCheckpoint, saveCheckpoint as storeCheckpoint, supersededCheckpoints } from '../../stores/checkpoints.ts';
+import { checkpointOf, forgetCheckpoint, saveCheckpointIfChanged, supersededCheckpoints } from '../../stores/checkpoints.ts';
 import { appendJobEventIfChanged, getJob, moveJobIfChanged, setProgress } from '../../stores/jobs.ts';
 import { renewLease, type WorkRow } from '../../stores/work.ts';
 import { iso } from '../datasets/present-dataset.ts';
@@ -103,21 +103,27 @@ export async function saveCheckpoint(
   if (!input.stored) return await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS });
   await verifyFiles(deps, [{ name: `checkpoint of epoch ${epoch}`, sha256, bytes }], () => key);
   const now = deps.now();
-  const [renewed] = await deps.db.batch([
+  const row = { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now };
+  const [before, renewed] = await deps.db.batch([
+    checkpointOf(deps.db, row),
     renewLease(deps.db, hash, untilOf(deps)),
     appendJobEventIfChanged(deps.db, { job: work.id, type: 'checkpoint', data: { epoch, bytes }, now }),
-    storeCheckpoint(deps.db, { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now }),
+    saveCheckpointIfChanged(deps.db, row),
   ]);
   if (renewed.length === 0) throw staleLease();
-  await forgetSuperseded(deps, work.id);
+  const replaced = before.map((earlier) => earlier.objectKey).filter((earlier) => earlier !== key);
+  await forgetSuperseded(deps, work.id, replaced);
   return null;
 }
 
-/** A job would otherwise keep one of tens of megabytes for every epoch of every fold. The new one counts in any case. */
-async function forgetSuperseded(deps: Needs, job: string): Promise<void> {
+/**
+ * A job would otherwise keep one of tens of megabytes for every epoch of every fold, and of long epochs for every few minutes. The new one counts in any
+ * case.
+ */
+async function forgetSuperseded(deps: Needs, job: string, replaced: readonly string[]): Promise<void> {
   try {
     const old = await supersededCheckpoints(deps.db, job, CHECKPOINTS_KEPT);
-    await deps.objects.delete(old.map((row) => row.objectKey));
+    await deps.objects.delete([...replaced, ...old.map((row) => row.objectKey)]);
     for (const row of old) await forgetCheckpoint(deps.db, row);
   } catch (error) {
     console.warn(JSON.stringify({ message: 'old checkpoints stay until the next one', job, error: String(error) }));
