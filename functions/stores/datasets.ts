@@ -28,12 +28,12 @@ export async function listDatasets(db: Database, tenant: string, page: { limit: 
     .limit(page.limit + 1);
 }
 
-/** A statement: the first completed upload of a waiting dataset sends it to validation. */
-export function startValidation(db: Database, id: string, upload: string) {
+/** A statement: the first upload of a waiting dataset that the statement directly before completed sends it to validation. */
+export function startValidationIfChanged(db: Database, id: string, upload: string) {
   return db
     .update(datasets)
     .set({ status: 'validating', uploadId: upload })
-    .where(and(eq(datasets.id, id), eq(datasets.status, 'awaiting_upload'), isNull(datasets.deletedAt)));
+    .where(and(sql`changes() > 0`, eq(datasets.id, id), eq(datasets.status, 'awaiting_upload'), isNull(datasets.deletedAt)));
 }
 
 /** A statement: a dataset whose inspection was given up by no fault of its upload (its work is held) goes to validation once more. */

@@ -108,8 +108,11 @@ export const CreateUploadRequest = z
       .min(1)
       .max(255)
       // Becomes the last part of an object key: a name, never a path.
-      // oxlint-disable-next-line no-control-regex
-      .regex(/^(?!\.{1,2}$)[^/\\\u0000-\u001f\u007f]+$/u, 'must be a file name without slashes or control characters'),
+      .regex(
+        // oxlint-disable-next-line no-control-regex
+        /^(?!\.{1,2}$)[^/\\\u0000-\u001f\u007f\p{Cs}]+$/u,
+        'must be a file name without slashes, control characters or half of a surrogate pair',
+      ),
     bytes: z.number().int().min(1),
     sha256: z
       .string()

@@ -7,7 +7,10 @@ import { listOf } from '../../shared/wire/page.ts';
 import { Usage } from '../../shared/wire/usage.ts';
 import { JOB_MAX_ATTEMPTS, UPLOAD_MAX_BYTES, UPLOAD_PART_BYTES } from '../../shared/limits.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
+import { abortUpload } from '../../functions/usecases/datasets/abort-upload.ts';
+import { completeUpload } from '../../functions/usecases/datasets/complete-upload.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
+import { meanwhile } from '../setup/meanwhile.ts';
 import {
   clearQueue,
   deps,
@@ -174,11 +177,38 @@ describe('uploads', () => {
     expect((await answer(more, 201, Upload)).status).toBe('open');
   });
 
+  it('end one way: given up while its parts are joined, or completed while it is given up', async () => {
+    const bytes = new Uint8Array(50);
+    const one = await openUpload(bytes.length);
+    const parts = await sendParts(one.upload, bytes);
+    const given = { tenant, dataset: one.dataset, upload: one.upload.upload_id };
+    const abort = async () => await answer(await call(`${one.path}/abort`, { key, method: 'POST' }), 200, Upload);
+    const ended = { code: 'conflict', message: expect.stringContaining('aborted') };
+    await expect(completeUpload(meanwhile(deps, abort), { ...given, request: { parts } })).rejects.toMatchObject(ended);
+    expect((await answer(await call(one.path, { key }), 200, Upload)).status).toBe('aborted');
+    expect((await answer(await call(`/v1/datasets/${one.dataset}`, { key }), 200, Dataset)).status).toBe('awaiting_upload');
+
+    const two = await openUpload(bytes.length);
+    const json = { parts: await sendParts(two.upload, bytes) };
+    const abortMultipart = async () => void (await answer(await call(`${two.path}/complete`, { key, json }), 200, Dataset));
+    const racing = { ...deps, objects: { ...deps.objects, abortMultipart } };
+    const late = { code: 'conflict', message: expect.stringContaining('completed') };
+    await expect(abortUpload(racing, { tenant, dataset: two.dataset, upload: two.upload.upload_id })).rejects.toMatchObject(late);
+    expect((await answer(await call(two.path, { key }), 200, Upload)).status).toBe('completed');
+  });
+
   it('refuses paths as names, nothing, and too much', async () => {
     const made = await answer(await call('/v1/datasets', { key, json: { name: 'd', modality: 'text', format: 'csv' } }), 201, Dataset);
     const open = async (json: unknown) => await call(`/v1/datasets/${made.id}/uploads`, { key, json });
     for (const filename of ['../x.zip', 'a/b.zip', 'a\\b', '..', '', 'x\u0000y', 'a\nb'])
       expect((await problem(await open({ filename, bytes: 5 }), 'invalid_request')).errors?.[0]?.pointer).toBe('/filename');
+    // Half of a surrogate pair has no UTF-8, and so no place in a key.
+    const half = await call(`/v1/datasets/${made.id}/uploads`, {
+      key,
+      body: '{"filename":"\\ud800.csv","bytes":5}',
+      headers: { 'content-type': 'application/json' },
+    });
+    expect((await problem(half, 'invalid_request')).errors?.[0]?.pointer).toBe('/filename');
     await problem(await open({ filename: 'a.csv', bytes: 0 }), 'invalid_request');
     await problem(await open({ filename: 'a.csv', bytes: 5, sha256: 'ABC' }), 'invalid_request');
     expect((await problem(await open({ filename: 'a.csv', bytes: UPLOAD_MAX_BYTES + 1 }), 'body_too_large')).detail).toContain(

@@ -2,13 +2,13 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CheckpointResponse, HeartbeatResponse } from '../../shared/runner.ts';
 import { Job } from '../../shared/wire/jobs.ts';
-import type { Deps } from '../../functions/deps.ts';
 import { listCheckpoints } from '../../functions/stores/checkpoints.ts';
 import { getWork, commandHolder, type WorkRow } from '../../functions/stores/work.ts';
 import { steerJob } from '../../functions/usecases/jobs/steer-job.ts';
 import { endAttempt } from '../../functions/usecases/runner/end-attempt.ts';
 import { saveCheckpoint } from '../../functions/usecases/runner/serve-lease.ts';
 import { answer, call, newTenant } from '../setup/harness.ts';
+import { meanwhile } from '../setup/meanwhile.ts';
 import {
   clearQueue,
   completionOf,
@@ -44,25 +44,6 @@ const complete = async (id: string, token: string) => {
   await sendFiles(token, files);
   return await runner(`leases/${token}/complete`, await completionOf(files, heldOutOf(200, { candidate: 180, incumbent: null })));
 };
-
-/** The database, with something that happens right before the next batch: after the caller has looked, and before it writes. */
-function meanwhile(happens: () => Promise<unknown>): Deps {
-  let due = true;
-  const db = new Proxy(deps.db, {
-    get(target, name) {
-      const own: unknown = Reflect.get(target, name);
-      if (name !== 'batch') return typeof own === 'function' ? (own as () => unknown).bind(target) : own;
-      return async (statements: Parameters<typeof deps.db.batch>[0]) => {
-        if (due) {
-          due = false;
-          await happens();
-        }
-        return await target.batch(statements);
-      };
-    },
-  });
-  return { ...deps, db };
-}
 
 describe('the end of an attempt that was decided before the owner changed their mind', () => {
   it.each(['expired', 'released', 'failed'] as const)('%s: a job cancelled meanwhile goes to no other host', async (kind) => {
@@ -110,7 +91,7 @@ describe('a checkpoint', () => {
     const { upload } = await answer(await runner(`leases/${token}/checkpoint`, { ...facts, stored: false }), 200, CheckpointResponse);
     await put(upload!, bytes);
     let second = '';
-    const racing = meanwhile(async () => {
+    const racing = meanwhile(deps, async () => {
       await deps.d1.prepare('update work set expires_at = 1 where id = ?').bind(id).run();
       second = (await lease(['train'], 'second')).token;
     });
@@ -124,7 +105,7 @@ describe('a wish that meets a host', () => {
   it('pauses a job that a host takes at that moment through the host, and its completion still counts', async () => {
     const { id } = await newJob(key, { dataset });
     let token = '';
-    const racing = meanwhile(async () => (token = (await lease(['train'])).token));
+    const racing = meanwhile(deps, async () => (token = (await lease(['train'])).token));
     expect(await steerJob(racing, { tenant, id, wish: 'pause' })).toMatchObject({ status: 'validating', requested: 'pause' });
     expect((await complete(id, token)).status).toBe(200);
     expect((await get(id)).status).toBe('succeeded');
@@ -134,7 +115,7 @@ describe('a wish that meets a host', () => {
     const { id } = await newJob(key, { dataset });
     await post(id, 'pause');
     let token = '';
-    const racing = meanwhile(async () => {
+    const racing = meanwhile(deps, async () => {
       await post(id, 'resume');
       ({ token } = await lease(['train']));
     });

@@ -7,7 +7,7 @@ import { GraftError } from '../../../shared/errors.ts';
 import type { CompleteUploadRequest, Dataset } from '../../../shared/wire/datasets.ts';
 import { checkParts } from '../../domain/upload-parts.ts';
 import type { Deps } from '../../deps.ts';
-import { closeUpload, restartValidation, startValidation, type DatasetRow, type UploadRow } from '../../stores/datasets.ts';
+import { closeUpload, restartValidation, startValidationIfChanged, type DatasetRow, type UploadRow } from '../../stores/datasets.ts';
 import { insertWorkIfChanged, restartHeldWorkIfChanged } from '../../stores/work.ts';
 import { needDataset } from './get-dataset.ts';
 import { needUpload } from './get-upload.ts';
@@ -18,7 +18,7 @@ export async function completeUpload(
   input: { tenant: string; dataset: string; upload: string; request: CompleteUploadRequest },
 ): Promise<Dataset> {
   const upload = await needUpload(deps, input);
-  if (upload.status === 'aborted') throw new GraftError('conflict', 'This upload was aborted. Open a new one.');
+  if (upload.status === 'aborted') throw aborted();
   if (upload.status === 'open') {
     const before = await needDataset(deps, input.tenant, input.dataset);
     if (before.status !== 'awaiting_upload') throw otherUpload(before);
@@ -26,16 +26,20 @@ export async function completeUpload(
     const now = deps.now();
     await deps.db.batch([
       closeUpload(deps.db, upload.id, 'completed'),
-      startValidation(deps.db, upload.datasetId, upload.id),
+      startValidationIfChanged(deps.db, upload.datasetId, upload.id),
       insertWorkIfChanged(deps.db, { id: upload.datasetId, kind: 'validate', tenant: input.tenant, now }),
     ]);
   } else {
     await deps.db.batch([restartValidation(deps.db, upload.datasetId, upload.id), restartHeldWorkIfChanged(deps.db, upload.datasetId, deps.now())]);
   }
   const row = await needDataset(deps, input.tenant, input.dataset);
-  // Two uploads were completed at once, and this one was second.
-  if (row.uploadId !== upload.id) throw otherUpload(row);
-  return presentDataset(row);
+  if (row.uploadId === upload.id) return presentDataset(row);
+  // Given up while its parts were joined, or two uploads were completed at once, and this one was second.
+  throw (await needUpload(deps, input)).status === 'aborted' ? aborted() : otherUpload(row);
+}
+
+function aborted(): GraftError {
+  return new GraftError('conflict', 'This upload was aborted. Open a new one.');
 }
 
 function otherUpload(dataset: DatasetRow): GraftError {
