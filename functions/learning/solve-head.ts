@@ -16,6 +16,7 @@ import { leftOutVariances, variance } from './novelty.ts';
 import { BEST_WEIGHT, fitOpenSet, largest } from './open-set.ts';
 import { knownness, supportCosines } from './score-head.ts';
 import { chooseSupport, NO_LABEL, type Chosen } from './support.ts';
+import { shared, sharesOf, type Shares } from './tuned-shares.ts';
 
 export type LearnExample = {
   readonly id: string;
@@ -91,16 +92,17 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
   // Labels that only their names speak for: the examples of the others must not shout them down.
   const onlyNamed = hasNames && input.task === 'single_label' && new Set(examples.flatMap((e) => e.labelsOf)).size < k;
 
-  const tunedRows = input.tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
-  const tunedMix = tunedRows.length > 0 ? input.tunedMix : 0;
+  const shares = sharesOf(input);
+  const tunedMix = shares.tuned.mix;
+  const tunedRows = tunedMix > 0 ? examples.filter((e) => e.tuned !== null) : [];
   const chosen = chooseSupport(examples, input.transform, center, dimension);
   const blended =
-    chosen && tunedMix < 1
+    chosen && shares.base.mix > 0
       ? blend(candidatesFor(input, center, chosen, judged, onlyNamed), judgeOf(speaksForMost(labelsOf.flat(), examples) ? labelsOf : [], k, multi))
       : null;
   if (blended) {
-    for (const map of blended.maps) components.push(learntComponent('base', map, input.transform, center, 1 - tunedMix));
-    for (let i = 0; i < scores.length; i++) scores[i]! += (1 - tunedMix) * blended.leftOut[i]!;
+    for (const map of blended.maps) components.push(learntComponent('base', map, input.transform, center, shares.base));
+    for (let i = 0; i < scores.length; i++) scores[i]! += shares.base.of[i % k]! * blended.leftOut[i]!;
   }
   const tunedCenter = tunedMix > 0 ? backgroundCenter(input.background.tuned, input.transform, dimension) : null;
   const tunedJudged = judged.filter((i) => examples[i]!.tuned !== null);
@@ -115,9 +117,10 @@ export function solveHead(input: SolveInput): { head: Head; evidence: Evidence; 
       )
     : null;
   if (tuned && tunedCenter) {
-    components.push(learntComponent('tuned', { space: 'linear', ...tuned }, input.transform, tunedCenter, tunedMix));
+    components.push(learntComponent('tuned', { space: 'linear', ...tuned }, input.transform, tunedCenter, shares.tuned));
     const at = new Map(judged.map((i, row) => [i, row]));
-    for (const [r, i] of tunedJudged.entries()) for (let c = 0; c < k; c++) scores[at.get(i)! * k + c]! += tunedMix * tuned.leftOut[r * k + c]!;
+    for (const [r, i] of tunedJudged.entries())
+      for (let c = 0; c < k; c++) scores[at.get(i)! * k + c]! += shares.tuned.of[c]! * tuned.leftOut[r * k + c]!;
   }
 
   let namesMix = 0;
@@ -181,11 +184,17 @@ const NAME_OF = { linear: 'ridge', kernel: 'kernel_ridge' } as const;
 /** Whether a component was learnt from the examples, not made from the labels' names. */
 export const isLearnt = ({ name }: HeadComponent): boolean => Object.values<string>(NAME_OF).includes(name);
 
-function learntComponent(embedding: 'base' | 'tuned', map: LinearMap, transform: FeatureTransform, center: Float32Array, mix: number): HeadComponent {
+function learntComponent(
+  embedding: 'base' | 'tuned',
+  map: LinearMap,
+  transform: FeatureTransform,
+  center: Float32Array,
+  shares: Shares,
+): HeadComponent {
   const { space } = map;
   const kernel: HeadComponent['kernel'] = space === 'kernel' ? { power: KERNEL_POWER } : null;
-  const [weight, bias] = [Float32Array.from(map.weight), Float32Array.from(map.bias)];
-  return { embedding, name: NAME_OF[space], transform, dimension: center.length, kernel, center, weight, bias, mix };
+  const [weight, bias] = [map.weight, map.bias].map((rows) => Float32Array.from(shared(rows, shares))) as [Float32Array, Float32Array];
+  return { embedding, name: NAME_OF[space], transform, dimension: center.length, kernel, center, weight, bias, mix: shares.mix };
 }
 
 /** v of each row with itself left out, [rows]; zeros without support. */

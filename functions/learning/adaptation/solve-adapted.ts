@@ -18,6 +18,7 @@ import { knownness, rawScores, type Embeddings } from '../score-head.ts';
 import { isLearnt, leftOutKnownness, solveHead, type Evidence, type LeftOut, type SolveInput } from '../solve-head.ts';
 import { centred, coral, type Rows } from './align.ts';
 import { movedSupport, targetCenter, type Mapped, type MovedSupport } from './moved-support.ts';
+import { shared } from '../tuned-shares.ts';
 import { foldsWith, spaceOf, type Space } from './spaces.ts';
 import { movedCenter, viewsOf, type View } from './views.ts';
 
@@ -71,7 +72,7 @@ export function prepareAdaptation(input: SolveInput, targets: readonly Embedding
 }
 
 const heard = (views: readonly View[], mapped: readonly Mapped[]): [View, Mapped][] =>
-  views.flatMap((view, v) => (view.weight > 0 ? [[view, mapped[v]!] as [View, Mapped]] : []));
+  views.flatMap((view, v) => (view.shares.mix > 0 ? [[view, mapped[v]!] as [View, Mapped]] : []));
 
 export function fitMethods({ input, views, mapped }: Prepared): FittedMethod[] {
   const k = input.labels.length;
@@ -116,14 +117,14 @@ function pseudoLabels(parts: readonly Part[], k: number): number[] {
         for (let c = 0; c < k; c++) {
           let sum = bias[c]!;
           for (let j = 0; j < width; j++) sum += weight[c * width + j]! * x[i * width + j]!;
-          scores[i * k + c]! += view.weight * sum;
+          scores[i * k + c]! += view.shares.of[c]! * sum;
         }
   }
   return Array.from({ length: n }, (_, i) => argmax(scores.subarray(i * k, (i + 1) * k)));
 }
 
 /** Weights, bias and left-out scores (of the view's own rows) of a mix of methods. */
-function mixed(fitted: readonly FittedMethod[], mix: AdaptMix, v: number, { rows }: View, k: number) {
+function mixed(fitted: readonly FittedMethod[], mix: AdaptMix, v: number, { rows, shares }: View, k: number) {
   const weight = new Float64Array(fitted[0]!.fits[v]!.weight.length);
   const bias = new Float64Array(k);
   const leftOut = new Float64Array(rows.length * k);
@@ -134,7 +135,7 @@ function mixed(fitted: readonly FittedMethod[], mix: AdaptMix, v: number, { rows
     for (let c = 0; c < k; c++) bias[c]! += w * fit.bias[c]!;
     for (let i = 0; i < leftOut.length; i++) leftOut[i]! += w * fit.leftOut[i]!;
   }
-  return { weight: Float32Array.from(weight), bias: Float32Array.from(bias), leftOut };
+  return { weight: Float32Array.from(shared(weight, shares)), bias: Float32Array.from(shared(bias, shares)), leftOut };
 }
 
 /** The head of a mix of methods. `judgeOnly`: without the rule for unknown, which costs a look at the whole background. */
@@ -145,10 +146,10 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
   const all = new Float64Array(input.examples.length * k);
   // What the plain head leaves to its learnt components beside the names of labels.
   const learnt = plain.head.components.find(isLearnt);
-  const share = learnt ? learnt.mix / views.find((view) => view.embedding === learnt.embedding)!.weight : 1;
+  const share = learnt ? learnt.mix / views.find((view) => view.embedding === learnt.embedding)!.shares.mix : 1;
   const adapted = heard(views, mapped).map(([view, { space }], v): HeadComponent => {
     const { weight, bias, leftOut } = mixed(fitted, mix, v, view, k);
-    for (const [r, i] of view.rows.entries()) for (let c = 0; c < k; c++) all[i * k + c]! += view.weight * leftOut[r * k + c]!;
+    for (const [r, i] of view.rows.entries()) for (let c = 0; c < k; c++) all[i * k + c]! += view.shares.of[c]! * leftOut[r * k + c]!;
     const { embedding } = view;
     const { kernel } = space;
     return {
@@ -160,7 +161,7 @@ export function assemble(prepared: Prepared, fitted: readonly FittedMethod[], mi
       center: targetCenter(view),
       weight,
       bias,
-      mix: share * view.weight,
+      mix: share * view.shares.mix,
     };
   });
   // The label prior reads a target input as the source input that it is taken for.

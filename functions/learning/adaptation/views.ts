@@ -6,12 +6,14 @@ import type { Head, HeadComponent } from '../../../shared/head.ts';
 import { backgroundCenter, transformFeature } from '../features.ts';
 import type { Embeddings } from '../score-head.ts';
 import type { SolveInput } from '../solve-head.ts';
+import { sharesOf, type Shares } from '../tuned-shares.ts';
 import { meanOf, type Rows } from './align.ts';
 
 export type View = {
   readonly embedding: HeadComponent['embedding'];
-  /** Its part of the head; 0 where only `nearest` reads it. */
+  /** Its part of the head, and of each label; 0 where only `nearest` reads it. */
   readonly weight: number;
+  readonly shares: Shares;
   /** Of the background. */
   readonly center: Float32Array;
   /** Which examples have this embedding, and their labels; `labelOf`: the first of each, which is the only one unless an input has several. */
@@ -29,12 +31,13 @@ export type View = {
 export function viewsOf(input: SolveInput, plain: Head, target: readonly Embeddings[]): [View, ...View[]] {
   const tuned = plain.components.some((c) => c.embedding === 'tuned');
   const share = tuned ? input.tunedMix : 0;
-  const base = viewOf('base', 1 - share, input, target);
-  return tuned ? [base, viewOf('tuned', share, input, target)] : [base];
+  const shares = sharesOf(input);
+  const base = viewOf('base', 1 - share, shares.base, input, target);
+  return tuned ? [base, viewOf('tuned', share, shares.tuned, input, target)] : [base];
 }
 
 /** @throws RangeError when a row is missing, not finite or of the wrong length */
-function viewOf(embedding: View['embedding'], weight: number, input: SolveInput, target: readonly Embeddings[]): View {
+function viewOf(embedding: View['embedding'], weight: number, shares: Shares, input: SolveInput, target: readonly Embeddings[]): View {
   const background = input.background[embedding];
   const center = backgroundCenter(background, input.transform, input.dimension);
   const rows = [...input.examples.keys()].filter((i) => input.examples[i]![embedding] !== null);
@@ -49,7 +52,7 @@ function viewOf(embedding: View['embedding'], weight: number, input: SolveInput,
   const [source, of] = [features(rows.map((i) => input.examples[i]!)), features(target)];
   const labelsOf = rows.map((i) => input.examples[i]!.labelsOf);
   const labelOf = labelsOf.map((own) => own[0]!);
-  return { embedding, weight, center, rows, labelsOf, labelOf, source, target: of, middle: meanOf(source), offset: meanOf(of) };
+  return { embedding, weight, shares, center, rows, labelsOf, labelOf, source, target: of, middle: meanOf(source), offset: meanOf(of) };
 }
 
 /** φ(x) − centre of each row. */
