@@ -10,6 +10,7 @@ export function forgetExample(sql: SqlStorage, id: string): void {
   const first = sql.exec<{ n: number | null }>('SELECT min(since) AS n FROM memberships WHERE example_id = ?', id).one().n;
   const [row] = sql.exec<{ name: string }>("SELECT external_id AS name FROM examples WHERE id = ? AND source = 'dataset'", id).toArray();
   sql.exec('DELETE FROM examples WHERE id = ?', id);
+  sql.exec('DELETE FROM earlier_tuned WHERE example_id = ?', id);
   sql.exec('DELETE FROM memberships WHERE example_id = ?', id);
   if (row) forgetRow(sql, row.name);
   if (first === null) return;

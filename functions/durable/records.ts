@@ -56,6 +56,9 @@ export type Seen = { readonly upTo: number; readonly brought: readonly number[] 
 
 const LATEST = `SELECT example_id, max(since) AS since FROM memberships WHERE since <= ? OR since IN (SELECT value FROM json_each(?))
   GROUP BY example_id`;
+/** What one model, or none, saw of an example. */
+const TUNED = `CASE WHEN e.tuned_model = ? THEN e.tuned
+  ELSE (SELECT t.embedding FROM earlier_tuned t WHERE t.example_id = e.id AND t.model = ?) END`;
 const bound = (seen: Seen | null): [number, string] => [seen?.upTo ?? Number.MAX_SAFE_INTEGER, JSON.stringify(seen?.brought ?? [])];
 const EXAMPLE_COLUMNS = 'e.id, m.labels, e.source, e.sha256, e.content_type, e.object_key, e.external_id, e.created_at';
 
@@ -105,7 +108,7 @@ export function selectExample(sql: SqlStorage, id: string): ExampleInfo | null {
   return row ? toInfo(row) : null;
 }
 
-type MemberRow = { id: string; labels: string; base: ArrayBuffer; tuned: ArrayBuffer | null; tuned_model: string | null; sha256: string };
+type MemberRow = { id: string; labels: string; base: ArrayBuffer; tuned: ArrayBuffer | null; sha256: string };
 
 /**
  * Examples as a version saw them (null: as they are now), one at a time, ordered by id so that solving is reproducible: ten thousand embeddings do not
@@ -114,9 +117,11 @@ type MemberRow = { id: string; labels: string; base: ArrayBuffer; tuned: ArrayBu
  */
 export function* eachMember(sql: SqlStorage, seen: Seen | null, model: string | null, only: readonly string[] | null = null): Generator<Member> {
   const rows = sql.exec<MemberRow>(
-    `SELECT e.id, m.labels, e.base, e.tuned, e.tuned_model, e.sha256 FROM (${LATEST}) l
+    `SELECT e.id, m.labels, e.base, ${TUNED} AS tuned, e.sha256 FROM (${LATEST}) l
      JOIN memberships m ON m.example_id = l.example_id AND m.since = l.since JOIN examples e ON e.id = l.example_id
      WHERE ? IS NULL OR e.id IN (SELECT value FROM json_each(?)) ORDER BY e.id`,
+    model,
+    model,
     ...bound(seen),
     only && JSON.stringify(only),
     JSON.stringify(only ?? []),
@@ -126,7 +131,7 @@ export function* eachMember(sql: SqlStorage, seen: Seen | null, model: string | 
       id: r.id,
       labels: JSON.parse(r.labels) as string[],
       base: new Float32Array(r.base),
-      tuned: model !== null && r.tuned_model === model && r.tuned ? new Float32Array(r.tuned) : null,
+      tuned: r.tuned && new Float32Array(r.tuned),
       sha256: r.sha256,
     };
 }
@@ -174,7 +179,14 @@ export function assignLabels(sql: SqlStorage, id: string, labels: readonly strin
   sql.exec('INSERT OR REPLACE INTO memberships (example_id, since, labels) VALUES (?, ?, ?)', id, since, JSON.stringify(labels));
 }
 
+/** What another model saw stays beside it: its versions may be served, and learn on, again. */
 export function setTuned(sql: SqlStorage, id: string, model: string, tuned: Float32Array): void {
+  sql.exec(
+    `INSERT OR REPLACE INTO earlier_tuned (example_id, model, embedding)
+     SELECT id, tuned_model, tuned FROM examples WHERE id = ? AND tuned IS NOT NULL AND tuned_model <> ?`,
+    id,
+    model,
+  );
   sql.exec('UPDATE examples SET tuned = ?, tuned_model = ? WHERE id = ?', toBuffer(tuned), model, id);
 }
 

@@ -13,6 +13,8 @@ const STEPS = [
    CREATE TABLE blobs (key TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (key, part));`,
   `CREATE TABLE review (id TEXT PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, base BLOB NOT NULL, tuned BLOB, tuned_model TEXT, content_type TEXT,
      object_key TEXT, prediction TEXT NOT NULL, created_at INTEGER NOT NULL);`,
+  // examples.tuned is what the model trained last saw; this is what those before it did, for versions that run on them.
+  `CREATE TABLE earlier_tuned (example_id TEXT NOT NULL, model TEXT NOT NULL, embedding BLOB NOT NULL, PRIMARY KEY (example_id, model));`,
 ] as const;
 
 /** Rows of SQLite in a Durable Object hold at most 2 MB. */

@@ -54,6 +54,18 @@ describe('a label without a tuned embedding beside labels that have them', () =>
     expect(rows.filter((scores) => scores.indexOf(Math.max(...scores)) === FRESH).length).toBeGreaterThan(3);
   });
 
+  test('is not shouted down by the only label that has one', () => {
+    const { input, asked } = problem(0.7);
+    const [first] = input.examples;
+    const examples = input.examples.map((e) => (e === first ? e : { ...e, tuned: null }));
+    const { head, evidence } = solveHead({ ...input, examples })!;
+    for (const [c, inputs] of asked.entries()) {
+      const right = inputs.filter((e) => scoreHead(head, e).label === LABELS[c]).length;
+      expect(right, LABELS[c]).toBeGreaterThan(21);
+    }
+    expect(evidence.tuned_mix).toBe(0);
+  });
+
   test('is answered by an adapted head too', () => {
     const { input, asked } = problem(0.7);
     const moved = (values: Float32Array): Float32Array => values.map((v, i) => v + 0.6 * Math.sin(i));
