@@ -17,3 +17,9 @@ export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | null {
 export function decodedBytesMax(characters: number): number {
   return Math.floor((characters / 4) * 3);
 }
+
+export function encodeBase64(bytes: Uint8Array): string {
+  let binary = '';
+  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return btoa(binary);
+}

@@ -2,6 +2,7 @@
  * Secrets at rest: AES-256-GCM under a key derived (HKDF-SHA-256, RFC 5869) from the operator's GRAFT_SECRET_KEY. `context` is bound to the sealed
  * text, so it cannot be moved to another row. Layout: base64(12-byte nonce ‖ ciphertext and tag).
  */
+import { encodeBase64 } from './base64.ts';
 
 const NONCE_BYTES = 12;
 
@@ -24,7 +25,7 @@ export async function seal(secretKey: string, plain: string, context: string): P
   const out = new Uint8Array(NONCE_BYTES + box.byteLength);
   out.set(iv, 0);
   out.set(new Uint8Array(box), NONCE_BYTES);
-  return toBase64(out);
+  return encodeBase64(out);
 }
 
 /** Throws `OperationError` when the text was sealed under another key or for another context, or was altered. */
@@ -34,12 +35,6 @@ export async function unseal(secretKey: string, sealed: string, context: string)
   const additionalData = new TextEncoder().encode(context);
   const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv, additionalData }, await keyFor(secretKey), bytes.subarray(NONCE_BYTES));
   return new TextDecoder().decode(plain);
-}
-
-function toBase64(bytes: Uint8Array): string {
-  let binary = '';
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return btoa(binary);
 }
 
 function fromBase64(text: string): Uint8Array<ArrayBuffer> {

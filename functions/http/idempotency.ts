@@ -5,6 +5,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { GraftError } from '../../shared/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../shared/limits.ts';
+import { decodeBase64, encodeBase64 } from '../domain/base64.ts';
 import { sha256Hex } from '../domain/digests.ts';
 import { seal, unseal } from '../domain/seal.ts';
 import { claimIdempotencyKey, findIdempotencyKey, keepFirstAnswer, releaseIdempotencyKey, type FirstAnswer } from '../stores/idempotency.ts';
@@ -15,6 +16,9 @@ import { formOf } from './forms.ts';
 const LOCK_SECONDS = 120;
 const KEY_MAX_CHARS = 255;
 const KEPT_STATUSES: ReadonlySet<number> = new Set([400, 413, 415, 422]);
+const PACKED_FROM_CHARS = 100_000;
+/** No answer begins so. */
+const PACKED = 'gzip:';
 const KEPT_HEADERS = ['content-type', 'location'] as const;
 
 /** Goes after `requireScope` in a route's middleware. Calls without the header pass untouched. */
@@ -39,7 +43,7 @@ export function idempotent(): MiddlewareHandler<HttpEnv> {
     const context = `idempotency/${tenant}/${key}`;
     if (!(await claimIdempotencyKey(db, claim))) {
       const answer = await firstAnswer(db, claim);
-      return new Response(await unseal(settings.secretKey, answer.body, context), {
+      return new Response(await unpack(await unseal(settings.secretKey, answer.body, context)), {
         status: answer.status,
         headers: { ...answer.headers, 'Idempotency-Replayed': 'true' },
       });
@@ -48,7 +52,7 @@ export function idempotent(): MiddlewareHandler<HttpEnv> {
     const kept = c.res.ok || KEPT_STATUSES.has(c.res.status);
     if (!kept) return await releaseIdempotencyKey(db, claim);
     const headers = Object.fromEntries(KEPT_HEADERS.flatMap((name) => (c.res.headers.has(name) ? [[name, c.res.headers.get(name) ?? '']] : [])));
-    const body = await seal(settings.secretKey, await c.res.clone().text(), context);
+    const body = await seal(settings.secretKey, await pack(await c.res.clone().text()), context);
     await keepFirstAnswer(db, claim, { status: c.res.status, headers, body });
   };
 }
@@ -63,6 +67,20 @@ async function firstAnswer(db: HttpEnv['Variables']['deps']['db'], claim: { tena
       retryAfterSeconds: 1,
     });
   return row.answer;
+}
+
+/** A row of D1 holds 2 MB. The answer to a large upload is longer than that, but its thousands of URLs differ in little more than their signatures. */
+async function pack(text: string): Promise<string> {
+  if (text.length < PACKED_FROM_CHARS) return text;
+  const packed = new Response(text).body!.pipeThrough(new CompressionStream('gzip'));
+  return PACKED + encodeBase64(new Uint8Array(await new Response(packed).arrayBuffer()));
+}
+
+async function unpack(text: string): Promise<string> {
+  if (!text.startsWith(PACKED)) return text;
+  const bytes = decodeBase64(text.slice(PACKED.length));
+  if (!bytes) throw new Error('a kept answer cannot be unpacked');
+  return await new Response(new Response(bytes).body!.pipeThrough(new DecompressionStream('gzip'))).text();
 }
 
 /** Method, path, query and body. A multipart body counts by its fields, because its boundary is different in every repetition. */

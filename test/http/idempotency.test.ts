@@ -1,6 +1,8 @@
 /** `Idempotency-Key`: one effect, the first answer again, and no answer given to another request. */
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
+import { UPLOAD_MAX_BYTES } from '../../shared/limits.ts';
+import { Dataset } from '../../shared/wire/datasets.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Key, NewKey } from '../../shared/wire/tenants.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
@@ -70,6 +72,26 @@ describe('Idempotency-Key', () => {
     await die(Date.now() - 1);
     await problem(await create(key, 'crash', { ...json, name: 'else' }), 'idempotency_mismatch');
     expect((await create(key, 'crash')).status).toBe(201);
+  });
+
+  it('keeps an answer that is longer than a row of D1, which holds 2 MB', async () => {
+    const { key, tenant } = await newTenant();
+    const dataset = { name: 'large', modality: 'image', format: 'imagefolder' };
+    const { id } = await answer(await call('/v1/datasets', { key, json: dataset }), 201, Dataset);
+    const open = async () =>
+      await call(`/v1/datasets/${id}/uploads`, {
+        key,
+        json: { filename: `${'x'.repeat(251)}.zip`, bytes: UPLOAD_MAX_BYTES },
+        headers: { 'idempotency-key': 'large' },
+      });
+    const made = await open();
+    const first = await made.text();
+    expect([made.status, first.length > 2_000_000]).toEqual([201, true]);
+    const row = 'select length(response_body) as chars from idempotency where tenant_id = ?';
+    expect((await database.prepare(row).bind(tenant).first<{ chars: number }>())?.chars).toBeLessThan(1_000_000);
+    const again = await open();
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    expect((await again.text()) === first).toBe(true);
   });
 
   it('forgets after a day', async () => {
