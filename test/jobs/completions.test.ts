@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { EngineResult } from '../../shared/engine.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
 import { CompleteResponse } from '../../shared/runner.ts';
+import { Version } from '../../shared/wire/classifiers.ts';
 import { Job } from '../../shared/wire/jobs.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Event } from '../../shared/wire/webhooks.ts';
@@ -11,6 +12,7 @@ import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import {
   clearQueue,
   completionOf,
+  deps,
   heldOutOf,
   lease,
   newJob,
@@ -113,5 +115,28 @@ describe('a completion', () => {
     const form = { object: 'classifier.version', kind: 'trained', reason: 'trained' };
     expect(told('classifier.version.activated')).toMatchObject({ ...form, version, previous: version! - 1, job: better.job });
     expect(told('classifier.version.refused')).toMatchObject({ ...form, version: version! + 1, previous: version, job: worse.job });
+  });
+
+  it('that is refused and activated all the same leaves a version that holds its model', async () => {
+    const classifier = await tinyClassifier(tenant, 3);
+    const before = (await deps.classifier(classifier).describe())!.version;
+    const files = { tuned: true, manifest: { tuned: true, network: 'tail' }, graphs: [graph('tail.onnx')] } as const;
+    const refused = async () => {
+      const { job, response } = await run({ classifier }, [300, { candidate: 150, incumbent: 250 }], files);
+      expect(await answer(response, 200, CompleteResponse)).toMatchObject({ decision: 'refused' });
+      const { result, model } = await get(job);
+      return { version: result!.version!, model: model! };
+    };
+    const activate = async (n: number) =>
+      await answer(await call(`/v1/classifiers/${classifier}/versions/${n}/activate`, { key, method: 'POST' }), 200, Version);
+    const remove = async (model: string) => await call(`/v1/models/${model}`, { key, method: 'DELETE' });
+    const [wanted, unwanted] = [await refused(), await refused()];
+    const served = await activate(wanted.version);
+    expect(served).toMatchObject({ kind: 'restored', parent: wanted.version, model: wanted.model });
+    expect((await problem(await remove(wanted.model), 'conflict')).detail).toContain('served');
+    await activate(before);
+    expect((await problem(await remove(wanted.model), 'conflict')).detail).toContain(`activated again run on this model: ${served.n}.`);
+    // Nobody ever wanted the other.
+    expect((await remove(unwanted.model)).status).toBe(204);
   });
 });

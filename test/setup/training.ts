@@ -232,10 +232,10 @@ export function heldOutOf(rows: number, right: { candidate: number; incumbent: n
 export const trainedLabels = (i: number, task: Head['task'] = 'single_label'): number[] =>
   task === 'single_label' ? [i % 2] : [0, 1].filter((c) => ((i >> c) & 1) === 1);
 
-/** `manifest` goes over the model's manifest; `graphs` are further files that it names. */
+/** `manifest` goes over the model's manifest; `graphs` are further files that it names. `tuned`: its head reads a network of its own. */
 export async function trainedFiles(
   job: string,
-  more: { labels?: readonly string[]; manifest?: Partial<ModelManifest>; graphs?: readonly NamedBytes[]; task?: Head['task'] } = {},
+  more: { labels?: readonly string[]; manifest?: Partial<ModelManifest>; graphs?: readonly NamedBytes[]; task?: Head['task']; tuned?: boolean } = {},
 ): Promise<NamedBytes[]> {
   const labels = more.labels ?? LABELS;
   const weight = Float32Array.from({ length: labels.length * DIMENSION }, (_, i) => (i % (DIMENSION + 1) === 0 ? 2 : 0));
@@ -244,7 +244,7 @@ export async function trainedFiles(
     task: more.task ?? 'single_label',
     components: [
       {
-        embedding: 'base',
+        embedding: more.tuned ? 'tuned' : 'base',
         name: 'ridge',
         transform: 'l2',
         dimension: DIMENSION,
@@ -272,6 +272,7 @@ export async function trainedFiles(
       name: 'embeddings.safetensors',
       bytes: encodeSafetensors({
         base: tensor('F32', [rows, DIMENSION], base),
+        ...(more.tuned ? { tuned: tensor('F32', [rows, DIMENSION], base) } : {}),
         labels: tensor(
           'I32',
           [rows],

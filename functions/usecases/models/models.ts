@@ -2,6 +2,7 @@
 import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import type { Model } from '../../../shared/wire/models.ts';
+import type { VersionInfo } from '../../domain/classifier-object.ts';
 import { missing } from '../../domain/missing.ts';
 import type { Deps } from '../../deps.ts';
 import { listClassifiers } from '../../stores/classifiers.ts';
@@ -60,7 +61,7 @@ export async function deleteModel(deps: Pick<Deps, 'db' | 'objects' | 'classifie
     if (active)
       throw new GraftError('conflict', `Version ${active.n} of ${row.classifierId} is being served with this model. Activate another first.`);
     // A refused candidate was never served; only versions that somebody may go back to hold the model.
-    const served = using.filter((version) => wasServed(version.evidence));
+    const served = using.filter(wasServed);
     if (served.length > 0) {
       const numbers = served.map((version) => version.n).join(', ');
       throw new GraftError('conflict', `Versions of ${row.classifierId} that can be activated again run on this model: ${numbers}.`);
@@ -87,6 +88,7 @@ async function refuseWhereStoodOn(deps: Pick<Deps, 'db' | 'classifier'>, tenant:
   }
 }
 
-function wasServed(evidence: unknown): boolean {
-  return (evidence as { trained?: { decision?: unknown } } | null)?.trained?.decision === 'promoted';
+/** A refused candidate that somebody activates all the same comes back as another version, and so does what is enrolled on top of it. */
+function wasServed({ kind, evidence }: Pick<VersionInfo, 'kind' | 'evidence'>): boolean {
+  return kind !== 'trained' || (evidence as { trained?: { decision?: unknown } } | null)?.trained?.decision === 'promoted';
 }
