@@ -110,6 +110,11 @@ describe('the inference protocol', () => {
     await refused({ shape: [1, 3], data: [1, 2, 3] }, 'dimension_mismatch', '/inputs/0/shape');
     await refused({ shape: [65, 4], data: Array.from({ length: 260 }, () => 1) }, 'invalid_request', '/inputs/0/shape');
     await refused({ data: ['a', 0, 0, 0] }, 'invalid_request', '/inputs/0/data');
+    // Nested deeper than a tensor can be, and so deep that following it would be the end of the call.
+    const deep = `${'['.repeat(50_000)}1${']'.repeat(50_000)}`;
+    const body = JSON.stringify({ inputs: [{ ...embeddings(NORTH), data: 'deep' }] }).replace('"deep"', deep);
+    const nested = await call(`/v2/models/${id}/infer`, { key, body, headers: { 'content-type': 'application/json' } });
+    expect((await problem(nested, 'invalid_request')).errors?.[0]?.pointer).toBe('/inputs/0/data');
     const none = await problem(await call(`/v2/models/${id}/infer`, { key, json: { inputs: [] } }), 'invalid_request');
     expect(none.errors?.[0]?.pointer).toBe('/inputs');
     const output = { inputs: [embeddings(NORTH)], outputs: [{ name: 'logits' }] };

@@ -14,7 +14,8 @@ export function readTensor(tensor: InputTensor, reads: Reads): TensorRows {
   const datatype = name === 'embedding' ? 'FP32' : 'BYTES';
   if (tensor.name !== name) throw fault('name', `The model's input is "${name}", not "${tensor.name.slice(0, 100)}".`);
   if (tensor.datatype !== datatype) throw fault('datatype', `The input "${name}" is ${datatype}, not ${tensor.datatype.slice(0, 100)}.`);
-  const values = tensor.data.flat(Infinity);
+  // Tensors have two sides at most: what is nested deeper is no value, and flattening it all would follow a stranger to any depth.
+  const values: unknown[] = tensor.data.flat();
   const count = tensor.shape.reduce((product, side) => product * side, 1);
   if (values.length !== count) throw fault('data', `The shape [${tensor.shape.join(', ')}] has ${count} values; the data has ${values.length}.`);
   const width = widthOf(tensor.shape, reads);
