@@ -15,17 +15,19 @@ export function jsonAnswer<Schema extends z.ZodType>(schema: Schema, description
   return { description, content: { 'application/json': { schema } } };
 }
 
+/** The errors of a call that reads a JSON body, and the codes named. */
+export function bodyProblems(...codes: readonly ErrorCode[]) {
+  return problemResponses('malformed_json', 'empty_body', 'unsupported_media_type', 'body_too_large', ...codes);
+}
+
+/** The errors of a call that honours `Idempotency-Key`, and the codes named. */
+export function onceProblems(...codes: readonly ErrorCode[]) {
+  return problemResponses('idempotency_mismatch', 'idempotency_in_flight', ...codes);
+}
+
 /** The errors of a call that creates from JSON and honours `Idempotency-Key`, and the codes named. */
 export function creationProblems(...codes: readonly ErrorCode[]) {
-  return problemResponses(
-    'malformed_json',
-    'empty_body',
-    'unsupported_media_type',
-    'body_too_large',
-    'idempotency_mismatch',
-    'idempotency_in_flight',
-    ...codes,
-  );
+  return bodyProblems('idempotency_mismatch', 'idempotency_in_flight', ...codes);
 }
 
 /** A body that only some media types may have: any other is refused with the list. Goes after `requireScope`. */

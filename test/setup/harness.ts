@@ -6,6 +6,7 @@ import { ERRORS, Problem, type ErrorCode } from '../../shared/errors.ts';
 import { NewKey, Tenant } from '../../shared/wire/tenants.ts';
 import { SCOPES, type Scope } from '../../shared/wire/scopes.ts';
 import type { Bindings } from '../../functions/env.ts';
+import { expectDocumented } from './documented.ts';
 
 export const bindings = env as unknown as Bindings & { HAS_BACKBONES: boolean };
 export const OPERATOR = bindings.GRAFT_OPERATOR_KEY;
@@ -19,19 +20,18 @@ export type Call = {
   readonly headers?: Record<string, string>;
 };
 
-/** One request to the Worker. */
+/** One request to the Worker. A refusal that the public document does not name fails the test. */
 export async function call(path: string, { method, key, json, body, headers = {} }: Call = {}): Promise<Response> {
   const sent = new Headers(headers);
   if (key) sent.set('authorization', `Bearer ${key}`);
   if (json !== undefined && !sent.has('content-type')) sent.set('content-type', 'application/json');
   const payload = json === undefined ? body : JSON.stringify(json);
-  return await worker.fetch(
-    new Request(`https://graft.test${path}`, {
-      method: method ?? (payload === undefined ? 'GET' : 'POST'),
-      headers: sent,
-      ...(payload === undefined ? {} : { body: payload }),
-    }),
+  const verb = method ?? (payload === undefined ? 'GET' : 'POST');
+  const response = await worker.fetch(
+    new Request(`https://graft.test${path}`, { method: verb, headers: sent, ...(payload === undefined ? {} : { body: payload }) }),
   );
+  await expectDocumented(verb, path, response, call);
+  return response;
 }
 
 /** The answer's body by its schema; a wrong status prints the body. */

@@ -4,7 +4,7 @@ import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
 import { listOf, PageQuery } from '../../http/pages.ts';
 import { problemResponses } from '../../http/problems.ts';
-import { creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+import { bodyProblems, creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
 import { Report } from '../../../shared/wire/report.ts';
 
 const tags = ['Classifiers'];
@@ -18,7 +18,7 @@ export const createClassifierRoute = createRoute({
   summary: 'Make a classifier',
   middleware: [requireScope('enroll'), idempotent()],
   request: { body: jsonInput(CreateClassifier) },
-  responses: { 201: jsonAnswer(Classifier, 'The classifier.'), ...creationProblems('unknown_backbone', 'dimension_mismatch') },
+  responses: { 201: jsonAnswer(Classifier, 'The classifier.'), ...creationProblems('unknown_backbone', 'dimension_mismatch', 'unprocessable') },
 });
 
 export const listClassifiersRoute = createRoute({
@@ -51,7 +51,7 @@ export const updateClassifierRoute = createRoute({
   summary: 'Rename a classifier or set its unknown rule',
   middleware: [requireScope('enroll')],
   request: { params, body: jsonInput(UpdateClassifier) },
-  responses: { 200: jsonAnswer(Classifier, 'The classifier.'), ...problemResponses('not_found', 'malformed_json', 'unsupported_media_type') },
+  responses: { 200: jsonAnswer(Classifier, 'The classifier.'), ...bodyProblems('not_found') },
 });
 
 export const deleteClassifierRoute = createRoute({

@@ -6,7 +6,7 @@ import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
 import { listOf, PageQuery } from '../../http/pages.ts';
 import { problemResponses } from '../../http/problems.ts';
-import { accepts, creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+import { accepts, bodyProblems, creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
 
 const tags = ['Examples'];
 const params = z.object({ id: z.string() });
@@ -86,7 +86,7 @@ export const relabelExampleRoute = createRoute({
   request: { params: exampleParams, body: jsonInput(UpdateExample) },
   responses: {
     200: jsonAnswer(UpdatedExample, 'The example and the version that knows the change.'),
-    ...problemResponses('not_found', 'unknown_label', 'unprocessable', 'malformed_json', 'unsupported_media_type'),
+    ...bodyProblems('not_found', 'unknown_label', 'unprocessable'),
   },
 });
 

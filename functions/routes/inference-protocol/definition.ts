@@ -10,7 +10,7 @@ import {
 } from '../../../shared/wire/inference-protocol.ts';
 import { requireScope } from '../../http/auth.ts';
 import { problemResponses, publicProblemResponses } from '../../http/problems.ts';
-import { jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+import { bodyProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
 
 const tags = ['Open Inference Protocol'];
 const open = { tags, security: [] };
@@ -24,13 +24,9 @@ const ready = {
 };
 const answers = {
   200: jsonAnswer(InferResponse, '`label`, `scores` and `embedding`.'),
-  ...problemResponses(
+  ...bodyProblems(
     'not_found',
     'nothing_to_predict',
-    'malformed_json',
-    'empty_body',
-    'unsupported_media_type',
-    'body_too_large',
     'picture_invalid',
     'picture_truncated',
     'picture_too_large',

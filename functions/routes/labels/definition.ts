@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { DeletedLabel, LabelName, UpdatedLabel, UpdateLabel } from '../../../shared/wire/classifiers.ts';
 import { requireScope } from '../../http/auth.ts';
 import { problemResponses } from '../../http/problems.ts';
-import { jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+import { bodyProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
 
 const params = z.object({ id: z.string(), name: LabelName });
 
@@ -16,7 +16,7 @@ export const updateLabelRoute = createRoute({
   request: { params, body: jsonInput(UpdateLabel) },
   responses: {
     200: jsonAnswer(UpdatedLabel, 'The label as it is now, and the version that knows it.'),
-    ...problemResponses('not_found', 'conflict', 'unknown_label', 'unprocessable', 'malformed_json', 'unsupported_media_type'),
+    ...bodyProblems('not_found', 'conflict', 'unknown_label', 'unprocessable'),
   },
 });
 

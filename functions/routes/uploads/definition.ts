@@ -3,7 +3,7 @@ import { CompleteUploadRequest, CreateUploadRequest, Dataset, Upload } from '../
 import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
 import { problemResponses } from '../../http/problems.ts';
-import { creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+import { bodyProblems, creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
 
 const tags = ['Datasets'];
 const params = z.object({ id: z.string(), upload: z.string() });
@@ -40,7 +40,7 @@ export const completeUploadRoute = createRoute({
     'May be repeated. A dataset whose inspection failed by no fault of its upload is inspected again by itself, up to five times in all; when it is `invalid` after that, its error says so, and this call has the same upload inspected again: nothing need be sent twice.',
   middleware: [requireScope('train')],
   request: { params, body: jsonInput(CompleteUploadRequest) },
-  responses: { 200: jsonAnswer(Dataset, 'The dataset.'), ...creationProblems('not_found', 'conflict', 'upload_incomplete') },
+  responses: { 200: jsonAnswer(Dataset, 'The dataset.'), ...bodyProblems('not_found', 'conflict', 'upload_incomplete') },
 });
 
 export const abortUploadRoute = createRoute({

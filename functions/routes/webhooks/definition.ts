@@ -4,7 +4,7 @@ import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
 import { listOf, PageQuery } from '../../http/pages.ts';
 import { problemResponses } from '../../http/problems.ts';
-import { creationProblems, jsonAnswer, jsonInput } from '../../http/route-parts.ts';
+import { bodyProblems, creationProblems, jsonAnswer, jsonInput, onceProblems } from '../../http/route-parts.ts';
 
 const tags = ['Events and webhooks'];
 const params = z.object({ id: z.string() });
@@ -48,7 +48,7 @@ export const updateWebhookRoute = createRoute({
   operationId: 'updateWebhook',
   summary: 'Change, disable or enable a webhook',
   request: { params, body: jsonInput(UpdateWebhookRequest) },
-  responses: { 200: jsonAnswer(Webhook, 'The webhook.'), ...creationProblems('not_found', 'unprocessable') },
+  responses: { 200: jsonAnswer(Webhook, 'The webhook.'), ...bodyProblems('not_found', 'unprocessable') },
 });
 
 export const deleteWebhookRoute = createRoute({
@@ -68,7 +68,7 @@ export const rotateSecretRoute = createRoute({
   operationId: 'rotateWebhookSecret',
   summary: 'Make a new secret; the old one signs too for 24 hours',
   request: { params },
-  responses: { 200: jsonAnswer(WebhookWithSecret, 'The webhook with its new secret.'), ...problemResponses('not_found') },
+  responses: { 200: jsonAnswer(WebhookWithSecret, 'The webhook with its new secret.'), ...onceProblems('not_found', 'conflict') },
 });
 
 export const testWebhookRoute = createRoute({
@@ -78,7 +78,7 @@ export const testWebhookRoute = createRoute({
   operationId: 'testWebhook',
   summary: 'Send a webhook.test event',
   request: { params },
-  responses: { 202: jsonAnswer(Delivery, 'The delivery, on its way.'), ...problemResponses('not_found', 'conflict') },
+  responses: { 202: jsonAnswer(Delivery, 'The delivery, on its way.'), ...onceProblems('not_found', 'conflict') },
 });
 
 export const listDeliveriesRoute = createRoute({
@@ -98,5 +98,5 @@ export const redeliverRoute = createRoute({
   operationId: 'redeliverWebhook',
   summary: 'Send a delivery again',
   request: { params: z.object({ id: z.string(), delivery: z.string() }) },
-  responses: { 202: jsonAnswer(Delivery, 'The delivery, on its way.'), ...problemResponses('not_found', 'conflict') },
+  responses: { 202: jsonAnswer(Delivery, 'The delivery, on its way.'), ...onceProblems('not_found', 'conflict') },
 });
