@@ -1,5 +1,6 @@
 /** Backbone files on the host, kept between jobs under the digest that names them; and label names as that backbone reads them. */
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../../shared/errors.ts';
 import { TEXT_MAX_TOKENS } from '../../shared/limits.ts';
@@ -8,10 +9,12 @@ import type { WorkBackbone } from '../../shared/runner.ts';
 import type { Tokenizer } from '../../shared/preprocess/wordpiece.ts';
 import { download, sha256OfFile } from './transfer.ts';
 
+const FOLDER = 'backbones';
+
 /** The folder with `manifest.json` and the files that it names. */
 export async function fetchBackbone(backbone: WorkBackbone, workDir: string, signal: AbortSignal): Promise<string> {
   const m = backbone.manifest;
-  const dir = path.join(workDir, 'backbones', `${m.id}-${m.tail.model.sha256.slice(0, 16)}`);
+  const dir = path.join(workDir, FOLDER, `${m.id}-${m.tail.model.sha256.slice(0, 16)}`);
   await mkdir(dir, { recursive: true });
   const files = [m.trunk.model, m.trunk.data, m.tail.model, m.tail.data, m.weights, m.background, m.background_inputs, m.vocabulary].filter(
     (f) => f !== null,
@@ -24,9 +27,16 @@ export async function fetchBackbone(backbone: WorkBackbone, workDir: string, sig
     if (!from) throw new GraftError('internal', `the lease has no download for the backbone's ${f.name}`);
     await download({ ...from, sha256: f.sha256 }, file, signal);
   }
-  await writeFile(path.join(dir, 'manifest.json.part'), JSON.stringify(m));
-  await rename(path.join(dir, 'manifest.json.part'), path.join(dir, 'manifest.json'));
+  const part = path.join(dir, `manifest.json.${randomUUID()}.part`);
+  await writeFile(part, JSON.stringify(m));
+  await rename(part, path.join(dir, 'manifest.json'));
   return dir;
+}
+
+/** Deletes what a host that was killed left half written. */
+export async function removeHalves(workDir: string): Promise<void> {
+  for (const name of await readdir(path.join(workDir, FOLDER), { recursive: true }).catch((): string[] => []))
+    if (name.endsWith('.part')) await rm(path.join(workDir, FOLDER, name), { force: true });
 }
 
 /** `input_ids` I32 [n, 128] (zero-padded) and `lengths` I32 [n] of these texts. */

@@ -7,6 +7,11 @@ export type EndReason = 'stale' | 'paused' | 'cancelled' | 'shutdown' | 'preempt
 /** Reason of a shutdown signal that comes because the machine is being taken back. */
 export const PREEMPTED = 'preempted';
 
+/** Of the time between two heartbeats: how long one may take, and how soon it is repeated when it came to nothing. */
+const TIMEOUT_SHARE = 0.75;
+const AGAIN_SHARE = 0.25;
+const TIMEOUT_MIN_MS = 1_000;
+
 export class LeaseKeeper {
   readonly #api: WorkerApi;
   readonly #lease: Lease;
@@ -15,6 +20,8 @@ export class LeaseKeeper {
   #timer: NodeJS.Timeout | undefined;
   #progress: Progress | null = null;
   #reason: EndReason | null = null;
+  /** A host lives through many leases: none of them may stay with its signal. */
+  readonly #letGo: () => void;
 
   constructor(api: WorkerApi, lease: Lease, shutdown: AbortSignal) {
     this.#api = api;
@@ -23,7 +30,8 @@ export class LeaseKeeper {
     const ended = (): void => this.end(shutdown.reason === PREEMPTED ? 'preempted' : 'shutdown');
     if (shutdown.aborted) ended();
     shutdown.addEventListener('abort', ended, { once: true });
-    this.#schedule();
+    this.#letGo = () => shutdown.removeEventListener('abort', ended);
+    this.#schedule(1);
   }
 
   get token(): string {
@@ -48,24 +56,34 @@ export class LeaseKeeper {
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#letGo();
   }
 
-  #schedule(): void {
+  /** `share`: of the time between two heartbeats. */
+  #schedule(share: number): void {
     this.#timer = setTimeout(() => {
       void this.#beat();
-    }, this.#lease.heartbeat_seconds * 1_000);
+    }, this.#interval * share);
+  }
+
+  get #interval(): number {
+    return this.#lease.heartbeat_seconds * 1_000;
   }
 
   async #beat(): Promise<void> {
+    let next = 1;
     try {
-      const answer = await this.#api.heartbeat(this.token, { progress: this.#progress });
+      // One that hangs must leave the lease time for others.
+      const timeout = Math.max(TIMEOUT_MIN_MS, this.#interval * TIMEOUT_SHARE);
+      const answer = await this.#api.heartbeat(this.token, { progress: this.#progress }, AbortSignal.timeout(timeout));
       this.#expires = Date.parse(answer.expires_at);
       if (answer.command === 'pause') this.end('paused');
       if (answer.command === 'cancel') this.end('cancelled');
     } catch (error) {
       // A Worker that is down for a moment is no reason to stop; an expired lease is.
       if (error instanceof StaleLease || Date.now() > this.#expires) this.end('stale');
+      next = AGAIN_SHARE;
     }
-    if (this.#timer !== undefined) this.#schedule();
+    if (this.#timer !== undefined) this.#schedule(next);
   }
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lease } from '../../shared/runner.ts';
 import { adviseOnTransfer } from './advise-work.ts';
 import { failureOf } from './failure.ts';
+import { removeHalves } from './job-backbone.ts';
 import { LeaseKeeper, PREEMPTED } from './lease-keeper.ts';
 import { mayBePreempted, preempted, untilPreempted } from './preemption.ts';
 import { HostSettings } from './settings.ts';
@@ -76,6 +77,7 @@ async function main(): Promise<void> {
   // What a killed host left behind.
   for (const name of await readdir(settings.GRAFT_WORK_DIR))
     if (name.startsWith('job-')) await rm(path.join(settings.GRAFT_WORK_DIR, name), { recursive: true, force: true });
+  await removeHalves(settings.GRAFT_WORK_DIR);
   const shutdown = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => shutdown.abort());
   const api = makeWorkerApi(settings.GRAFT_URL, settings.GRAFT_RUNNER_TOKEN);

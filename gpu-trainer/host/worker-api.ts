@@ -67,7 +67,8 @@ export function makeWorkerApi(url: string, token: string) {
       const answer = await once('/runner/v1/lease', request, signal);
       return answer.status === 204 ? null : Lease.parse(answer.body);
     },
-    heartbeat: async (lease: string, body: { progress?: unknown }) => HeartbeatResponse.parse((await once(of(lease, 'heartbeat'), body)).body),
+    heartbeat: async (lease: string, body: { progress?: unknown }, signal: AbortSignal) =>
+      HeartbeatResponse.parse((await once(of(lease, 'heartbeat'), body, signal)).body),
     events: async (lease: string, events: HostEvent[]): Promise<void> => {
       await repeat(of(lease, 'events'), { events }, Date.now() + 15_000);
     },

@@ -1,13 +1,15 @@
 /** Transfers and lease keeping against a server that breaks in every way a network does. */
 import { createHash, randomBytes } from 'node:crypto';
+import { getEventListeners } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { removeHalves } from '../../gpu-trainer/host/job-backbone.ts';
 import { LeaseKeeper } from '../../gpu-trainer/host/lease-keeper.ts';
 import { download, TransferRefused, upload } from '../../gpu-trainer/host/transfer.ts';
 import { makeWorkerApi } from '../../gpu-trainer/host/worker-api.ts';
@@ -66,13 +68,50 @@ describe('downloads', () => {
     other[5]! ^= 1;
     answerWith = (_, response) => response.end(other);
     await expect(download(from(), file(), signal)).rejects.toThrow(TransferRefused);
-    expect([requests, existsSync(file()), existsSync(`${file()}.part`)]).toEqual([1, false, false]);
+    expect([requests, await readdir(folder)]).toEqual([1, []]);
   });
 
   it('that the store refuses are not repeated', async () => {
     answerWith = (_, response) => response.writeHead(403).end();
     await expect(download(from(), file(), signal)).rejects.toThrow(/403/);
     expect(requests).toBe(1);
+  });
+
+  it('of one file at the same time do not write into one another', async () => {
+    const half = bytes.length / 2;
+    const other = Promise.withResolvers<void>();
+    answerWith = (_, response, __, n) => {
+      response.writeHead(200, { 'content-length': bytes.length });
+      // The second one has opened its file, and has nothing to write yet, while the first one ends.
+      if (n === 1)
+        response.write(
+          bytes.subarray(0, half),
+          () => void other.promise.then(async () => await sleep(200)).then(() => response.end(bytes.subarray(half))),
+        );
+      else {
+        response.flushHeaders();
+        other.resolve();
+        setTimeout(() => response.end(bytes), 600);
+      }
+    };
+    const first = download(from(), file(), signal);
+    await sleep(100);
+    const second = download(from(), file(), signal);
+    await first;
+    expect(Buffer.compare(await readFile(file()), bytes)).toBe(0);
+    await second;
+    expect(Buffer.compare(await readFile(file()), bytes)).toBe(0);
+    expect(requests).toBe(2);
+  });
+
+  it('that a killed host left half written in the cache of backbones are cleared away', async () => {
+    const cache = path.join(folder, 'backbones', 'one-0123');
+    await mkdir(cache, { recursive: true });
+    for (const name of ['weights.safetensors', 'weights.safetensors.4b2f.part', 'manifest.json.0a0a.part'])
+      await writeFile(path.join(cache, name), 'x');
+    await removeHalves(folder);
+    expect(await readdir(cache)).toEqual(['weights.safetensors']);
+    await removeHalves(path.join(folder, 'not', 'there'));
   });
 
   it('end at once when the work is over', async () => {
@@ -167,6 +206,23 @@ describe('the keeper of a lease', () => {
     expect(await ended(keep())).toBe('paused');
     answerWith = (_, response) => response.writeHead(502).end();
     expect(await ended(keep(undefined, 100))).toBe('stale');
+  });
+
+  it('does not wait for a heartbeat that hangs until the lease is over', async () => {
+    answerWith = (_, response, __, n) => {
+      if (n > 1) beat(response, 'pause');
+    };
+    expect(await ended(keep())).toBe('paused');
+    expect(requests).toBe(2);
+  });
+
+  it('leaves nothing of a lease behind with the host', () => {
+    answerWith = (_, response) => beat(response, 'continue');
+    const shutdown = new AbortController();
+    const keepers = [keep(shutdown.signal), keep(shutdown.signal)];
+    expect(getEventListeners(shutdown.signal, 'abort')).toHaveLength(2);
+    for (const keeper of keepers) keeper.close();
+    expect(getEventListeners(shutdown.signal, 'abort')).toEqual([]);
   });
 
   it('stops the work when the host is told to end', async () => {
