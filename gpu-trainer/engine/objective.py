@@ -7,7 +7,7 @@ To add a method: write a subclass of `Loss` in losses/<name>.py, and a recipe in
 - an unlabelled source (`self.unlabelled`, a `source.Source`, for instance `job.source_of(job.target)`): each step then draws a batch of it as large
   as the labelled one, sends it through the same network, and hands it over as `batch.unlabelled` (features) and `batch.unlabelled_logits`;
   `batch.unlabelled_row`: which of its rows they are;
-- its own batches (`batches`): lists of positions in the training rows, default every row once in random order;
+- its own batches (`batches`): lists of positions in the rows that a stage learns from, default every row once in random order;
 - `rows`, positions in `job.train` of the batch, when a loss needs more of a row than its label (`keep` maps the stage's rows to `job.train`).
 """
 
@@ -56,16 +56,17 @@ class Loss(nn.Module):
     def loss(self, batch: Batch, embedding: Tensor, logits: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def aside(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Loss on rows that only watch: of the classifier alone, without weights."""
+    def aside(self, embedding: Tensor, logits: Tensor, target: Tensor) -> Tensor:
+        """Loss on rows that only watch, without weights: of what is trained, or it would say nothing about when to stop."""
         return F.cross_entropy(logits, target)
 
     def counted(self, class_weight: Tensor, target: Ints) -> Matrix:
         """How much each row of a batch counts in its mean."""
         return class_weight.detach().cpu().numpy()[target]
 
-    def batches(self, y: Ints, size: int, generator: torch.Generator) -> list[list[int]]:
-        """The batches of one epoch; must draw from `generator` alone, so that a resumed run equals an uninterrupted one."""
+    def batches(self, y: Ints, size: int, generator: torch.Generator, rows: Ints) -> list[list[int]]:
+        """The batches of one epoch, as places in `y`; `rows`: where those are in `job.train`. Must draw from `generator` alone, so that a resumed run
+        equals an uninterrupted one."""
         order = torch.randperm(len(y), generator=generator).tolist()
         return [order[i : i + size] for i in range(0, len(order), size)]
 

@@ -26,6 +26,7 @@ from .recipe import Recipe
 from .schedule import class_weight, rate, set_aside, unfrozen
 from .source import PLAIN, Source
 from .step import COSINE_SCALE, DRAWS, features, step_loss
+from .wire import EngineError
 
 
 @dataclass
@@ -100,7 +101,7 @@ def train(
     weight = class_weight(recipe, y[rows], len(state.classifier), device)
     while state.epoch < recipe.epochs and not (watched.size and state.waited >= recipe.early_stopping):
         generator = seeded(*seed, state.epoch)
-        batches = state.criterion.batches(y[rows], recipe.batch_size, generator)
+        batches = state.criterion.batches(y[rows], recipe.batch_size, generator, rows)
         free = unfrozen(recipe, state.epoch, len(parts))
         for depth, part in enumerate(reversed(parts)):
             for p in part:
@@ -121,6 +122,8 @@ def train(
                 return float(loss.detach())
 
             loss = accumulate(state, y[rows[chosen]], weight, backward)
+            if not math.isfinite(loss):
+                raise diverged(state, recipe)
             ranks.add_gradients(state.network.parameters(), [state.classifier, *state.criterion.parameters()])
             state.optimiser.step()
             state.updates += 1
@@ -134,6 +137,12 @@ def train(
             watch(state, source, y, watched, sqrt)
         after_epoch(state)
     settle(state)
+
+
+def diverged(state: State, recipe: Recipe) -> EngineError:
+    """No attempt ends otherwise: it is the options that have to change."""
+    why = f"the loss of epoch {state.epoch + 1} is not a number any more with {recipe.learning_rate:g}; use a smaller one."
+    return EngineError("training_diverged", f"method.learning_rate: {why}")
 
 
 def settle(state: State) -> None:
@@ -166,9 +175,11 @@ def watch(state: State, source: Source, y: Ints, rows: Ints, sqrt: bool) -> None
     """Loss on the rows set aside; keeps the best weights."""
     embedding = torch.from_numpy(embed_torch(state, source, rows.tolist())).to(state.classifier.device)
     with torch.no_grad():
-        logits = COSINE_SCALE * features(embedding, sqrt) @ F.normalize(state.classifier, dim=1).T
+        feature = features(embedding, sqrt)
+        logits = COSINE_SCALE * feature @ F.normalize(state.classifier, dim=1).T
+        target = torch.from_numpy(y[rows]).to(logits.device)
         # One rank's figure: they must stop in the same epoch.
-        loss = ranks.from_first(lambda: float(state.criterion.aside(logits, torch.from_numpy(y[rows]).to(logits.device))))
+        loss = ranks.from_first(lambda: float(state.criterion.aside(feature, logits, target)))
     state.aside_losses.append(loss)
     state.waited += 1
     if loss < state.best_loss:

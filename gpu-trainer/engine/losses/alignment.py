@@ -38,9 +38,9 @@ class Adapted(Loss):
     With such rows every batch is half theirs (drawn again and again as they are few), and from FINE_TUNING_FROM on the source weighs little.
     """
 
-    def __init__(self, from_target: Ints, keep: Ints, target: Source | None, weight: float) -> None:
+    def __init__(self, from_target: Ints, target: Source | None, weight: float) -> None:
         super().__init__()
-        self.from_target, self.keep, self.unlabelled, self.weight = from_target, keep, target, weight
+        self.from_target, self.unlabelled, self.weight = from_target, target, weight
 
     def discrepancy(self, source: Tensor, target: Tensor, place: float) -> Tensor:
         raise NotImplementedError
@@ -59,10 +59,10 @@ class Adapted(Loss):
         scale = math.sqrt(embedding.shape[1])
         return loss + self.discrepancy(scale * source, scale * batch.unlabelled, batch.place)
 
-    def batches(self, y: Ints, size: int, generator: torch.Generator) -> list[list[int]]:
-        near = self.from_target[self.keep] if len(self.keep) == len(y) else np.zeros(len(y), dtype=bool)
+    def batches(self, y: Ints, size: int, generator: torch.Generator, rows: Ints) -> list[list[int]]:
+        near = self.from_target[rows]
         if not near.any() or near.all():
-            return super().batches(y, size, generator)
+            return super().batches(y, size, generator, rows)
         few, many = np.flatnonzero(near), np.flatnonzero(~near)
         order = torch.randperm(len(many), generator=generator).numpy()
         half = max(1, size // 2)
@@ -73,8 +73,8 @@ class Adapted(Loss):
 class Moments(Adapted):
     """Deep CORAL or MMD, growing with the schedule of DANN, as the features of the first steps say little."""
 
-    def __init__(self, measure: Callable[[Tensor, Tensor], Tensor], from_target: Ints, keep: Ints, target: Source, weight: float) -> None:
-        super().__init__(from_target, keep, target, weight)
+    def __init__(self, measure: Callable[[Tensor, Tensor], Tensor], from_target: Ints, target: Source, weight: float) -> None:
+        super().__init__(from_target, target, weight)
         self.measure = measure
 
     def discrepancy(self, source: Tensor, target: Tensor, place: float) -> Tensor:
@@ -84,8 +84,8 @@ class Moments(Adapted):
 class Confused(Adapted):
     """DANN: the critic learns at full rate, the features receive its reversed gradient at the strength of the schedule."""
 
-    def __init__(self, dimension: int, seed: int, from_target: Ints, keep: Ints, target: Source, weight: float) -> None:
-        super().__init__(from_target, keep, target, weight)
+    def __init__(self, dimension: int, seed: int, from_target: Ints, target: Source, weight: float) -> None:
+        super().__init__(from_target, target, weight)
         self.critic = Critic(dimension, torch.Generator().manual_seed(seed & 0x7FFFFFFF))
 
     def discrepancy(self, source: Tensor, target: Tensor, place: float) -> Tensor:
@@ -98,26 +98,26 @@ def weight_of(job: Job, name: str) -> float:
 
 
 def source_only(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Adapted(job.from_target, keep, None, 0.0)
+    return Adapted(job.from_target, None, 0.0)
 
 
 def coral(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Moments(coral_loss, job.from_target, keep, job.target_source(), weight_of(job, "coral"))
+    return Moments(coral_loss, job.from_target, job.target_source(), weight_of(job, "coral"))
 
 
 def mmd(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Moments(mmd_loss, job.from_target, keep, job.target_source(), weight_of(job, "mmd"))
+    return Moments(mmd_loss, job.from_target, job.target_source(), weight_of(job, "mmd"))
 
 
 def dann(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Confused(OWN_DIMENSION[job.recipe.modality], job.spec["seed"], job.from_target, keep, job.target_source(), weight_of(job, "dann"))
+    return Confused(OWN_DIMENSION[job.recipe.modality], job.spec["seed"], job.from_target, job.target_source(), weight_of(job, "dann"))
 
 
 def adabn(job: Job, keep: Ints, network: nn.Module) -> Loss:
     """Trained under the source's own statistics; those of the target come in when it is served (deploy.py)."""
     source = job.source_of(job.train)
     adopt_statistics(network, source, keep[~job.from_target[keep]].tolist())
-    return Adapted(job.from_target, keep, None, 0.0)
+    return Adapted(job.from_target, None, 0.0)
 
 
 def target_statistics(job: Job, network: Network) -> Network:

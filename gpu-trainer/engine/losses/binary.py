@@ -40,7 +40,7 @@ class BinaryCrossEntropy(Loss):
         y = (1 - batch.label_smoothing) * y + batch.label_smoothing * self.share
         return F.binary_cross_entropy_with_logits(logits + self.bias, y, pos_weight=batch.class_weight, reduction="sum") / len(y)
 
-    def aside(self, logits: Tensor, target: Tensor) -> Tensor:
+    def aside(self, embedding: Tensor, logits: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(logits + self.bias, target.float(), reduction="sum") / len(target)
 
     def counted(self, class_weight: Tensor, target: Ints) -> Matrix:

@@ -9,7 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from engine import step, tune
+from engine.losses.alignment import Adapted
 from engine.network import OWN_DIMENSION
+from engine.objective import Batch
 from engine.recipe import recipe_of
 from engine.schedule import class_weight, rate, set_aside
 from engine.wire import EngineError
@@ -158,10 +160,41 @@ def test_contrastive_pulls_classes_apart(method: str, modality: str) -> None:
     assert torch.equal(state.classifier, classifier)
 
 
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_contrastive_stops_by_the_embedding_that_it_trains(modality: str) -> None:
+    """Its classifier learns nothing: a loss of that one would choose the epoch by chance."""
+    source, y = cached(modality == "image", rows=45)
+    losses = []
+    for draw in range(2):
+        state, recipe = begin("contrastive", modality, {"epochs": 3, "batch_size": 8, "early_stopping": 3})
+        with torch.no_grad():
+            state.classifier.copy_(torch.randn(state.classifier.shape, generator=tune.seeded("classifier", draw)))
+        losses.append(go(state, recipe, source, y).aside_losses)
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 3 and losses[0][-1] < losses[0][0]
+
+
+def test_few_rows_of_a_target_are_half_of_each_batch_also_where_rows_are_set_aside() -> None:
+    source, y = cached(False, rows=60)
+    near, seen = np.arange(60) >= 50, []
+
+    class Watched(Adapted):
+        def loss(self, batch: Batch, embedding: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+            seen.append(float(near[batch.row].mean()))
+            return super().loss(batch, embedding, logits)
+
+    for early_stopping in (0, 2):
+        state, recipe = begin("fine_tune", "text", {"epochs": 1, "batch_size": 8, "early_stopping": early_stopping})
+        state.criterion = Watched(near, None, 0.0)
+        go(state, recipe, source, y)
+        assert len(seen) > 8 and set(seen) == {0.5}
+        seen.clear()
+
+
 def test_pairs_are_one_of_the_own_and_one_of_another_class() -> None:
     state, _ = begin("contrastive", "text", {})
     y = np.arange(12) % LABELS
-    batches = state.criterion.batches(y, 8, tune.seeded("p"))
+    batches = state.criterion.batches(y, 8, tune.seeded("p"), np.arange(12))
     left = [i for b in batches for i in b[: len(b) // 2]]
     right = [i for b in batches for i in b[len(b) // 2 :]]
     assert sorted(left) == sorted([*range(12)] * 2)
@@ -189,6 +222,23 @@ def test_options_that_contradict_are_named(method: str, options: dict[str, Any],
     with pytest.raises(EngineError, match=f"method.{field}") as raised:
         recipe_of(method, options, modality)
     assert (raised.value.code, raised.value.blame, raised.value.retryable) == ("options_invalid", "caller", False)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_by_name() -> None:
+    state, recipe = begin("fine_tune", "text", {**TEXT, "learning_rate": 0.5})
+    steps: list[int] = []
+
+    def explode(s: tune.State, step: int, *_: Any) -> None:
+        steps.append(step)
+        if step == 1:
+            with torch.no_grad():
+                s.network.get_parameter(f"{UPPER}up.weight").fill_(math.inf)
+
+    with pytest.raises(EngineError, match=r"method\.learning_rate: the loss of epoch 1 is not a number .* 0\.5") as raised:
+        go(state, recipe, *cached(False), after_step=explode)
+    assert (raised.value.code, raised.value.blame, raised.value.retryable) == ("training_diverged", "caller", False)
+    # Not one step further, and nothing that is no number was said as progress: JSON has no word for it.
+    assert steps == [0, 1]
 
 
 def test_a_method_that_is_not_there() -> None:
