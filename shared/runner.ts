@@ -128,6 +128,14 @@ export const HostEvent = z.discriminatedUnion('type', [
 export type HostEvent = z.infer<typeof HostEvent>;
 export const EventsRequest = z.object({ events: z.array(HostEvent).min(1).max(100) });
 
+/**
+ * `incumbent`: the head of the version that is compared with, as it would be had these examples never been enrolled, because they are held out. Null
+ * where that one would have nothing to answer with.
+ */
+export const IncumbentRequest = z.object({ version: z.number().int(), without: z.array(z.string().max(100)).min(1).max(200_000) });
+export const IncumbentResponse = z.object({ head: Download.nullable() });
+export type IncumbentResponse = z.infer<typeof IncumbentResponse>;
+
 /** `artifacts`: asks for presigned PUTs. Names: for training `ArtifactName`, for validation the frozen files. */
 export const ArtifactsRequest = z.object({
   files: z

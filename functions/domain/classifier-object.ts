@@ -189,6 +189,8 @@ export interface ClassifierObject {
     examples: ExampleInfo[];
     falseRejectRate: number | null;
   }>;
+  /** The head of a version had these examples never been enrolled; null where the version is gone or would have nothing to answer with. */
+  headWithout(version: number, examples: readonly string[]): Promise<Uint8Array | null>;
   /** Which of these inputs (by SHA-256) are neither waiting for review nor examples. */
   newToReview(sha256s: readonly string[]): Promise<string[]>;
   /** Keeps what is new and drops the oldest beyond `max`; `droppedKeys` are the originals of those dropped. */

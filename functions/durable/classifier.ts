@@ -25,6 +25,7 @@ import { adaptVersion } from './adapt.ts';
 import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
 import { DriftMonitor, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
+import { exportForTraining, headWithout } from './for-training.ts';
 import { forgetExample } from './forget.ts';
 import { Ledger } from './ledger.ts';
 import * as records from './records.ts';
@@ -170,12 +171,12 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
   }
 
   async exportForTraining() {
-    const version = records.activeVersion(this.#sql);
-    const { head, model } = this.#ledger.served(version);
-    const examples = records
-      .selectExamples(this.#sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null })
-      .filter((e) => e.source === 'enrolled');
-    return { version, model, head, examples, falseRejectRate: this.#ledger.config().falseRejectRate };
+    return exportForTraining(this.#ledger);
+  }
+
+  async headWithout(version: number, examples: readonly string[]) {
+    await this.#ready();
+    return headWithout(this.#ledger, version, examples);
   }
 
   async newToReview(sha256s: readonly string[]) {

@@ -69,9 +69,10 @@ export function solveVersion(
   recipe: Recipe,
   background: Background,
   seen: Seen | null,
+  from: readonly Placed[] | null = null,
 ): Solved | null {
-  const placed = placedExamples(sql, labels, seen);
-  const plain = solveInput(sql, config, labels, recipe, background, seen);
+  const placed = from ?? placedExamples(sql, labels, seen);
+  const plain = solveInput(sql, config, labels, recipe, background, seen, from);
   const by = standardisationFor(config, () => plain);
   const input = standardised(plain, by);
   const { adaptation } = recipe;

@@ -29,7 +29,7 @@ async function takeLine(c: Context, line: EngineLine): Promise<void> {
 }
 
 async function prepare(c: Context, work: TrainWork): Promise<EngineSpec> {
-  const { dataset, target, excludeRows } = await fetchDatasets(work, c.folder, c.keeper.signal);
+  const { dataset, target, excludeRows } = await fetchDatasets({ ...work, enrolled: [] }, c.folder, c.keeper.signal);
   const backbones: EngineSpec['backbones'] = [];
   for (const backbone of work.backbones.length > 0 ? work.backbones : [work.backbone])
     backbones.push({ id: backbone.manifest.id, dir: await fetchBackbone(backbone, c.settings.GRAFT_WORK_DIR, c.keeper.signal) });

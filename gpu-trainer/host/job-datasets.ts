@@ -14,10 +14,12 @@ export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> 
   /** Rows of `dataset` that nothing may learn from, in order, and why. */
   readonly excludeRows: number[];
   readonly notes: string[];
-  /** SHA-256 of everything that a model is judged by. */
+  /** SHA-256 of everything that is held out somewhere; no example of it is learnt from. */
   readonly held: ReadonlySet<string>;
+  /** SHA-256 of the rows among them that the engine judges by. */
+  readonly judged: ReadonlySet<string>;
 };
-type Work = Pick<TrainWork, 'dataset' | 'validation' | 'target' | 'exclude'> & { readonly source?: TrainWork['source'] };
+type Work = Pick<TrainWork, 'dataset' | 'validation' | 'target' | 'exclude'> & Partial<Pick<TrainWork, 'source' | 'enrolled' | 'method'>>;
 type Fetched = { readonly spec: EngineSpec['dataset']; readonly rows: FrozenRow[]; readonly folder: string };
 
 /** Downloads them and compares their rows: what is held out in one must not be trained on in another, or the proof would be worth nothing. */
@@ -34,22 +36,48 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train' && !enrolled.has(row.sha256)).map((row) => row.sha256) : [];
   const known = dataset.rows.filter((row) => enrolled.has(row.sha256)).map((row) => row.row);
   const leaked = dataset.rows.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
+  const held = new Set([...own, ...elsewhere]);
+  const twice = rowsThatAreExamples(work, dataset.rows).filter((row) => !held.has(row.sha256) && !enrolled.has(row.sha256));
   const found = work.exclude.length === 0 ? new Map<number, QualityCode>() : await rowsWithIssues(work, dataset, signal);
 
   const notes: string[] = [];
   if (leaked.length > 0)
     notes.push(`${leaked.length} rows of the dataset are also held out in the validation or target dataset; they are not trained on.`);
   if (known.length > 0) notes.push(`${known.length} rows of the dataset are examples of the source classifier; as rows they are left out.`);
+  if (twice.length > 0) notes.push(`${twice.length} rows of the dataset are examples of the classifier; they are learnt from once, as examples.`);
   const byCode = Map.groupBy(found.values(), (code) => code);
   if (found.size > 0) notes.push(`Left out by their quality: ${[...byCode].map(([code, rows]) => `${rows.length} ${code}`).join(', ')}.`);
+  const out = new Set([...leaked, ...known, ...twice.map((row) => row.row), ...found.keys()]);
+  const judges =
+    validation?.rows.filter(isLabelled) ??
+    [judgesAmong(target?.rows ?? []), judgesAmong(dataset.rows.filter((row) => !out.has(row.row)))].find((rows) => rows.length > 0);
   return {
     dataset: dataset.spec,
     validation: validation?.spec ?? null,
     target: target?.spec ?? null,
-    excludeRows: [...new Set([...leaked, ...known, ...found.keys()])].toSorted((a, b) => a - b),
+    excludeRows: [...out].toSorted((a, b) => a - b),
     notes,
-    held: new Set([...own, ...elsewhere]),
+    held,
+    judged: new Set(judges?.map((row) => row.sha256)),
   };
+}
+
+/**
+ * A row that is an example too would be learnt from twice, and vouch for itself wherever it is left out. The example stays, because the classifier keeps
+ * it. Not where the row says more: its other tasks, or that it is of the target.
+ */
+function rowsThatAreExamples({ enrolled, method, source, target }: Work, rows: readonly FrozenRow[]): FrozenRow[] {
+  const isTarget = Boolean(source) && !target && (method?.type === 'domain_adaptation' || method?.type === 'domain_confusion');
+  if (isTarget || method?.type === 'multi_task') return [];
+  const examples = new Set(enrolled?.map((example) => example.sha256));
+  return rows.filter((row) => examples.has(row.sha256));
+}
+
+/** Of one dataset: its labelled test rows, or those of validation where there are none. */
+function judgesAmong(rows: readonly FrozenRow[]): FrozenRow[] {
+  const of = (split: FrozenRow['split']) => rows.filter((row) => row.split === split && isLabelled(row));
+  const test = of('test');
+  return test.length > 0 ? test : of('validation');
 }
 
 /** In any of its tasks, or with none of the labels. */

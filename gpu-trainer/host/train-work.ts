@@ -3,10 +3,11 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ENGINE_PROTOCOL, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
-import type { Download, Lease, TrainWork } from '../../shared/runner.ts';
+import type { Lease, TrainWork } from '../../shared/runner.ts';
 import { encodeExamples, withoutHeld } from './encode-examples.ts';
 import { runEngine } from './engine-process.ts';
 import { finishArtifacts, type Artifact } from './finish-artifacts.ts';
+import { fetchIncumbent } from './incumbent.ts';
 import { loadTokenizer } from './inputs.ts';
 import { encodeTokens, fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
@@ -92,14 +93,8 @@ async function uploadArtifacts(c: Context, artifacts: readonly Artifact[]): Prom
 
 async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec; enrolledIds: string[] }> {
   const { folder, keeper } = c;
-  const fetchTo = async (from: Download | undefined, name: string): Promise<string> => {
-    if (!from) throw new GraftError('internal', `the lease has no download for ${name}`);
-    const file = path.join(folder, name);
-    await download(from, file, keeper.signal);
-    return file;
-  };
   const backboneDir = await fetchBackbone(work.backbone, c.settings.GRAFT_WORK_DIR, keeper.signal);
-  const { notes, held, excludeRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
+  const { notes, held, judged, excludeRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
   const inputs = { folder, signal: keeper.signal, task: work.dataset.manifest.task, backbone: work.backbone.manifest, backboneDir };
   if (notes.length > 0)
     await c.api.events(
@@ -108,11 +103,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     );
   const enrolled = await encodeExamples(inputs, 'enrolled', withoutHeld(work.enrolled, held));
   const source = await encodeExamples(inputs, 'source', withoutHeld(work.source?.examples ?? [], held));
-  const incumbent = work.incumbent && {
-    head: await fetchTo(work.incumbent.head, 'incumbent-head.safetensors'),
-    tail: work.incumbent.tail && (await fetchGraph(c, 'tail.onnx', work.incumbent.tail, work.incumbent.tail_data)),
-    trunk: work.incumbent.trunk && (await fetchGraph(c, 'trunk.onnx', work.incumbent.trunk, work.incumbent.trunk_data)),
-  };
+  const incumbent = await fetchIncumbent(c, work, judged);
   const checkpoint = await fetchCheckpoint(c, work);
   const out = path.join(folder, 'out');
   await mkdir(out, { recursive: true });
@@ -168,14 +159,4 @@ async function writeLabelTexts(c: Context, work: TrainWork): Promise<EngineSpec[
   const tokens = path.join(c.folder, 'label-texts.safetensors');
   await writeFile(tokens, encodeTokens(texts, await loadTokenizer(path.join(dir, backbone.manifest.vocabulary?.name ?? 'vocab.txt'))));
   return { backbone_dir: dir, tokens };
-}
-
-/** A graph of the incumbent's; its external weights lie beside it under the name that the graph says. */
-async function fetchGraph(c: Context, name: 'tail.onnx' | 'trunk.onnx', graph: Download, data: Download | null): Promise<string> {
-  const dir = path.join(c.folder, 'incumbent');
-  await mkdir(dir, { recursive: true });
-  const file = path.join(dir, name);
-  await download(graph, file, c.keeper.signal);
-  if (data) await download(data, path.join(dir, `${name}.data`), c.keeper.signal);
-  return file;
 }

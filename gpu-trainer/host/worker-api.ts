@@ -6,6 +6,7 @@ import {
   CheckpointResponse,
   CompleteResponse,
   HeartbeatResponse,
+  IncumbentResponse,
   Lease,
   type CompleteRequest,
   type HostEvent,
@@ -72,6 +73,8 @@ export function makeWorkerApi(url: string, token: string) {
     events: async (lease: string, events: HostEvent[]): Promise<void> => {
       await repeat(of(lease, 'events'), { events }, Date.now() + 15_000);
     },
+    incumbent: async (lease: string, body: { version: number; without: readonly string[] }) =>
+      IncumbentResponse.parse(await repeat(of(lease, 'incumbent'), body, until())),
     artifacts: async (lease: string, files: { name: string; sha256: string; bytes: number }[]) =>
       ArtifactsResponse.parse(await repeat(of(lease, 'artifacts'), { files }, until())),
     checkpoint: async (lease: string, body: { epoch: number; sha256: string; bytes: number; stored: boolean }) =>

@@ -9,9 +9,9 @@ import { pictures } from '../../infra/demo/pack.ts';
 import { listen, type Listener } from '../../infra/demo/training.ts';
 import { startStack, type Stack } from '../../infra/stack.ts';
 import { Classifier } from '../../shared/wire/classifiers.ts';
-import { DatasetQuality } from '../../shared/wire/datasets.ts';
+import { Dataset, DatasetQuality } from '../../shared/wire/datasets.ts';
 import { EnrollAnswer, Example } from '../../shared/wire/examples.ts';
-import { AdviceJob, Job } from '../../shared/wire/jobs.ts';
+import { AdviceJob, Job, JobEvent } from '../../shared/wire/jobs.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Prediction, PredictionList } from '../../shared/wire/predictions.ts';
 import { NewKey, Tenant } from '../../shared/wire/tenants.ts';
@@ -142,6 +142,8 @@ test(
     expect(now.status).toBe('succeeded');
     expect(now.attempts).toBeGreaterThanOrEqual(2);
     expect(now.result!.reasons.length).toBeGreaterThan(0);
+    // Every picture once, though the classifier was enrolled with some of them.
+    expect(now.result!.train_rows + now.result!.held_out.rows).toBe(LABELS.length * PER_CLASS);
     const files = now.result!.artifacts.map((artifact) => artifact.name);
     expect(files).toEqual(expect.arrayContaining(['head.tfjs.json', 'head.tfjs.bin', 'model-card.md', 'manifest.json']));
     expect(now.result!.evidence['auto']).toMatchObject({ chose: expect.any(String) as unknown, advice_job: asked.id });
@@ -163,6 +165,30 @@ test(
     expect(metrics.incumbent).not.toBeNull();
     // Every picture once: as a row to learn from, as an example, or to judge by.
     expect(rows + judged.rows).toBe(LABELS.length * PER_CLASS);
+  },
+  TEST_MS,
+);
+
+test(
+  'a classifier is trained on its own examples, and what it serves is judged as if it had never seen those that judge',
+  async () => {
+    const { id: own } = await mine.send(Classifier, 'POST', '/v1/classifiers', { name: 'own', modality: 'image' });
+    for (const label of LABELS) {
+      const examples = pictures(label)
+        .slice(0, PER_CLASS)
+        .map((image) => ({ label, image: image.toString('base64') }));
+      await mine.send(EnrollAnswer, 'POST', `/v1/classifiers/${own}/examples`, { examples });
+    }
+    let made = await mine.send(Dataset, 'POST', '/v1/datasets', { name: 'own', from_classifier: own });
+    for (; made.status === 'validating'; made = await mine.send(Dataset, 'GET', `/v1/datasets/${made.id}`)) await sleep(300);
+    expect(made).toMatchObject({ status: 'ready', rows: LABELS.length * PER_CLASS });
+    const job = await runJob(mine, { dataset: made.id, classifier: own, method: { type: 'linear_probe' }, seed: 3 });
+    expect(job).toMatchObject({ status: 'succeeded', error: null });
+    const { metrics, train_rows: rows, held_out: judged } = job.result!;
+    expect(rows + judged.rows).toBe(LABELS.length * PER_CLASS);
+    expect(metrics.incumbent).not.toBeNull();
+    const { data } = await mine.send(listOf(JobEvent, 'TrainingJobEventList'), 'GET', `/v1/training/jobs/${job.id}/events?limit=100`);
+    expect(JSON.stringify(data)).toContain(`${judged.rows} held-out rows are examples of the version being served`);
   },
   TEST_MS,
 );

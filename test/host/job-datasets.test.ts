@@ -1,25 +1,39 @@
 /** Several datasets in one job: no row is both learnt from and judged by, whichever of them holds it. */
 import { createServer, type Server } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { withoutHeld } from '../../gpu-trainer/host/encode-examples.ts';
+import { fetchIncumbent } from '../../gpu-trainer/host/incumbent.ts';
 import { encodeTokens } from '../../gpu-trainer/host/job-backbone.ts';
 import { fetchDatasets } from '../../gpu-trainer/host/job-datasets.ts';
+import { makeWorkerApi } from '../../gpu-trainer/host/worker-api.ts';
 import { TEXT_MAX_TOKENS } from '../../shared/limits.ts';
 import { decodeSafetensors, takeTensor } from '../../shared/safetensors.ts';
 import type { QualityCode } from '../../shared/quality.ts';
-import type { TrainWork } from '../../shared/runner.ts';
+import type { Download, TrainWork } from '../../shared/runner.ts';
 
 const stored = new Map<string, string>();
+/** What the host said to the Worker, by its last word, and the head that it gets for it. */
+const posted: [string, unknown][] = [];
+let unseen: Download | null = null;
 let server: Server;
 let url = '';
 let folder = '';
 const signal = new AbortController().signal;
 beforeAll(async () => {
   server = createServer((request, response) => {
+    if (request.method === 'POST') {
+      void text(request).then((body) => {
+        const said = path.basename(request.url ?? '');
+        posted.push([said, JSON.parse(body)]);
+        response.writeHead(said === 'incumbent' ? 200 : 204).end(said === 'incumbent' ? JSON.stringify({ head: unseen }) : '');
+      });
+      return;
+    }
     const content = stored.get(request.url ?? '');
     response.writeHead(content === undefined ? 404 : 200).end(content);
   });
@@ -73,6 +87,10 @@ function dataset(
   };
   return { id, manifest, files: Object.fromEntries(files) };
 }
+const example = (sha256: string) => {
+  const download = { url, bytes: null, sha256: null };
+  return { id: sha256, label: 'a', labels: null, content_type: 'image/png', sha256, download };
+};
 const held = (of: { held: ReadonlySet<string> }) => [...of.held].toSorted();
 
 describe('datasets of a job', () => {
@@ -157,8 +175,6 @@ describe('datasets of a job', () => {
   });
 
   it('judge nothing by what a source classifier was enrolled with', async () => {
-    const download = { url, bytes: null, sha256: null };
-    const example = (sha256: string) => ({ id: sha256, label: 'a', labels: null, content_type: 'image/png', sha256, download });
     const from = { classifier: 'cls_1', examples: [example('p'), example('s'), example('elsewhere')] };
     const got = await fetchDatasets({ dataset: dataset('one', source), validation: null, target: null, exclude: [], source: from }, folder, signal);
     // "p" would be learnt from twice, "s" would be judged by although its version has seen it.
@@ -170,6 +186,44 @@ describe('datasets of a job', () => {
     const validation = dataset('check', [['s', 'test']]);
     const judged = await fetchDatasets({ dataset: dataset('one', source), validation, target: null, exclude: [], source: from }, folder, signal);
     expect(withoutHeld(from.examples, judged.held).map(({ id }) => id)).toEqual(['p', 'elsewhere']);
+  });
+
+  it('are learnt from once where the classifier was enrolled with their rows', async () => {
+    const enrolled = ['p', 'r', 's', 'elsewhere'].map(example);
+    const alone = { dataset: dataset('one', source), validation: null, target: null, exclude: [], enrolled };
+    const got = await fetchDatasets(alone, folder, signal);
+    // "p" is learnt from as an example. "r" and "s" are held out, so their examples are not; "s" is what is judged by.
+    expect(got.excludeRows).toEqual([0]);
+    expect(withoutHeld(enrolled, got.held).map(({ id }) => id)).toEqual(['p', 'elsewhere']);
+    expect([...got.judged]).toEqual(['s']);
+    expect(got.notes).toEqual(['1 rows of the dataset are examples of the classifier; they are learnt from once, as examples.']);
+    // As a row "p" may say what an example does not: the labels of other tasks, or that it is of the target.
+    const several = await fetchDatasets({ ...alone, method: { type: 'multi_task' } }, folder, signal);
+    expect(several.excludeRows).toEqual([]);
+    const adapted = { ...alone, source: { classifier: 'cls_1', examples: [example('s')] }, method: { type: 'domain_adaptation' as const } };
+    expect((await fetchDatasets(adapted, folder, signal)).excludeRows).toEqual([3]);
+  });
+
+  it('judge by test rows, or by those of validation, or by all of another dataset', async () => {
+    const judged = async (rows: Parameters<typeof dataset>[1], more: Partial<Parameters<typeof fetchDatasets>[0]> = {}) => {
+      const alone = { dataset: dataset('one', rows), validation: null, target: null, exclude: [], ...more };
+      return [...(await fetchDatasets(alone, folder, signal)).judged].toSorted();
+    };
+    expect(await judged(source)).toEqual(['s']);
+    expect(await judged(source.filter(([, split]) => split !== 'test'))).toEqual(['r']);
+    const unlabelled = source.map(([sha256, split]) => (split === 'test' ? ([sha256, split, null] as const) : ([sha256, split] as const)));
+    expect(await judged(unlabelled)).toEqual(['r']);
+    const target = dataset('target', [
+      ['x', 'train'],
+      ['y', 'validation'],
+      ['z', 'test'],
+    ]);
+    expect(await judged(source, { target })).toEqual(['z']);
+    const validation = dataset('check', [
+      ['v', 'train'],
+      ['w', 'train', null],
+    ]);
+    expect(await judged(source, { target, validation })).toEqual(['v']);
   });
 
   it('leave out the rows whose findings were named, each once', async () => {
@@ -184,6 +238,40 @@ describe('datasets of a job', () => {
     const got = await fetchDatasets(work, folder, signal);
     expect(got.excludeRows).toEqual([1, 4]);
     expect(got.notes).toEqual(['Left out by their quality: 1 outlier, 1 label_issue.']);
+  });
+});
+
+describe('what a candidate is compared with', () => {
+  const work = (more: Partial<TrainWork>) => {
+    stored.set('/head', 'the head being served');
+    stored.set('/unseen', 'the head without some examples');
+    const head = { url: `${url}/head`, bytes: null, sha256: null };
+    const incumbent = { version: 7, head, tail: null, tail_data: null, trunk: null, trunk_data: null };
+    return { incumbent, enrolled: [], source: null, ...more };
+  };
+  async function fetched(of: Pick<TrainWork, 'incumbent' | 'enrolled' | 'source'>, judged: string[]) {
+    posted.length = 0;
+    const api = makeWorkerApi(url, 'a token of a host');
+    const got = await fetchIncumbent({ folder, api, lease: { token: 't' }, keeper: { signal } }, of, new Set(judged));
+    return { posted: [...posted], head: got && (await readFile(got.head, 'utf8')) };
+  }
+
+  it('has not been taught the rows that judge it', async () => {
+    const of = work({ enrolled: ['p', 'q'].map(example), source: { classifier: 'cls_1', examples: [example('r')] } });
+    unseen = { url: `${url}/unseen`, bytes: null, sha256: null };
+    const log = { type: 'log', level: 'info', message: expect.stringContaining('2 held-out rows') as unknown };
+    expect(await fetched(of, ['q', 'r', 'z'])).toEqual({
+      posted: [
+        ['incumbent', { version: 7, without: ['q', 'r'] }],
+        ['events', { events: [log] }],
+      ],
+      head: 'the head without some examples',
+    });
+    expect(await fetched(of, ['z'])).toEqual({ posted: [], head: 'the head being served' });
+    expect(await fetched({ ...of, incumbent: null }, ['q'])).toEqual({ posted: [], head: null });
+    // Without them it would answer nothing: it is what it is.
+    unseen = null;
+    expect(await fetched(of, ['q'])).toEqual({ posted: [['incumbent', { version: 7, without: ['q'] }]], head: 'the head being served' });
   });
 });
 

@@ -2,13 +2,22 @@
 import { Hono, type Context, type MiddlewareHandler } from 'hono';
 import type { z } from 'zod';
 import { GraftError } from '../../../shared/errors.ts';
-import { ArtifactsRequest, CheckpointRequest, CompleteRequest, EventsRequest, FailRequest, HeartbeatRequest } from '../../../shared/runner.ts';
+import {
+  ArtifactsRequest,
+  CheckpointRequest,
+  CompleteRequest,
+  EventsRequest,
+  FailRequest,
+  HeartbeatRequest,
+  IncumbentRequest,
+} from '../../../shared/runner.ts';
 import { LeaseRequest, ReleaseRequest } from '../../../shared/runner.ts';
 import { secretsEqual } from '../../domain/digests.ts';
 import type { HttpEnv } from '../../http/context.ts';
 import { invalidRequest } from '../../http/problems.ts';
 import { completeWork } from '../../usecases/runner/complete-work.ts';
 import { leaseWork } from '../../usecases/runner/lease-work.ts';
+import { unseenIncumbent } from '../../usecases/runner/unseen-incumbent.ts';
 import { failWork, heartbeat, presignArtifacts, releaseWork, saveCheckpoint, takeHostEvents } from '../../usecases/runner/serve-lease.ts';
 
 const requireRunner: MiddlewareHandler<HttpEnv> = async (c, next) => {
@@ -46,6 +55,10 @@ export const runnerRoutes = new Hono<HttpEnv>()
     const { events } = await read(c, EventsRequest);
     await takeHostEvents(c.get('deps'), { token: c.req.param('token'), events });
     return c.body(null, 204);
+  })
+  .post(`${lease}/incumbent`, async (c) => {
+    const { version, without } = await read(c, IncumbentRequest);
+    return c.json({ head: await unseenIncumbent(c.get('deps'), { token: c.req.param('token'), version, without }) });
   })
   .post(`${lease}/artifacts`, async (c) => {
     const { files } = await read(c, ArtifactsRequest);

@@ -1,15 +1,21 @@
 """Domain losses and validators: where they must be zero, which way they push, and that AdaBN lands on the target's statistics."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 
 from engine.adabn import set_statistics
 from engine.efficientnet import ImageTail
+from engine.losses.alignment import Adapted
 from engine.losses.coral import coral_loss, covariance
 from engine.losses.dann import Critic, dann_loss, reverse_gradient, strength_at
 from engine.losses.mmd import mmd_loss
+from engine.objective import Batch
 from engine.validators import information_maximisation, soft_neighbourhood_density
+
+from .small import begin, cached, go
 
 
 def rows(n: int, d: int, seed: int) -> torch.Tensor:
@@ -114,3 +120,21 @@ def test_validators_prefer_sure_and_varied_predictions() -> None:
     assert abs(soft_neighbourhood_density(sure) - np.log(9)) < 1e-3
     scattered = np.random.default_rng(0).dirichlet(np.ones(8) * 0.2, 30)
     assert soft_neighbourhood_density(scattered) < soft_neighbourhood_density(sure)
+
+
+def test_few_rows_of_a_target_are_half_of_each_batch_also_where_rows_are_set_aside() -> None:
+    source, y = cached(False, rows=60)
+    near: Any = np.arange(60) >= 50
+    seen: list[float] = []
+
+    class Watched(Adapted):
+        def loss(self, batch: Batch, embedding: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+            seen.append(float(near[batch.row].mean()))
+            return super().loss(batch, embedding, logits)
+
+    for early_stopping in (0, 2):
+        state, recipe = begin("fine_tune", "text", {"epochs": 1, "batch_size": 8, "early_stopping": early_stopping})
+        state.criterion = Watched(near, None, 0.0)
+        go(state, recipe, source, y)
+        assert len(seen) > 8 and set(seen) == {0.5}
+        seen.clear()

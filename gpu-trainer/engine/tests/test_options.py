@@ -9,9 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from engine import step, tune
-from engine.losses.alignment import Adapted
 from engine.network import OWN_DIMENSION
-from engine.objective import Batch
 from engine.recipe import recipe_of
 from engine.schedule import class_weight, rate, set_aside
 from engine.wire import EngineError
@@ -172,23 +170,6 @@ def test_contrastive_stops_by_the_embedding_that_it_trains(modality: str) -> Non
         losses.append(go(state, recipe, source, y).aside_losses)
     assert losses[0] == losses[1]
     assert len(losses[0]) == 3 and losses[0][-1] < losses[0][0]
-
-
-def test_few_rows_of_a_target_are_half_of_each_batch_also_where_rows_are_set_aside() -> None:
-    source, y = cached(False, rows=60)
-    near, seen = np.arange(60) >= 50, []
-
-    class Watched(Adapted):
-        def loss(self, batch: Batch, embedding: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-            seen.append(float(near[batch.row].mean()))
-            return super().loss(batch, embedding, logits)
-
-    for early_stopping in (0, 2):
-        state, recipe = begin("fine_tune", "text", {"epochs": 1, "batch_size": 8, "early_stopping": early_stopping})
-        state.criterion = Watched(near, None, 0.0)
-        go(state, recipe, source, y)
-        assert len(seen) > 8 and set(seen) == {0.5}
-        seen.clear()
 
 
 def test_pairs_are_one_of_the_own_and_one_of_another_class() -> None:

@@ -1,0 +1,32 @@
+/** What a training job takes from a classifier: the head being served, every example with an original, and that head without some of them. */
+import { encodeHead } from '../../shared/head-file.ts';
+import { placedExamples, solveVersion } from './learn.ts';
+import type { Ledger } from './ledger.ts';
+import * as records from './records.ts';
+import { seenBy } from './served-members.ts';
+
+export function exportForTraining(ledger: Ledger) {
+  const version = records.activeVersion(ledger.sql);
+  const { head, model } = ledger.served(version);
+  const examples = records
+    .selectExamples(ledger.sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null })
+    .filter((e) => e.source === 'enrolled');
+  return { version, model, head, examples, falseRejectRate: ledger.config().falseRejectRate };
+}
+
+/**
+ * The head of a version as it would be, had these examples never been enrolled: rows that judge it must not have taught it. Null where the version is
+ * gone, or nothing would be left to answer with. (A tail that was trained on them stays as it is.)
+ */
+export function headWithout(ledger: Ledger, version: number, examples: readonly string[]): Uint8Array | null {
+  const { sql } = ledger;
+  const config = ledger.config();
+  const served = records.selectVersion(sql, version, config.backbone);
+  if (!served) return null;
+  const gone = new Set(examples);
+  const seen = seenBy(sql, version);
+  const left = placedExamples(sql, served.labels, seen).filter(({ id }) => !gone.has(id));
+  const recipe = { ...served.recipe, pending: null };
+  const solved = solveVersion(sql, config, served.labels, recipe, ledger.background(recipe), seen, left);
+  return solved && encodeHead(solved.head);
+}

@@ -1,0 +1,49 @@
+/** What a candidate is compared with: the head being served and its graphs, as they would be had no row that judges them been enrolled. */
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { EngineSpec } from '../../shared/engine.ts';
+import type { Download, TrainWork, WorkExample } from '../../shared/runner.ts';
+import type { Context } from './train-work.ts';
+import { download } from './transfer.ts';
+
+type Needs = Pick<Context, 'folder'> & {
+  readonly api: Pick<Context['api'], 'incumbent' | 'events'>;
+  readonly lease: Pick<Context['lease'], 'token'>;
+  readonly keeper: Pick<Context['keeper'], 'signal'>;
+};
+
+/** `judged`: SHA-256 of the rows that both are judged by. Null where nothing is served. */
+export async function fetchIncumbent(
+  c: Needs,
+  work: Pick<TrainWork, 'incumbent' | 'enrolled' | 'source'>,
+  judged: ReadonlySet<string>,
+): Promise<EngineSpec['incumbent']> {
+  const { incumbent } = work;
+  if (!incumbent) return null;
+  const without = idsOf([...work.enrolled, ...(work.source?.examples ?? [])], judged);
+  const unseen = without.length === 0 ? null : (await c.api.incumbent(c.lease.token, { version: incumbent.version, without })).head;
+  if (unseen) {
+    const message = `${without.length} held-out rows are examples of the version being served; it is judged as if they had never been enrolled.`;
+    await c.api.events(c.lease.token, [{ type: 'log', level: 'info', message }]);
+  }
+  const head = path.join(c.folder, 'incumbent-head.safetensors');
+  await download(unseen ?? incumbent.head, head, c.keeper.signal);
+  return {
+    head,
+    tail: incumbent.tail && (await fetchGraph(c, 'tail.onnx', incumbent.tail, incumbent.tail_data)),
+    trunk: incumbent.trunk && (await fetchGraph(c, 'trunk.onnx', incumbent.trunk, incumbent.trunk_data)),
+  };
+}
+
+const idsOf = (examples: readonly WorkExample[], judged: ReadonlySet<string>): string[] =>
+  examples.filter(({ sha256 }) => judged.has(sha256)).map(({ id }) => id);
+
+/** Its external weights lie beside it under the name that the graph says. */
+async function fetchGraph(c: Needs, name: 'tail.onnx' | 'trunk.onnx', graph: Download, data: Download | null): Promise<string> {
+  const dir = path.join(c.folder, 'incumbent');
+  await mkdir(dir, { recursive: true });
+  const file = path.join(dir, name);
+  await download(graph, file, c.keeper.signal);
+  if (data) await download(data, path.join(dir, `${name}.data`), c.keeper.signal);
+  return file;
+}
