@@ -14,6 +14,7 @@ import { fitTemperature } from './calibration.ts';
 import { candidatesFor } from './candidates.ts';
 import { standardise } from './features.ts';
 import { judgedRows } from './judged-rows.ts';
+import { fitSigmoids } from './multi-label.ts';
 import { speaksForMost, type LearnExample, type SolveInput } from './solve-head.ts';
 import { chooseSupport, supportRows } from './support.ts';
 import { balancedWeights } from './targets.ts';
@@ -85,15 +86,21 @@ function lens(examples: readonly LearnExample[], { mean, deviation }: Spread, sh
 function shareOf(input: SolveInput, spread: Spread): number {
   const examples = supportRows(input.examples, JUDGE_ROWS_MAX);
   const k = input.labels.length;
-  const judged = judgedRows(examples, k, input.task === 'multi_label');
-  const truth = judged.map((i) => examples[i]!.labelsOf[0]!);
-  if (!speaksForMost(truth, examples)) return isTable(spread) ? 1 : 0;
+  const multi = input.task === 'multi_label';
+  const judged = judgedRows(examples, k, multi);
+  const labelsOf = judged.map((i) => examples[i]!.labelsOf);
+  if (!speaksForMost(labelsOf.flat(), examples)) return isTable(spread) ? 1 : 0;
   const losses = SHARES.map((share) => {
     const seen = standardised({ ...input, examples }, lens(examples, spread, share));
     const center = new Float32Array(seen.dimension);
     const chosen = chooseSupport(seen.examples, seen.transform, center, seen.dimension)!;
     const { fit } = candidatesFor(seen, center, chosen, judged, false)[0]!;
-    return fitTemperature(fit.leftOut, truth, k).loss;
+    if (multi) return fitSigmoids(fit.leftOut, labelsOf, k).loss;
+    return fitTemperature(
+      fit.leftOut,
+      labelsOf.map((own) => own[0]!),
+      k,
+    ).loss;
   });
   const least = Math.min(...losses);
   const likely = losses.map((loss) => Math.exp(least - loss));

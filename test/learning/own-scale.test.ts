@@ -119,6 +119,16 @@ test('neither order nor what was forgotten is remembered', () => {
       expect(scoreHead(forgot, { base: row, tuned: null }).scores.find((s) => s.label === label)!.score).toBeCloseTo(score, 5);
 });
 
+test('of several labels, rows that have none are measured and judged like all others', () => {
+  const w = table();
+  const examples = examplesOf(w, 5).map((e, i) => (i % 5 === 0 ? { ...e, labelsOf: [] } : e));
+  const input: SolveInput = { ...inputOf(w, examples), task: 'multi_label' };
+  const by = fitStandardisation(input)!;
+  for (const v of [...by.mean, ...by.scale, by.constant]) expect(v).toSatisfy(Number.isFinite);
+  const { evidence } = solveHead(standardised(input, by))!;
+  expect(evidence.left_out_rows).toBe(examples.length);
+});
+
 describe('nothing to measure', () => {
   const w = table();
   const [one] = examplesOf(w, 1) as [LearnExample];
