@@ -37,11 +37,9 @@ export class TunedNetworks {
 
   /** Calls `use` with the model's network, which stays open until `use` has ended; answers null when there is none. */
   async with<T>(model: string, use: (network: TunedNetwork) => Promise<T>): Promise<T | null> {
-    const entry = this.#entries.get(model) ?? (await this.#load(model));
+    const held = this.#entries.get(model);
+    const entry = held ? this.#claim(model, held) : await this.#load(model);
     if (!entry) return null;
-    this.#entries.delete(model);
-    this.#entries.set(model, entry);
-    entry.users += 1;
     try {
       return await use(await entry.network);
     } finally {
@@ -50,12 +48,21 @@ export class TunedNetworks {
     }
   }
 
+  /** Counted before anything else can happen: closing waits in the queue for what is still to be opened there, so a network that loads needs a user. */
+  #claim(model: string, entry: Entry): Entry {
+    this.#entries.delete(model);
+    this.#entries.set(model, entry);
+    entry.users += 1;
+    return entry;
+  }
+
+  /** Claimed for the caller. */
   async #load(model: string): Promise<Entry | null> {
     const source = await this.#find(model);
     if (!source) return null;
     // Somebody else may have begun to load it while this one looked.
     const other = this.#entries.get(model);
-    if (other) return other;
+    if (other) return this.#claim(model, other);
     const bytes = bytesOf(source.tail) + (source.trunk ? bytesOf(source.trunk) : 0);
     const whole = source.trunk !== null;
     if (whole && bytes > EDGE_NETWORK_MAX_BYTES)
@@ -64,8 +71,7 @@ export class TunedNetworks {
         `The network of the model "${model}" has ${bytes} bytes, more than an isolate can hold beside the backbones.`,
       );
     const network = this.#open(source);
-    const entry = { network, bytes, whole, users: 0, evicted: false };
-    this.#entries.set(model, entry);
+    const entry = this.#claim(model, { network, bytes, whole, users: 0, evicted: false });
     // A load that failed is forgotten, so the next request tries again.
     network.catch(() => {
       if (this.#entries.get(model) === entry) this.#entries.delete(model);

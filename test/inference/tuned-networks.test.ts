@@ -128,4 +128,17 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
     for (const id of ['d', 'b', 'e']) await room.with(id, async () => id);
     expect(room.models).toEqual(['d', 'b', 'e']);
   });
+
+  it('that are asked for at the same moment, and of which only one may stay, both answer', { timeout: 20_000 }, async () => {
+    const { tail } = (await deps.catalogue.get(SHIPPED_BACKBONES.text)) as BackboneManifest;
+    const networks = new TunedNetworks(
+      async (key) => await deps.objects.get(key),
+      async () => ({ trunk: graphSource(tail), tail: graphSource(tail) }),
+      new RunQueue(),
+    );
+    const ids = ['whole-1', 'whole-2', 'whole-1', 'whole-3'];
+    expect(await Promise.all(ids.map(async (id) => await networks.with(id, async () => id)))).toEqual(ids);
+    expect(networks.models).toHaveLength(1);
+    expect(await networks.with('whole-1', async () => 'again')).toBe('again');
+  });
 });
