@@ -47,6 +47,8 @@ export const ValidateWork = z.object({
   archive: Download.extend({ filename: z.string() }).nullable(),
   /** Format `classifier`: originals of a classifier's examples instead of an archive. */
   examples: z.array(WorkExample.omit({ sha256: true })).nullable(),
+  /** How many more examples it has from datasets that it was trained on; their originals are there. */
+  examples_of_datasets: z.number().int().nonnegative().default(0),
   vocabulary: Download.nullable(),
   /** What embeds the rows for the quality report; null where no backbone is published. */
   backbone: WorkBackbone.nullable().default(null),

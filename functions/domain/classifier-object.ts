@@ -181,12 +181,13 @@ export interface ClassifierObject {
   activateVersion(n: number): Promise<Outcome<VersionInfo>>;
   /** Idempotent by job: the second call with the same job answers what the first one did. */
   takeTrained(trained: TrainedVersion): Promise<Outcome<{ version: number; activated: boolean; activeVersion: number; reason: string | null }>>;
-  /** What a training job needs: the head being served and every example that has an original in object storage. */
+  /** What a training job needs: the head being served, every example that was enrolled, and how many came from datasets instead. */
   exportForTraining(): Promise<{
     version: number;
     model: string | null;
     head: Uint8Array | null;
     examples: ExampleInfo[];
+    fromDatasets: number;
     falseRejectRate: number | null;
   }>;
   /** The head of a version had these examples never been enrolled; null where the version is gone or would have nothing to answer with. */

@@ -8,10 +8,9 @@ import { seenBy } from './served-members.ts';
 export function exportForTraining(ledger: Ledger) {
   const version = records.activeVersion(ledger.sql);
   const { head, model } = ledger.served(version);
-  const examples = records
-    .selectExamples(ledger.sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null })
-    .filter((e) => e.source === 'enrolled');
-  return { version, model, head, examples, falseRejectRate: ledger.config().falseRejectRate };
+  const all = records.selectExamples(ledger.sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null });
+  const examples = all.filter((e) => e.source === 'enrolled');
+  return { version, model, head, examples, fromDatasets: all.length - examples.length, falseRejectRate: ledger.config().falseRejectRate };
 }
 
 /**

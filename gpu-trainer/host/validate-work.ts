@@ -58,7 +58,7 @@ async function freeze(work: ValidateWork, keeper: LeaseKeeper, folder: string): 
       if (work.modality === 'image') return pictureLines(file, bytes, onError, work);
       return work.format === 'jsonl' ? jsonLines(file, filename, onError, work) : csvRows(file, filename, work, onError);
     };
-  } else rows = (onError) => fromExamples(work, keeper, folder, onError);
+  } else rows = (onError) => fromExamples(work, keeper.signal, folder, onError);
   const encode = work.modality === 'image' ? { decoder: await loadDecoder() } : { tokenizer: await vocabulary(work, keeper, folder) };
   return await freezeDataset({
     modality: work.modality,
@@ -79,8 +79,18 @@ async function vocabulary(work: ValidateWork, keeper: LeaseKeeper, folder: strin
   return await loadTokenizer(file);
 }
 
-async function* fromExamples(work: ValidateWork, keeper: LeaseKeeper, folder: string, onError: OnError): AsyncGenerator<SourceRow> {
+/** The originals of a classifier's examples as rows. */
+export async function* fromExamples(work: ValidateWork, signal: AbortSignal, folder: string, onError: OnError): AsyncGenerator<SourceRow> {
   const file = path.join(folder, 'example');
+  // Said, because the classifier counts them among its examples and a model of these rows alone would forget what only they show.
+  const elsewhere = work.examples_of_datasets;
+  if (elsewhere > 0)
+    onError(
+      new RowError(
+        'examples_of_datasets',
+        `${elsewhere} examples of the classifier are rows of datasets that it was trained on. They are in those datasets, not in this one.`,
+      ),
+    );
   for (const example of work.examples ?? []) {
     let labelled: Pick<SourceRow, 'label' | 'labels'>;
     try {
@@ -88,7 +98,7 @@ async function* fromExamples(work: ValidateWork, keeper: LeaseKeeper, folder: st
         work.task === 'multi_label'
           ? { label: null, labels: checkLabels(example.labels ?? [], example.id) }
           : { label: checkLabel(example.label ?? '', example.id) };
-      await download(example.download, file, keeper.signal);
+      await download(example.download, file, signal);
     } catch (error) {
       if (error instanceof RowError) onError(error);
       else if (!(error instanceof TransferRefused)) throw error;

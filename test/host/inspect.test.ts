@@ -74,6 +74,7 @@ const work = (): ValidateWork => ({
   split_seed: 7,
   archive: null,
   examples: null,
+  examples_of_datasets: 0,
   vocabulary: null,
   backbone: { manifest, files: {} },
 });

@@ -11,6 +11,16 @@ const Document = z.object({
   components: z.object({ schemas: z.record(z.string(), z.unknown()), securitySchemes: z.record(z.string(), z.unknown()) }),
 });
 
+/** Every `pattern` of a document. */
+function patternsIn(value: unknown, found = new Set<string>()): Set<string> {
+  if (typeof value !== 'object' || value === null) return found;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === 'pattern' && typeof inner === 'string') found.add(inner);
+    else patternsIn(inner, found);
+  }
+  return found;
+}
+
 describe('meta', () => {
   it('says what is ready and what is not', async () => {
     await answer(await call('/healthz'), 200, Health);
@@ -50,6 +60,21 @@ describe('meta', () => {
     expect(result).toContain('"incumbent":{"anyOf":[{"$ref":"#/components/schemas/Metrics"},{"type":"null"}]}');
     // All of a component and of something else is never null, whatever that something allows.
     expect(JSON.stringify(document)).not.toContain('"allOf":[{"$ref"');
+  });
+
+  it('publishes patterns that clients in other languages can read and that real names fit', async () => {
+    const document = await answer(await call('/openapi.json'), 200, Document);
+    const patterns = patternsIn(document);
+    expect(patterns.size).toBeGreaterThan(5);
+    // Without flags, and nothing that only some engines know.
+    for (const pattern of patterns) expect(() => new RegExp(pattern)).not.toThrow();
+    expect([...patterns].filter((pattern) => /\$\/|\\p\{/.test(pattern))).toEqual([]);
+    const label = new RegExp((document.components.schemas['LabelName'] as { pattern: string }).pattern);
+    for (const name of ['bird', 'a/b', 'café', '日本', '🙂 fine']) expect(label.test(name), name).toBe(true);
+    for (const name of ['tab\there', 'nul\u0000', 'next\u0085line']) expect(label.test(name), name).toBe(false);
+    const upload = document.components.schemas['CreateUploadRequest'] as { properties: { filename: { pattern: string } } };
+    const filename = new RegExp(upload.properties.filename.pattern);
+    expect(['mails.jsonl', 'données.csv', '..', 'a/b.zip'].filter((name) => filename.test(name))).toEqual(['mails.jsonl', 'données.csv']);
   });
 
   it('renders the reference without anything from elsewhere', async () => {

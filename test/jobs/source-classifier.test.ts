@@ -2,6 +2,8 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DatasetManifest } from '../../shared/dataset.ts';
 import { CompleteResponse, type TrainWork } from '../../shared/runner.ts';
+import { Classifier } from '../../shared/wire/classifiers.ts';
+import { Dataset } from '../../shared/wire/datasets.ts';
 import { Job } from '../../shared/wire/jobs.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import {
@@ -80,6 +82,22 @@ describe('a job with a source classifier', () => {
     const won = await finish(await newJob(key, { dataset, source_classifier: source, classifier: better }), { candidate: 195, incumbent: 120 });
     expect(won.said.decision).toBe('promoted');
     expect(won.result.version).toBeGreaterThan(1);
+  });
+
+  it('is refused where all examples of the source are rows of a dataset, which a dataset made from it says too', async () => {
+    const learnt = await tinyClassifier(tenant, 0);
+    expect((await finish(await newJob(key, { dataset, classifier: learnt }), { candidate: 195, incumbent: null })).said.decision).toBe('promoted');
+    const { labels } = await answer(await call(`/v1/classifiers/${learnt}`, { key }), 200, Classifier);
+    expect(labels.map(({ name, examples }) => [name, examples])).toEqual([
+      ['apple', 4],
+      ['pear', 4],
+    ]);
+    const fault = await problem(await create({ source_classifier: learnt }), 'unprocessable');
+    expect(fault).toMatchObject({ param: 'source_classifier', detail: expect.stringContaining('8 examples') });
+    await answer(await call('/v1/datasets', { key, json: { name: 'from', from_classifier: learnt } }), 201, Dataset);
+    const { work, token } = await lease(['validate']);
+    expect(work).toMatchObject({ kind: 'validate', examples: [], examples_of_datasets: 8 });
+    await runner(`leases/${token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'caller' });
   });
 
   it('does not hold labels of the source against a candidate that is not asked for them', async () => {

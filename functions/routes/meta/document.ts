@@ -31,11 +31,29 @@ export function documentOf(app: OpenAPIHono<HttpEnv>, origin: string): Document 
     );
     // Trainer hosts have their own tokens and protocol; it is not part of the public document.
     for (const path of Object.keys(document.paths ?? {})) if (path.startsWith('/runner/')) delete document.paths?.[path];
-    document = nullableReferences(document);
+    document = nullableReferences(portablePatterns(document));
     made.set(app, document);
   }
   return { ...document, servers: [{ url: origin }] };
 }
+
+/**
+ * The generator writes a regular expression with its flags: `…$/u` fits no string, and a client that checks what it sends refused every label. Classes by
+ * name become ranges, because Python's `re` does not know them; half of a surrogate pair is in no valid UTF-8, so there is nothing to say about it.
+ */
+function portablePatterns<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(portablePatterns) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, key === 'pattern' && typeof inner === 'string' ? portable(inner) : portablePatterns(inner)]),
+  ) as T;
+}
+
+const portable = (pattern: string): string =>
+  pattern
+    .replace(/\/[a-z]+$/, '')
+    .replaceAll(String.raw`\p{Cc}`, String.raw`\u0000-\u001f\u007f-\u009f`)
+    .replaceAll(String.raw`\p{Cs}`, '');
 
 /**
  * The generator writes "this component or null" as the component *and* something that may be null, which no null fits. Of a copy, because what is

@@ -28,7 +28,12 @@ export async function checkSource(
   if (row.modality !== of.dataset.modality) throw refuse(`It is over ${row.modality}, the dataset over ${of.dataset.modality}.`);
   if (row.task !== 'single_label') throw refuse('It has several labels an input; only classifiers of single labels can be transferred from.');
   if (of.dataset.fromClassifier === id) throw refuse('The dataset was made of its examples, so nothing would be left to judge by.');
-  const labels = ((await deps.classifier(id).describe())?.labels ?? []).filter((label) => label.examples > 0).map((label) => label.name);
+  const { examples, fromDatasets } = await deps.classifier(id).exportForTraining();
+  const labels = [...new Set(examples.flatMap((example) => example.labels))];
+  if (labels.length === 0 && fromDatasets > 0)
+    throw refuse(
+      `Its ${fromDatasets} examples are rows of datasets that it was trained on. Name those datasets instead; only enrolled examples transfer.`,
+    );
   if (labels.length === 0) throw refuse('It has no examples, so there is nothing to transfer.');
   if (!of.adapting) return row;
   if (labels.length < 2) throw refuse(`A labelled source needs examples of at least two labels; it has only ${list(labels)}.`);

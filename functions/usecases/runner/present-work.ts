@@ -52,16 +52,19 @@ export async function presentValidation(deps: Needs, work: WorkRow): Promise<Val
     // From the id, so that validating again after a crash divides the rows in the same way.
     split_seed: Number.parseInt((await sha256Hex(row.id)).slice(0, 7), 16),
     archive,
-    examples: row.format === 'classifier' ? await classifierExamples(deps, work.tenantId, row.fromClassifier) : null,
+    ...(row.format === 'classifier'
+      ? await classifierExamples(deps, work.tenantId, row.fromClassifier)
+      : { examples: null, examples_of_datasets: 0 }),
     vocabulary: row.modality === 'text' ? await vocabulary(deps) : null,
     backbone: await inspectionBackbone(deps, row.modality),
   };
 }
 
-async function classifierExamples(deps: Needs, tenant: string, id: string | null): Promise<ValidateWork['examples']> {
+async function classifierExamples(deps: Needs, tenant: string, id: string | null): Promise<Pick<ValidateWork, 'examples' | 'examples_of_datasets'>> {
   const row = id === null ? null : await getTrainable(deps.db, tenant, id);
   if (!row) throw new GraftError('not_found', 'The classifier of this dataset was deleted.');
-  return await originals(deps, (await deps.classifier(row.id).exportForTraining()).examples, row.task);
+  const { examples, fromDatasets } = await deps.classifier(row.id).exportForTraining();
+  return { examples: await originals(deps, examples, row.task), examples_of_datasets: fromDatasets };
 }
 
 type Exported = Awaited<ReturnType<ReturnType<Deps['classifier']>['exportForTraining']>>;
