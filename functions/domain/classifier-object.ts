@@ -1,5 +1,6 @@
 /** What one classifier's Durable Object can do, as an interface: callers and env.ts know this, never the class. Embeddings are raw (no transform). */
 import type { DriftCause, DriftFigures } from './drift.ts';
+import type { LabelCounts } from './label-counts.ts';
 import type { Moments } from './moments.ts';
 import type { ReviewedPrediction } from '../../shared/wire/review.ts';
 
@@ -93,7 +94,7 @@ export type Observed = {
   readonly version: number;
   readonly moments: Moments;
   /** By the likeliest label, unknown ones too. */
-  readonly labels: Readonly<Record<string, number>>;
+  readonly labels: LabelCounts;
   readonly unknown: number;
 };
 /** A window of predictions that was judged; in the names of the report, where it is published. Times are ISO 8601. */

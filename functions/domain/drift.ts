@@ -4,6 +4,7 @@
  * An alarm lasts until a window is well within the normal again, so a figure on the edge does not raise it over and over.
  */
 import { ALARM_RATE, CALM_SHARE, featureShift, type DriftReference } from './drift-reference.ts';
+import { addedUp, countOf, type LabelCounts } from './label-counts.ts';
 import { drawMultinomial, quantile, type Random } from '../../shared/statistics.ts';
 
 export const DRIFT_CAUSES = ['features', 'labels', 'unknown'] as const;
@@ -18,16 +19,15 @@ const HALF = 0.5;
 const BASELINE_MAX = 2_000;
 const MIX_SHOWN = 10;
 
-export type Counts = Readonly<Record<string, number>>;
 export type DriftWindow = {
   readonly mean: Float64Array;
   /** Predictions by their likeliest label, unknown ones too. */
-  readonly labels: Counts;
+  readonly labels: LabelCounts;
   readonly unknown: number;
   readonly predictions: number;
 };
 /** Traffic of windows without drift. */
-export type Baseline = { readonly labels: Counts; readonly unknown: number; readonly predictions: number };
+export type Baseline = { readonly labels: LabelCounts; readonly unknown: number; readonly predictions: number };
 
 export type DriftFigures = {
   readonly features: { readonly shift: number; readonly threshold: number; readonly distance: number } | null;
@@ -46,7 +46,12 @@ type Verdict = 'alarm' | 'between' | 'calm';
 /** @param before what was alarmed by the window before, and the traffic before it */
 export function judgeWindow(
   window: DriftWindow,
-  known: { readonly reference: DriftReference | null; readonly enrolled: Counts; readonly falseRejectRate: number | null; readonly several: boolean },
+  known: {
+    readonly reference: DriftReference | null;
+    readonly enrolled: LabelCounts;
+    readonly falseRejectRate: number | null;
+    readonly several: boolean;
+  },
   before: { readonly causes: readonly DriftCause[]; readonly baseline: Baseline | null },
   random: Random,
 ): Judgement {
@@ -75,14 +80,14 @@ export function judgeWindow(
 
 const between = (figure: number, calm: number, alarm: number): Verdict => (figure > alarm ? 'alarm' : figure > calm ? 'between' : 'calm');
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
-const total = (counts: Counts): number => sum(Object.values(counts));
+const total = (counts: LabelCounts): number => sum(Object.values(counts));
 
 /** Population stability index: Σ (p − q) · log(p / q) over labels, the symmetric Kullback–Leibler divergence (Jeffreys 1946). */
-export function stabilityIndex(a: Counts, b: Counts): number {
+export function stabilityIndex(a: LabelCounts, b: LabelCounts): number {
   const labels = Object.keys({ ...a, ...b });
   return indexOf(
-    labels.map((label) => a[label] ?? 0),
-    labels.map((label) => b[label] ?? 0),
+    labels.map((label) => countOf(a, label)),
+    labels.map((label) => countOf(b, label)),
   );
 }
 
@@ -98,12 +103,17 @@ function indexOf(a: readonly number[], b: readonly number[]): number {
 }
 
 /** Enrolled examples say nothing about how often a label comes, so only traffic can alarm; the first window has nothing to be compared with. */
-function labelMix(window: Counts, traffic: Counts | null, enrolled: Counts, random: Random): { figures: DriftFigures['labels']; verdict: Verdict } {
+function labelMix(
+  window: LabelCounts,
+  traffic: LabelCounts | null,
+  enrolled: LabelCounts,
+  random: Random,
+): { figures: DriftFigures['labels']; verdict: Verdict } {
   const expected = traffic ?? enrolled;
   const index = stabilityIndex(window, expected);
   const [n, m] = [total(window), Math.max(1, total(expected))];
   const mix = Object.keys({ ...window, ...expected })
-    .map((label) => ({ label, share: (window[label] ?? 0) / n, expected: (expected[label] ?? 0) / m }))
+    .map((label) => ({ label, share: countOf(window, label) / n, expected: countOf(expected, label) / m }))
     .toSorted((a, b) => Math.abs(b.share - b.expected) - Math.abs(a.share - a.expected))
     .slice(0, MIX_SHOWN);
   const figures = { stability_index: index, threshold: null, reference: traffic ? ('traffic' as const) : ('enrolled' as const), mix };
@@ -114,8 +124,8 @@ function labelMix(window: Counts, traffic: Counts | null, enrolled: Counts, rand
 }
 
 /** Stability indices of two samples of these sizes from the one mix that both together have. */
-function drawIndices(window: Counts, traffic: Counts, random: Random): Float64Array {
-  const pooled = Object.keys({ ...window, ...traffic }).map((label) => (window[label] ?? 0) + (traffic[label] ?? 0));
+function drawIndices(window: LabelCounts, traffic: LabelCounts, random: Random): Float64Array {
+  const pooled = Object.keys({ ...window, ...traffic }).map((label) => countOf(window, label) + countOf(traffic, label));
   const [one, other] = [apportion(pooled, total(window)), apportion(pooled, Math.round(total(traffic)))];
   return Float64Array.from({ length: DRAWS }, () => indexOf(drawMultinomial(one, random), drawMultinomial(other, random)));
 }
@@ -163,7 +173,7 @@ function unknownShare(
 function absorb(baseline: Baseline | null, window: DriftWindow): Baseline {
   const old = baseline ?? { labels: {}, unknown: 0, predictions: 0 };
   const fade = Math.min(1, Math.max(0, BASELINE_MAX - window.predictions) / Math.max(1, old.predictions));
-  const labels: Record<string, number> = {};
-  for (const label of Object.keys({ ...old.labels, ...window.labels })) labels[label] = (old.labels[label] ?? 0) * fade + (window.labels[label] ?? 0);
+  const faded = Object.entries(old.labels).map(([label, count]) => [label, count * fade] as const);
+  const labels = addedUp([...faded, ...Object.entries(window.labels)]);
   return { labels, unknown: old.unknown * fade + window.unknown, predictions: old.predictions * fade + window.predictions };
 }

@@ -4,6 +4,7 @@
  * are read about the adapted head's own centre, the mean of its target.
  */
 import { decodeHead } from '../../shared/head-file.ts';
+import { addedUp, type LabelCounts } from '../domain/label-counts.ts';
 import { driftFeature } from '../learning/drift-feature.ts';
 import { argmax, backgroundCenter, transformFeature } from '../learning/features.ts';
 import { yesOf } from '../learning/multi-label.ts';
@@ -17,7 +18,7 @@ import { readTarget } from './target-inputs.ts';
 export type DriftRows = {
   readonly rows: readonly { readonly group: string; readonly x: Float64Array }[];
   /** How many of each label, as the version saw them. */
-  readonly counts: Readonly<Record<string, number>>;
+  readonly counts: LabelCounts;
 };
 
 /** Examples that the reference is made of: more would not make it surer by much. */
@@ -33,10 +34,8 @@ export function driftRows(ledger: Ledger): DriftRows {
   const about = target.length > 0 && ledger.config().modality !== 'vector' ? members.map((m) => m.base) : ledger.background(PLAIN).base;
   const center = backgroundCenter(about, transform, dimension);
   const answered = new Set(target.map(({ group }) => group));
-  const counts: Record<string, number> = {};
-  for (const { labels } of target) for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
   const rest = members.filter((m) => !answered.has(groupOf(m.labels)));
-  for (const member of rest) for (const label of member.labels) counts[label] = (counts[label] ?? 0) + 1;
+  const counts = addedUp([...target, ...rest].flatMap(({ labels }) => labels.map((label) => [label, 1] as const)));
   const examples = thin(rest, EXAMPLES_MAX).map((m) => ({ group: groupOf(m.labels), x: transformFeature(m.base, transform, center) }));
   return { rows: [...target, ...examples], counts };
 }

@@ -7,6 +7,7 @@ import { DRIFT_WINDOW_MIN } from '../../shared/limits.ts';
 import type { DriftAlarm, DriftState, JudgedWindow, Observed } from '../domain/classifier-object.ts';
 import { judgeWindow, type Baseline, type DriftCause } from '../domain/drift.ts';
 import { driftReference, type DriftReference } from '../domain/drift-reference.ts';
+import { addedUp, type LabelCounts } from '../domain/label-counts.ts';
 import { joinMoments } from '../domain/moments.ts';
 import { seededRandom } from '../../shared/statistics.ts';
 import type { Ledger } from './ledger.ts';
@@ -17,11 +18,11 @@ import { deleteBlob, readBlob, readMeta, toBuffer, writeBlob, writeMeta } from '
 type Open = {
   readonly n: number;
   readonly squares: number;
-  readonly labels: Record<string, number>;
+  readonly labels: LabelCounts;
   readonly unknown: number;
   readonly from: string;
 };
-type Measured = { readonly version: number; readonly reference: DriftReference | null; readonly enrolled: Readonly<Record<string, number>> };
+type Measured = { readonly version: number; readonly reference: DriftReference | null; readonly enrolled: LabelCounts };
 type Kept = {
   /** The labels and the unknown rule that counts are about; with others, counting starts again. */
   readonly about: string;
@@ -117,8 +118,7 @@ function joinOpen(sql: SqlStorage, before: Open | null, observed: Observed, now:
   const stored = before ? readBlob(sql, MEAN) : null;
   const old = before && stored ? { n: before.n, mean: new Float64Array(stored.buffer), squares: before.squares } : null;
   const { n, mean, squares } = old ? joinMoments(old, observed.moments) : observed.moments;
-  const labels: Record<string, number> = { ...(old ? before?.labels : {}) };
-  for (const [label, count] of Object.entries(observed.labels)) labels[label] = (labels[label] ?? 0) + count;
+  const labels = addedUp([...Object.entries((old && before?.labels) ?? {}), ...Object.entries(observed.labels)]);
   const unknown = (old ? (before?.unknown ?? 0) : 0) + observed.unknown;
   return { n, mean, counts: { n, squares, labels, unknown, from: old ? (before?.from ?? now) : now } };
 }

@@ -51,6 +51,21 @@ const alarmsOf = async (key: string) =>
   );
 
 describe('the drift monitor', () => {
+  it('counts labels that are called like what every object has', async () => {
+    const random = seededRandom(11);
+    const { key } = await newTenant();
+    const names = ['constructor', '__proto__', 'blue'];
+    const { id } = await answer(await call('/v1/classifiers', { key, json: { name: 'trades', modality: 'vector', dimension: D } }), 201, Classifier);
+    const examples = Array.from({ length: 60 }, (_, i) => ({ label: names[i % 3]!, vector: draw(i % 3, random) }));
+    await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+    for (const reference of ['enrolled', 'traffic']) {
+      const { last } = await window(key, id, random);
+      expect(last!.labels).toMatchObject({ reference });
+      expect(last!.labels.mix.map(({ label }) => label).toSorted()).toEqual(names.toSorted());
+      for (const { share, expected } of last!.labels.mix) expect([share, expected]).toEqual([expect.closeTo(1 / 3, 1), expect.closeTo(1 / 3, 1)]);
+    }
+  });
+
   it('is silent while inputs are like the enrolled ones, tells once when they are not, and again only after they were', async () => {
     const random = seededRandom(1);
     const { key } = await newTenant();

@@ -17,7 +17,7 @@ const FLUSH_AFTER_MS = 10_000;
 const CLASSIFIERS_MAX = 500;
 
 type Needs = Pick<Deps, 'db' | 'now' | 'newId' | 'classifier' | 'deliveries'>;
-type Gathered = { version: number; readonly center: Float32Array; moments: Moments; readonly labels: Record<string, number>; unknown: number };
+type Gathered = { version: number; readonly center: Float32Array; moments: Moments; readonly labels: Map<string, number>; unknown: number };
 const gathered = new Map<string, Gathered>();
 
 /**
@@ -52,11 +52,11 @@ function gather(id: string, answered: readonly Answered[]): boolean {
     if (mine && !alike(mine.center, feature.center)) mine = undefined;
     if (!mine) {
       if (gathered.size >= CLASSIFIERS_MAX) return false;
-      gathered.set(id, (mine = { version: held.version, center: feature.center, moments: noMoments(x.length), labels: {}, unknown: 0 }));
+      gathered.set(id, (mine = { version: held.version, center: feature.center, moments: noMoments(x.length), labels: new Map(), unknown: 0 }));
     }
     mine.version = held.version;
     mine.moments = addToMoments(mine.moments, x);
-    mine.labels[label] = (mine.labels[label] ?? 0) + 1;
+    mine.labels.set(label, (mine.labels.get(label) ?? 0) + 1);
     if (prediction.unknown) mine.unknown += 1;
   }
   return began;
@@ -70,7 +70,7 @@ async function flush(deps: Needs, classifier: StoredClassifier, mine: Gathered):
   if (gathered.get(classifier.id) !== mine) return;
   gathered.delete(classifier.id);
   const object = deps.classifier(classifier.id);
-  const observed: Observed = { version: mine.version, moments: mine.moments, labels: mine.labels, unknown: mine.unknown };
+  const observed: Observed = { version: mine.version, moments: mine.moments, labels: Object.fromEntries(mine.labels), unknown: mine.unknown };
   for (const { event, causes, window } of await object.observe(observed)) {
     const data = { object: 'classifier.drift', classifier: classifier.id, version: window.version, causes, drift: window };
     await recordEvent(deps, { tenant: classifier.tenant, type: 'classifier.drift_detected', data }, event);
