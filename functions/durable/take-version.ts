@@ -45,7 +45,8 @@ export async function activateVersion(ledger: Ledger, n: number): Promise<Outcom
     if (pending && rows) {
       // As when a job is promoted: without its rows and labels the next enrollment would unlearn what it was trained on.
       for (const name of wanted.labels) records.addLabel(sql, { name, embedding: null });
-      importRows(sql, recipe.model, pending, rows, wanted.labels, m);
+      // Rows may have been deleted while they were fetched.
+      importRows(sql, recipe.model, records.selectVersion(sql, n, null)?.recipe.pending ?? pending, rows, wanted.labels, m);
     }
     if (stored) ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: wanted.evidence, head: stored, parent: n });
     else {

@@ -9,8 +9,8 @@ import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
 import { decodeSafetensors, encodeSafetensors, tensor } from '../../shared/safetensors.ts';
 import { Backbone } from '../../shared/wire/backbones.ts';
-import { Classifier } from '../../shared/wire/classifiers.ts';
-import { EnrollAnswer } from '../../shared/wire/examples.ts';
+import { Classifier, Version } from '../../shared/wire/classifiers.ts';
+import { EnrollAnswer, Example } from '../../shared/wire/examples.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { answer, bindings, call, newKey, newTenant, problem } from '../setup/harness.ts';
 import { packPictures } from '../setup/pack.ts';
@@ -113,6 +113,12 @@ describe('an export that cannot be', () => {
     await refuse('?format=onnx', 'not_found', 'latest');
     const empty = await make(key, { modality: 'vector', dimension: 4 });
     await problem(await download(key, empty, 1, '?format=onnx'), 'nothing_to_predict');
+    // A head that saw an example is gone with it: that is not the same as never having had one, and can be mended.
+    const { data } = await answer(await call(`/v1/classifiers/${id}/examples`, { key }), 200, listOf(Example, 'ExampleList'));
+    await call(`/v1/classifiers/${id}/examples/${data[0]!.id}`, { key, method: 'DELETE' });
+    expect((await refuse('?format=onnx', 'nothing_to_predict')).detail).toContain('Activating it solves it again');
+    const back = await answer(await call(`/v1/classifiers/${id}/versions/${version}/activate`, { key, method: 'POST' }), 200, Version);
+    expect((await download(key, id, back.n, '?format=onnx')).status).toBe(200);
   });
 
   it('is told when its backbone is not in the catalogue, while the head alone comes', async () => {

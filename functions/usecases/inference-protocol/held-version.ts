@@ -1,7 +1,7 @@
 /** The head of the active version, or of another one that was asked for by its number. */
 import { decodeHead } from '../../../shared/head-file.ts';
-import { GraftError } from '../../../shared/errors.ts';
 import type { Deps } from '../../deps.ts';
+import { headless } from '../../domain/missing.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
 import { servedHead, type FilledHead } from '../predict/predict.ts';
 
@@ -16,6 +16,6 @@ export async function heldVersion(
   if (now.version === n && now.head) return { ...now, head: now.head, active: true };
   // Only the active version stays in this isolate: the others are read for each call.
   const { version, model, head } = unwrap(await deps.classifier(id).headOf(n));
-  if (!head) throw new GraftError('nothing_to_predict', `Version ${n} has no labels or examples to answer with.`);
+  if (!head) throw headless(n);
   return { version, model, head: decodeHead(head), active: false };
 }

@@ -4,7 +4,7 @@ import type { Head } from '../../../shared/head.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { Deps } from '../../deps.ts';
-import { missing } from '../../domain/missing.ts';
+import { headless, missing } from '../../domain/missing.ts';
 import { bundleOnnx, type GraphFiles } from '../../exports/onnx-bundle.ts';
 import { encodeOnnxHead } from '../../exports/onnx-head.ts';
 import { headMetadata, type Origin } from '../../exports/origin.ts';
@@ -57,8 +57,7 @@ async function loadVersion(deps: ExportDeps, { tenant, id, n }: ExportInput): Pr
   const info = (await object.listVersions()).find((version) => version.n === n);
   if (!info) throw missing('version', String(n));
   const served = unwrap(await object.headOf(n));
-  if (!served.head)
-    throw new GraftError('nothing_to_predict', `Version ${n} has no labels or examples to answer with, so there is nothing to export.`);
+  if (!served.head) throw headless(n);
   const origin: Origin = {
     classifier: id,
     name: row.name,
