@@ -1,6 +1,7 @@
 /** Leases: two hosts race, hosts vanish, tokens go stale, owners change their minds. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { JOB_MAX_ATTEMPTS } from '../../shared/limits.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Event } from '../../shared/wire/webhooks.ts';
 import { Checkpoint, Job, JobEvent } from '../../shared/wire/jobs.ts';
@@ -130,6 +131,36 @@ describe('leases', () => {
     });
     const events = await answer(await call('/v1/events?limit=10', { key }), 200, listOf(Event, 'EventList'));
     expect(events.data[0]).toMatchObject({ type: 'training.job.failed', data: { id, error: { code: 'bad_data' } } });
+  });
+});
+
+describe('inputs that do not answer', () => {
+  const tries = async (id: string) => {
+    for (let i = 0; i < JOB_MAX_ATTEMPTS + 1; i++) {
+      await deps.d1.prepare('update work set available_at = 0 where id = ?').bind(id).run();
+      expect((await runner('lease', { host: 'h', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0 })).status).toBe(204);
+    }
+  };
+
+  it('put the work off instead of using its attempts up, and for a day', async () => {
+    const { id } = await newJob(key, { dataset });
+    const { id: other } = await newJob(key, { dataset });
+    await deps.objects.delete([objectKeys.backboneManifest(TINY)]);
+    try {
+      await tries(id);
+      expect(await get(id)).toMatchObject({ status: 'queued', attempts: 0, error: null });
+      const work = await deps.d1.prepare('select available_at from work where id = ?').bind(id).first<{ available_at: number }>();
+      expect(work!.available_at).toBeGreaterThan(Date.now() + 50_000);
+      await deps.d1.prepare('update work set created_at = created_at - 86400000 where id = ?').bind(other).run();
+      await tries(other);
+      expect(await get(other)).toMatchObject({ status: 'failed', error: { code: 'inputs_unavailable', blame: 'graft' } });
+    } finally {
+      await publishTinyBackbone();
+    }
+    await deps.d1.prepare('update work set available_at = 0 where id = ?').bind(id).run();
+    const leased = await lease(['train']);
+    expect([leased.attempt, leased.work]).toMatchObject([1, { job: id }]);
+    await runner(`leases/${leased.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
   });
 });
 

@@ -13,9 +13,14 @@ import { tellMove, type Statement } from '../jobs/job-moves.ts';
 export type Cause =
   | { readonly kind: 'released' }
   | { readonly kind: 'expired' }
+  /** No host could have done anything: a part of ours that the work's inputs come from does not answer. */
+  | { readonly kind: 'postponed'; readonly detail: string }
   | { readonly kind: 'failed'; readonly error: Omit<JobError, 'attempts'> };
 
 type Needs = Pick<Deps, 'db' | 'deliveries' | 'newId' | 'now'>;
+
+/** An outage of minutes is looked at a few times, and ends no job. */
+const POSTPONED_MS = 60_000;
 type Next = Parameters<typeof endLease>[2];
 
 /** True when this call ended the lease; false when it had passed on already, or was renewed before it was found to have run out. */
@@ -45,8 +50,10 @@ function decide(work: WorkRow, cause: Cause, now: number): Next {
   const base = { availableAt: work.availableAt, attempts: work.attempts, command: 'continue' as const, leasedAt: work.leasedAt };
   if (work.command === 'cancel') return { ...base, status: 'dead', command: 'cancel' };
   // Giving back is no failed attempt, and no turn that the tenant had: the work keeps its place.
-  if (cause.kind === 'released')
-    return { ...base, status: work.command === 'pause' ? 'held' : 'queued', attempts: Math.max(0, work.attempts - 1), leasedAt: null };
+  if (cause.kind === 'released' || cause.kind === 'postponed') {
+    const availableAt = cause.kind === 'postponed' ? now + POSTPONED_MS : work.availableAt;
+    return { ...base, status: work.command === 'pause' ? 'held' : 'queued', attempts: Math.max(0, work.attempts - 1), leasedAt: null, availableAt };
+  }
   const ours = blameOf(cause) === 'graft';
   // Another host may read what this one could not: an inspection that failed by our fault is always tried again.
   const again = cause.kind === 'expired' || cause.error.retryable || (work.kind === 'validate' && ours);
@@ -70,7 +77,7 @@ function spent(deps: Needs, work: WorkRow, cause: Cause): Statement[] {
   return [addUsageIfChanged(deps.db, { tenant: work.tenantId, metric: 'training_seconds', amount, now: deps.now() })];
 }
 
-const blameOf = (cause: Exclude<Cause, { kind: 'released' }>): 'caller' | 'graft' => (cause.kind === 'expired' ? 'graft' : cause.error.blame);
+const blameOf = (cause: Exclude<Cause, { kind: 'released' }>): 'caller' | 'graft' => (cause.kind === 'failed' ? cause.error.blame : 'graft');
 
 function errorOf(work: WorkRow, cause: Cause): JobError {
   if (cause.kind === 'failed') return { ...cause.error, attempts: work.attempts };
@@ -82,12 +89,24 @@ async function jobFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next):
   const job = await getJob(deps.db, work.tenantId, work.id);
   // A cancelled job has been told of already; only its work ends here.
   if (!job || next.command === 'cancel') return [];
-  const reason =
-    cause.kind === 'failed' ? cause.error.detail : cause.kind === 'expired' ? 'The trainer host was not heard of any more.' : 'Given back.';
+  const reason = reasonOf(cause);
   if (next.status === 'queued') return [moveJobIfChanged(deps.db, job.id, 'queued'), ...tellMove(deps, job, 'queued', { reason })];
   if (next.status === 'held') return [moveJobIfChanged(deps.db, job.id, 'paused'), ...tellMove(deps, job, 'paused', { reason })];
   const error = errorOf(work, cause);
   return [moveJobIfChanged(deps.db, job.id, 'failed', { error, finishedAt: deps.now() }), ...tellMove(deps, job, 'failed', { error })];
+}
+
+function reasonOf(cause: Cause): string {
+  switch (cause.kind) {
+    case 'failed':
+      return cause.error.detail;
+    case 'postponed':
+      return cause.detail;
+    case 'expired':
+      return 'The trainer host was not heard of any more.';
+    case 'released':
+      return 'Given back.';
+  }
 }
 
 async function datasetFollows(deps: Needs, work: WorkRow, cause: Cause, next: Next): Promise<Statement[]> {

@@ -14,6 +14,8 @@ import { presentTraining, presentValidation } from './present-work.ts';
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
 
 const POLL_MS = 500;
+/** Work that is older and whose inputs still do not answer is not waiting for the end of an outage. */
+const POSTPONE_MAX_MS = 24 * 3_600_000;
 /** Three heartbeats fit into a lease, so one that is lost costs nothing. */
 const HEARTBEAT_SECONDS = LEASE_TTL_SECONDS / 3;
 
@@ -47,12 +49,17 @@ async function tryLease(deps: Needs, request: LeaseRequest): Promise<Lease | nul
     await appendJobEvent(deps.db, { job: row.id, type: 'status', data, now });
   }
   const work = await present(deps, row, hash);
+  // What does not answer for this one does not for the next one either, and the host asks again soon.
+  if (work === 'postponed') return null;
   if (!work) return await tryLease(deps, request);
   return { token, fence: row.fence, attempt: row.attempts, expires_at: iso(expiresAt), heartbeat_seconds: HEARTBEAT_SECONDS, work };
 }
 
-/** Null when the inputs cannot be given: the attempt ends here with the reason, instead of at a host that cannot do anything about it. */
-async function present(deps: Needs, row: WorkRow, hash: string): Promise<Work | null> {
+/**
+ * Null when the inputs cannot be given: the attempt ends here with the reason, instead of at a host that cannot do anything about it. While a part does not
+ * answer that they come from, the work is put off instead: five attempts would be over in little more than a minute.
+ */
+async function present(deps: Needs, row: WorkRow, hash: string): Promise<Work | 'postponed' | null> {
   try {
     if (row.kind === 'validate') return await presentValidation(deps, row);
     const { work, inputs } = await presentTraining(deps, row);
@@ -60,6 +67,10 @@ async function present(deps: Needs, row: WorkRow, hash: string): Promise<Work | 
   } catch (error) {
     const known = error instanceof GraftError ? error : null;
     if (!known) console.error(JSON.stringify({ message: 'the inputs of a lease cannot be given', work: row.id, error: String(error) }));
+    if (known?.code === 'unavailable' && deps.now() - row.createdAt < POSTPONE_MAX_MS) {
+      await endAttempt(deps, row, { kind: 'postponed', detail: known.message });
+      return 'postponed';
+    }
     const code = known ? `inputs_${known.code}` : 'inputs_unavailable';
     const detail = known?.message ?? 'The inputs of this work could not be read.';
     const retryable = known?.retryable ?? true;
