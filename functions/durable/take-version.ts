@@ -1,4 +1,5 @@
 /** How a trained version enters a classifier, and how any version comes back: fetch first, then one transaction. */
+import { GraftError } from '../../shared/errors.ts';
 import { encodeHead } from '../../shared/head-file.ts';
 import { newId } from '../../shared/ids.ts';
 import type { Failure, Outcome, TrainedVersion, VersionInfo } from '../domain/classifier-object.ts';
@@ -77,10 +78,9 @@ export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Ou
   const again = takenBefore(sql, t.job);
   if (again) return { ok: true, value: again };
   await ledger.loadBackground(config);
-  const [{ bytes, head }, rows] = await Promise.all([
-    fetchHead(ledger.objects, t.headKey),
-    fetchTrainingRows(ledger.objects, t.embeddingsKey, config.dimension),
-  ]);
+  const files = await readFiles(ledger, t, config.dimension);
+  if (!files.ok) return files;
+  const { bytes, head, rows } = files.value;
   if (head.task !== config.task) {
     const detail = `The trained head is for the task "${head.task}", this classifier for "${config.task}".`;
     return { ok: false, code: 'unprocessable', detail };
@@ -117,6 +117,19 @@ export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Ou
     writeMeta(sql, `job:${t.job}`, JSON.stringify({ version: n, activated: activate, reason }));
     return { ok: true, value: takenBefore(sql, t.job)! };
   });
+}
+
+type Files = Awaited<ReturnType<typeof fetchHead>> & { readonly rows: TrainingRows };
+
+/** Throws when the storage does not answer, which it will later; what is not there or not what it should be never will be. */
+async function readFiles(ledger: Ledger, t: TrainedVersion, dimension: number): Promise<Outcome<Files>> {
+  try {
+    const [head, rows] = await Promise.all([fetchHead(ledger.objects, t.headKey), fetchTrainingRows(ledger.objects, t.embeddingsKey, dimension)]);
+    return { ok: true, value: { ...head, rows } };
+  } catch (error) {
+    if (error instanceof GraftError || !(error instanceof Error)) throw error;
+    return { ok: false, code: 'unprocessable', detail: `The files of the trained version cannot be read: ${error.message.slice(0, 300)}` };
+  }
 }
 
 function allThere(sql: SqlStorage, ids: readonly string[]): boolean {

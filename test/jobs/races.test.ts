@@ -1,11 +1,14 @@
 /** An owner and a host at the same moment: what one of them saw is no longer so when the other's statement runs. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CheckpointResponse, HeartbeatResponse } from '../../shared/runner.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
 import { Job } from '../../shared/wire/jobs.ts';
 import { listCheckpoints } from '../../functions/stores/checkpoints.ts';
 import { getWork, commandHolder, type WorkRow } from '../../functions/stores/work.ts';
 import { steerJob } from '../../functions/usecases/jobs/steer-job.ts';
+import { completeWork } from '../../functions/usecases/runner/complete-work.ts';
 import { endAttempt } from '../../functions/usecases/runner/end-attempt.ts';
+import { finishPending } from '../../functions/usecases/runner/finish-pending.ts';
 import { saveCheckpoint } from '../../functions/usecases/runner/serve-lease.ts';
 import { answer, call, newTenant } from '../setup/harness.ts';
 import { meanwhile } from '../setup/meanwhile.ts';
@@ -22,6 +25,7 @@ import {
   readyDataset,
   runner,
   sendFiles,
+  tinyClassifier,
   trainedFiles,
 } from '../setup/training.ts';
 
@@ -132,5 +136,48 @@ describe('a wish that meets a host', () => {
     const told = await answer(await runner(`leases/${leased.token}/heartbeat`, { progress: null }), 200, HeartbeatResponse);
     expect(told.command).toBe('cancel');
     await runner(`leases/${leased.token}/release`, { reason: 'cancelled' });
+  });
+});
+
+describe('a verified completion', () => {
+  /** A job of a classifier whose completion was verified while the classifier did not answer. */
+  const waiting = async () => {
+    const classifier = await tinyClassifier(tenant, 3);
+    const { id } = await newJob(key, { dataset, classifier });
+    const { token } = await lease(['train']);
+    const files = await trainedFiles(id);
+    await sendFiles(token, files);
+    const request = await completionOf(files, heldOutOf(300, { candidate: 280, incumbent: 200, frozen: 270 }));
+    const takeTrained = () => Promise.reject(new Error('The object storage could not carry out a GET.'));
+    const silent = { ...deps, classifier: () => ({ takeTrained }) as unknown as ReturnType<typeof deps.classifier> };
+    await expect(completeWork(silent, { token, request })).rejects.toMatchObject({ code: 'unavailable' });
+    const since = async (ms: number) =>
+      await deps.d1
+        .prepare("update work set pending = json_set(pending, '$.since', json_extract(pending, '$.since') - ?) where id = ?")
+        .bind(ms, id)
+        .run();
+    return { id, silent, since, again: async () => await runner(`leases/${token}/complete`, request) };
+  };
+
+  it('outlives an hour in which the classifier can read nothing, and is given up after a day', async () => {
+    const hour = await waiting();
+    await hour.since(3_600_000);
+    await expect(finishPending(hour.silent, await workOf(hour.id))).rejects.toMatchObject({ code: 'unavailable' });
+    expect((await hour.again()).status).toBe(200);
+    expect((await get(hour.id)).result).toMatchObject({ decision: 'promoted' });
+
+    const day = await waiting();
+    await day.since(25 * 3_600_000);
+    expect(await finishPending(day.silent, await workOf(day.id))).toMatchObject({ decision: 'refused' });
+    expect((await get(day.id)).result?.reasons.at(-1)).toMatchObject({ code: 'not_taken', blocks: true });
+  });
+
+  it('of files that are gone is refused at once: no time brings them back', async () => {
+    const gone = await waiting();
+    const { fence } = await workOf(gone.id);
+    await deps.objects.delete([objectKeys.artifact(tenant, gone.id, fence, 'embeddings.safetensors')]);
+    expect((await gone.again()).status).toBe(200);
+    const { decision, reasons } = (await get(gone.id)).result!;
+    expect([decision, reasons.at(-1)]).toMatchObject(['refused', { code: 'not_taken', detail: expect.stringContaining('is not in object storage') }]);
   });
 });

@@ -19,8 +19,8 @@ import { PendingCompletion } from './pending-completion.ts';
 
 type Needs = Pick<Deps, 'db' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
 
-/** How long a completion that the durable object does not answer is tried. */
-const GIVE_UP_MS = 10 * 60_000;
+/** How long a completion is tried for which the durable object, or the storage that it reads, does not answer: longer than outages last. */
+const GIVE_UP_MS = 24 * 3_600_000;
 
 export async function finishPending(deps: Needs, work: WorkRow): Promise<CompleteResponse> {
   const { tokenHash, completionDigest } = work;
@@ -66,14 +66,14 @@ async function take(deps: Needs, job: JobRow, pending: PendingCompletion): Promi
   try {
     outcome = await deps.classifier(classifier).takeTrained({ ...rest, job: job.id, model: pending.model, activate, evidence });
   } catch (error) {
-    // An object that is busy or being moved answers soon; files that it can never read must not leave the job running for ever.
+    // An object that is busy or being moved answers soon, and an outage ends; what never ends must not leave the job running for ever.
     if (deps.now() - pending.since < GIVE_UP_MS)
       throw new GraftError('unavailable', 'The classifier could not take the version right now. Send the completion again.', {
         retryAfterSeconds: 5,
         cause: error,
       });
     console.error(JSON.stringify({ message: 'a classifier cannot take a trained version', job: job.id, error: String(error) }));
-    const detail = 'The classifier could not read the files of the trained version.';
+    const detail = 'The classifier could not take the trained version for a day.';
     return { result: refuse(result, 'not_taken', detail, { error: String(error).slice(0, 500) }), activated: false };
   }
   if (!outcome.ok) {
