@@ -4,6 +4,7 @@ import type { Failure, LabelInfo, Outcome, TargetInput, TargetSource, VersionInf
 import { decideAdaptation } from '../learning/adaptation/decide.ts';
 import { decideSeveral } from '../learning/adaptation/decide-several.ts';
 import { standardised, standardisedRows } from '../learning/own-scale.ts';
+import { chose } from './chosen.ts';
 import { solveInput, standardisationFor } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
@@ -54,6 +55,7 @@ export function adaptVersion(
     head: encodeHead({ ...decision.solved.head, standardisation: by }),
     parent: records.activeVersion(sql) || null,
   });
+  chose(sql, n);
   return { ok: true, value: records.selectVersion(sql, n, config.backbone)! };
 }
 

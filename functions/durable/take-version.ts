@@ -4,6 +4,7 @@ import { encodeHead } from '../../shared/head-file.ts';
 import { newId } from '../../shared/ids.ts';
 import type { Failure, Outcome, TrainedVersion, VersionInfo } from '../domain/classifier-object.ts';
 import { keepTunedBackground } from './backgrounds.ts';
+import { chose, overtakenSince } from './chosen.ts';
 import { rowName } from './forget.ts';
 import { solveVersion } from './learn.ts';
 import type { Ledger } from './ledger.ts';
@@ -58,17 +59,6 @@ export async function activateVersion(ledger: Ledger, n: number): Promise<Outcom
     chose(sql, m);
     return { ok: true, value: records.selectVersion(sql, m, config.backbone)! };
   });
-}
-
-/** Somebody, or a job, wants this version: what was compared with another one before is overtaken. */
-function chose(sql: SqlStorage, n: number): void {
-  writeMeta(sql, 'activated', String(n));
-  writeMeta(sql, 'activated_after', String(records.latestVersion(sql)));
-}
-
-/** Whether another version than the one compared with was chosen since: enrolling on top of it is no choice. */
-function overtakenSince(sql: SqlStorage, comparedWith: number): boolean {
-  return Number(readMeta(sql, 'activated_after') ?? -1) >= comparedWith && readMeta(sql, 'activated') !== String(comparedWith);
 }
 
 /** Idempotent by job. Not activated when another version was chosen while the job ran. */

@@ -4,7 +4,7 @@ import { decodeHead, encodeHead } from '../../shared/head-file.ts';
 import type { Head } from '../../shared/head.ts';
 import type { NewExample, Outcome, TrainedVersion } from '../../functions/domain/classifier-object.ts';
 import { newTenant } from '../setup/harness.ts';
-import { deps, DIMENSION, publishTinyBackbone, tinyClassifier, trainedFiles } from '../setup/training.ts';
+import { deps, DIMENSION, LABELS, publishTinyBackbone, tinyClassifier, trainedFiles } from '../setup/training.ts';
 
 const value = <T>(outcome: Outcome<T>): T => {
   if (!outcome.ok) throw new Error(outcome.detail);
@@ -89,6 +89,30 @@ describe('a job that was compared with the version being served', () => {
     const [one, other] = [await trained(good), await trained(good)];
     expect(value(await object.takeTrained(one)).activated).toBe(true);
     expect(value(await object.takeTrained(other))).toMatchObject({ activated: false, reason: expect.stringContaining('Another version') });
+  });
+});
+
+describe('an adaptation', () => {
+  /** Everything looks like an apple there, until it is known that everything does. */
+  const elsewhere = Array.from({ length: 16 }, (_, i) => ({
+    base: Float32Array.from({ length: DIMENSION }, (_v, j) => (j === i % 2 ? 1 : 0.1 * ((i + j) % 3)) + (j === 0 ? 2 : 0)),
+    tuned: null,
+    labels: [LABELS[i % 2]!],
+  }));
+
+  it('that was made while a job trained is not undone by it', async () => {
+    const { object, version } = await taught();
+    const job = await trained(await version());
+    const adapted = value(await object.adapt(elsewhere, { model: null, source: null }));
+    expect(adapted.kind).toBe('adapted');
+    const taken = value(await object.takeTrained(job));
+    expect(taken).toMatchObject({ activated: false, activeVersion: adapted.n, reason: expect.stringContaining('Another version') });
+  });
+
+  it('is what a later job is compared with, and may give way to', async () => {
+    const { object } = await taught();
+    const adapted = value(await object.adapt(elsewhere, { model: null, source: null }));
+    expect(value(await object.takeTrained(await trained(adapted.n))).activated).toBe(true);
   });
 });
 
