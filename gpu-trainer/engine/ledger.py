@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .arrays import ArrayFile
 from .checkpoint import load_state, part_of, restore, save_state, tensors_of
 from .clock import Clock
 from .export import Floats
@@ -17,6 +20,19 @@ from .tune import State
 from .wire import EngineError, file_facts, send, tell
 
 FORMAT = 2
+
+
+def rows_of(spec: dict[str, Any]) -> str:
+    """SHA-256 of which rows a job trains on, as far as that may change between two attempts: a classifier is taught on while its job waits or is
+    paused, and what was half trained on other rows fits neither their number nor their folds."""
+    digest = hashlib.sha256(json.dumps([spec["dataset"]["labels"], spec.get("exclude_rows") or []]).encode())
+    for which in ("enrolled", "source"):
+        if given := spec.get(which):
+            arrays = ArrayFile(Path(given["arrays"]))
+            digest.update(json.dumps([which, given["ids"], given["labels"]]).encode())
+            for name in ("labels", "present"):
+                digest.update(arrays.read(name).tobytes() if name in arrays else b"")
+    return digest.hexdigest()
 
 
 @dataclass
@@ -39,6 +55,7 @@ class Ledger:
         self.method: str | None = None
         # Stages that ended by max_seconds.
         self.cut: list[dict[str, Any]] = []
+        self.rows = rows_of(spec)
         if spec["checkpoint"]:
             self.open(Path(spec["checkpoint"]), notes)
 
@@ -50,6 +67,9 @@ class Ledger:
             return
         if facts.get("format") != FORMAT or facts.get("job") != self.spec["job"] or facts.get("seed") != self.spec["seed"]:
             notes.append("The checkpoint is of another job or version; the training started again.")
+            return
+        if facts.get("rows") != self.rows:
+            notes.append("Other examples are enrolled than when the checkpoint was written; the training started again.")
             return
         self.clock.spent += facts["seconds"]
         self.epochs, self.cut, self.method = facts["epochs"], facts["cut"], facts["method"]
@@ -83,6 +103,7 @@ class Ledger:
             "format": FORMAT,
             "job": self.spec["job"],
             "seed": self.spec["seed"],
+            "rows": self.rows,
             "method": self.method,
             "run": run,
             "stage": stage,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import engine.ledger
 import engine.run
@@ -102,3 +102,36 @@ def test_a_checkpoint_of_another_job_or_none_at_all_starts_anew(mails: tuple[Pat
         result = watch.run(spec_of("text", *mails, tmp_path / name, method=method, checkpoint=str(checkpoint), job=job))
         assert [t[1:] for t in watch.trained] == [("fold0", 0), ("fold1", 0), ("final", 0)]
         assert any(words in note for note in result["notes"])
+
+
+def test_a_checkpoint_of_other_examples_starts_anew(mails: tuple[Path, list[str]], watch: Watch, tmp_path: Path) -> None:
+    """While a job is paused its classifier is taught on: one example more, one less, or another label of the same."""
+    method = {"type": "fine_tune", "epochs": 1}
+    arrays, labels = load_file(mails[0]), mails[1]
+
+    def enrolled(name: str, rows: list[int], label: int | None = None) -> dict[str, Any]:
+        path = tmp_path / f"{name}.safetensors"
+        kept = {k: v[rows] for k, v in arrays.items() if k != "split"}
+        if label is not None:
+            kept["labels"] = kept["labels"].copy()
+            kept["labels"][0] = label
+        save_file(kept, path)
+        return {"arrays": str(path), "ids": [f"ex_{i}" for i in rows], "labels": labels}
+
+    def spec(name: str, examples: dict[str, Any], **more: Any) -> Spec:
+        return spec_of("text", *mails, tmp_path / name, method=method, enrolled=examples, **more)
+
+    first = enrolled("first", [2, 5, 8])
+    watch.run(spec("one", first))
+    file = str(tmp_path / "one" / "checkpoint-fold1-1.safetensors")
+    watch.run(spec("same", first, checkpoint=file))
+    assert [t[1:] for t in watch.trained] == [("fold1", 1), ("final", 0)]
+    other = 1 - int(arrays["labels"][2])
+    for name, examples in (
+        ("more", enrolled("more", [2, 5, 8, 11])),
+        ("less", enrolled("less", [2, 8])),
+        ("told", enrolled("told", [2, 5, 8], other)),
+    ):
+        result = watch.run(spec(name, examples, checkpoint=file))
+        assert [t[1:] for t in watch.trained] == [("fold0", 0), ("fold1", 0), ("final", 0)], name
+        assert any("Other examples" in note for note in result["notes"])
