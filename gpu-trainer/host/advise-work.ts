@@ -6,6 +6,7 @@ import type { TrainWork } from '../../shared/runner.ts';
 import { runEngine } from './engine-process.ts';
 import { fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
+import { tell } from './tell.ts';
 import type { Context } from './train-work.ts';
 
 /** Runs it; the caller releases or fails the lease when this throws. */
@@ -21,10 +22,10 @@ export async function adviseOnTransfer(c: Context, work: TrainWork): Promise<voi
 }
 
 async function takeLine(c: Context, line: EngineLine): Promise<void> {
-  if (line.type === 'phase') await c.api.events(c.lease.token, [{ type: 'phase', phase: line.phase }]);
+  if (line.type === 'phase') await tell(c, [{ type: 'phase', phase: line.phase }]);
   else if (line.type === 'progress') {
     c.keeper.progress = line.progress;
-    await c.api.events(c.lease.token, [{ type: 'progress', progress: line.progress }]);
+    await tell(c, [{ type: 'progress', progress: line.progress }]);
   }
 }
 

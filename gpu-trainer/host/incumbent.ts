@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { EngineSpec } from '../../shared/engine.ts';
 import type { Download, TrainWork, WorkExample } from '../../shared/runner.ts';
 import type { Context } from './train-work.ts';
+import { tell } from './tell.ts';
 import { download } from './transfer.ts';
 
 type Needs = Pick<Context, 'folder'> & {
@@ -24,7 +25,7 @@ export async function fetchIncumbent(
   const unseen = without.length === 0 ? null : (await c.api.incumbent(c.lease.token, { version: incumbent.version, without })).head;
   if (unseen) {
     const message = `${without.length} held-out rows are examples of the version being served; it is judged as if they had never been enrolled.`;
-    await c.api.events(c.lease.token, [{ type: 'log', level: 'info', message }]);
+    await tell(c, [{ type: 'log', level: 'info', message }]);
   }
   const head = path.join(c.folder, 'incumbent-head.safetensors');
   await download(unseen ?? incumbent.head, head, c.keeper.signal);

@@ -1,5 +1,5 @@
 /** A leased training job: inputs from object storage, the engine as a child, artifacts back, and a completion that may be sent twice. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ENGINE_PROTOCOL, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
@@ -13,6 +13,7 @@ import { encodeTokens, fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { HostSettings } from './settings.ts';
+import { storeCheckpoint, tell } from './tell.ts';
 import { download, TransferRefused, upload } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
@@ -51,7 +52,7 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
     const smaller = Math.floor((batch ?? 32) / 2);
     if (end.code === 'out_of_memory' && smaller >= 4) {
       batch = smaller;
-      await c.api.events(c.lease.token, [{ type: 'log', level: 'warning', message: `Out of memory; trying again with a batch of ${smaller}.` }]);
+      await tell(c, [{ type: 'log', level: 'warning', message: `Out of memory; trying again with a batch of ${smaller}.` }]);
       continue;
     }
     await c.api.fail(c.lease.token, { code: end.code, detail: end.detail, retryable: end.retryable, blame: end.blame });
@@ -60,22 +61,13 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
 }
 
 async function takeLine(c: Context, line: EngineLine, artifacts: Artifact[]): Promise<void> {
-  if (line.type === 'phase') await c.api.events(c.lease.token, [{ type: 'phase', phase: line.phase }]);
+  if (line.type === 'phase') await tell(c, [{ type: 'phase', phase: line.phase }]);
   else if (line.type === 'progress') {
     c.keeper.progress = line.progress;
-    await c.api.events(c.lease.token, [{ type: 'progress', progress: line.progress }]);
-  } else if (line.type === 'choice' || line.type === 'log') await c.api.events(c.lease.token, [line]);
+    await tell(c, [{ type: 'progress', progress: line.progress }]);
+  } else if (line.type === 'choice' || line.type === 'log') await tell(c, [line]);
   else if (line.type === 'artifact') artifacts.push(line);
-  else if (line.type === 'checkpoint') {
-    const facts = { epoch: line.epoch, sha256: line.sha256, bytes: line.bytes };
-    const { upload: target } = await c.api.checkpoint(c.lease.token, { ...facts, stored: false });
-    if (!target) return;
-    // Not the keeper's signal: a checkpoint written because of a stop must still arrive.
-    await upload(line.file, target, AbortSignal.timeout(60_000));
-    await c.api.checkpoint(c.lease.token, { ...facts, stored: true });
-    // A whole network's are hundreds of megabytes each.
-    await rm(line.file, { force: true });
-  }
+  else if (line.type === 'checkpoint') await storeCheckpoint(c, line);
 }
 
 async function uploadArtifacts(c: Context, artifacts: readonly Artifact[]): Promise<void> {
@@ -97,8 +89,8 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
   const { notes, held, judged, excludeRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
   const inputs = { folder, signal: keeper.signal, task: work.dataset.manifest.task, backbone: work.backbone.manifest, backboneDir };
   if (notes.length > 0)
-    await c.api.events(
-      c.lease.token,
+    await tell(
+      c,
       notes.map((message) => ({ type: 'log', level: 'info', message }) as const),
     );
   const enrolled = await encodeExamples(inputs, 'enrolled', withoutHeld(work.enrolled, held));
@@ -147,7 +139,7 @@ async function fetchCheckpoint(c: Context, work: TrainWork): Promise<string | nu
     return file;
   } catch (error) {
     if (!(error instanceof TransferRefused)) throw error;
-    await c.api.events(c.lease.token, [{ type: 'log', level: 'warning', message: 'The last checkpoint cannot be read; the training starts again.' }]);
+    await tell(c, [{ type: 'log', level: 'warning', message: 'The last checkpoint cannot be read; the training starts again.' }]);
     return null;
   }
 }

@@ -1,5 +1,5 @@
 /** JSONL and CSV: every bad line is named by file and line, everything else is frozen. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -38,6 +38,32 @@ async function freeze(name: string, content: string | Uint8Array, columns: Recor
   });
 }
 const named = (frozen: Frozen) => frozen.errors.map((e) => [e.code, e.file, e.line]);
+
+describe('a validation', () => {
+  it('ends when it is told to, in the middle of nothing but bad lines too', async () => {
+    const file = path.join(folder, 'upload');
+    await writeFile(file, '{"text": "no label and no end"\n'.repeat(5_000));
+    const over = new AbortController();
+    let lines = 0;
+    const validation = freezeDataset({
+      modality: 'text',
+      task,
+      rows: (onError) =>
+        jsonLines(file, 'mail.jsonl', (error) => {
+          if (++lines === 10) over.abort();
+          onError(error);
+        }),
+      encode: { tokenizer },
+      folder,
+      splitSeed: 7,
+      onProgress: () => undefined,
+      signal: over.signal,
+    });
+    await expect(validation).rejects.toThrow(/abort/i);
+    expect(lines).toBe(10);
+    expect(await readdir(folder)).toEqual(['upload']);
+  });
+});
 
 describe('jsonl', () => {
   it('names each bad line', async () => {

@@ -52,6 +52,8 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
   let errorCount = 0;
   let errorBytes = 0;
   const report: OnError = (error) => {
+    // An upload may hold nothing but bad rows, and then no row is where it could be asked.
+    input.signal.throwIfAborted();
     errorCount++;
     const detail = error.toDetail();
     errorBytes += Buffer.byteLength(JSON.stringify(detail));
