@@ -25,7 +25,10 @@ export async function fetchBackbone(backbone: WorkBackbone, workDir: string, sig
     if (there?.size === f.bytes && (await sha256OfFile(file)) === f.sha256) continue;
     const from = backbone.files[f.name];
     if (!from) throw new GraftError('internal', `the lease has no download for the backbone's ${f.name}`);
-    await download({ ...from, sha256: f.sha256 }, file, signal);
+    // Under a name of its own: two slots of a host may fetch one backbone, and each must place what it has checked.
+    const part = `${file}.${randomUUID()}.part`;
+    await download({ ...from, sha256: f.sha256 }, part, signal);
+    await rename(part, file);
   }
   const part = path.join(dir, `manifest.json.${randomUUID()}.part`);
   await writeFile(part, JSON.stringify(m));

@@ -1,5 +1,5 @@
 /** Presigned transfers, streamed: nothing is held in memory, lengths and digests are checked, interrupted ones are repeated. */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { Readable, Transform } from 'node:stream';
@@ -64,17 +64,15 @@ export async function download(from: Download, file: string, signal: AbortSignal
         done(null, chunk);
       },
     });
-    // A name of its own: two slots of a host may fetch one backbone, and each must rename what it has checked.
-    const part = `${file}.${randomUUID()}.part`;
     try {
-      await pipeline(Readable.fromWeb(response.body as NodeReadableStream), count, createWriteStream(part), { signal });
+      await pipeline(Readable.fromWeb(response.body as NodeReadableStream), count, createWriteStream(`${file}.part`), { signal });
       const sha256 = hash.digest('hex');
       if (from.bytes !== null && bytes !== from.bytes) throw new Error(`${bytes} bytes arrived for ${file}, expected ${from.bytes}`);
       if (from.sha256 !== null && sha256 !== from.sha256) throw new TransferRefused(`${file} has SHA-256 ${sha256}, expected ${from.sha256}`, null);
-      await rename(part, file);
+      await rename(`${file}.part`, file);
       return { bytes, sha256 };
     } catch (error) {
-      await rm(part, { force: true });
+      await rm(`${file}.part`, { force: true });
       throw error;
     }
   });

@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { removeHalves } from '../../gpu-trainer/host/job-backbone.ts';
+import { fetchBackbone, removeHalves } from '../../gpu-trainer/host/job-backbone.ts';
 import { LeaseKeeper } from '../../gpu-trainer/host/lease-keeper.ts';
 import { download, TransferRefused, upload } from '../../gpu-trainer/host/transfer.ts';
 import { makeWorkerApi } from '../../gpu-trainer/host/worker-api.ts';
-import type { Lease } from '../../shared/runner.ts';
+import type { Lease, WorkBackbone } from '../../shared/runner.ts';
 
 let server: Server;
 let url = '';
@@ -68,7 +68,7 @@ describe('downloads', () => {
     other[5]! ^= 1;
     answerWith = (_, response) => response.end(other);
     await expect(download(from(), file(), signal)).rejects.toThrow(TransferRefused);
-    expect([requests, await readdir(folder)]).toEqual([1, []]);
+    expect([requests, existsSync(file()), existsSync(`${file()}.part`)]).toEqual([1, false, false]);
   });
 
   it('that the store refuses are not repeated', async () => {
@@ -77,7 +77,10 @@ describe('downloads', () => {
     expect(requests).toBe(1);
   });
 
-  it('of one file at the same time do not write into one another', async () => {
+  it('of one backbone by both slots of a host do not write into one another', async () => {
+    const one = { model: { name: 'weights', sha256, bytes: bytes.length }, data: null };
+    const none = { background: null, background_inputs: null, vocabulary: null };
+    const manifest = { id: 'one', trunk: one, tail: one, weights: null, ...none } as unknown as WorkBackbone['manifest'];
     const half = bytes.length / 2;
     const other = Promise.withResolvers<void>();
     answerWith = (_, response, __, n) => {
@@ -94,14 +97,14 @@ describe('downloads', () => {
         setTimeout(() => response.end(bytes), 600);
       }
     };
-    const first = download(from(), file(), signal);
+    const fetched = async () => await readFile(path.join(await fetchBackbone({ manifest, files: { weights: from() } }, folder, signal), 'weights'));
+    const first = fetched();
     await sleep(100);
-    const second = download(from(), file(), signal);
-    await first;
-    expect(Buffer.compare(await readFile(file()), bytes)).toBe(0);
-    await second;
-    expect(Buffer.compare(await readFile(file()), bytes)).toBe(0);
+    const second = fetched();
+    expect(Buffer.compare(await first, bytes)).toBe(0);
+    expect(Buffer.compare(await second, bytes)).toBe(0);
     expect(requests).toBe(2);
+    expect((await readdir(path.join(folder, 'backbones', `one-${sha256.slice(0, 16)}`))).toSorted()).toEqual(['manifest.json', 'weights']);
   });
 
   it('that a killed host left half written in the cache of backbones are cleared away', async () => {
