@@ -6,20 +6,23 @@ import type { Deps } from '../../deps.ts';
 import { addUsage } from '../../stores/usage.ts';
 
 const FLUSH_AFTER_MS = 1_000;
+/** Longer than a flush takes; one that is older went down with the request that it waited in (ended early by the platform), and another takes its place. */
+const LOST_AFTER_MS = 30_000;
 const counted = new Map<string, number>();
-let flushing = false;
+let flushingSince: number | null = null;
 
 /** @param background `waitUntil` of the request: the platform keeps the isolate until the count is written */
 export function recordPredictions(deps: Pick<Deps, 'db' | 'now'>, tenant: string, count: number, background: (work: Promise<unknown>) => void): void {
   counted.set(tenant, (counted.get(tenant) ?? 0) + count);
-  if (flushing) return;
-  flushing = true;
+  const now = deps.now();
+  if (flushingSince !== null && now - flushingSince < LOST_AFTER_MS) return;
+  flushingSince = now;
   background(flushLater(deps));
 }
 
 async function flushLater(deps: Pick<Deps, 'db' | 'now'>): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, FLUSH_AFTER_MS));
-  flushing = false;
+  flushingSince = null;
   const taken = [...counted];
   counted.clear();
   const [first, ...rest] = taken.map(([tenant, count]) => addUsage(deps.db, tenant, 'predictions', count, deps.now()));
