@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ENGINE_PROTOCOL, type EngineLine, type EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
 import type { Lease, TrainWork } from '../../shared/runner.ts';
+import { boundHeldOut } from './bound-held-out.ts';
 import { encodeExamples, withoutHeld } from './encode-examples.ts';
 import { runEngine } from './engine-process.ts';
 import { finishArtifacts, type Artifact } from './finish-artifacts.ts';
@@ -44,7 +45,8 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
       const finished = await finishArtifacts(artifacts, spec.out_dir, known);
       await uploadArtifacts(c, finished);
       const named = finished.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
-      await c.api.complete(c.lease.token, { kind: 'train', result: end.result, artifacts: named, enrolled_ids: enrolledIds });
+      const result = boundHeldOut(end.result, work.seed);
+      await c.api.complete(c.lease.token, { kind: 'train', result, artifacts: named, enrolled_ids: enrolledIds });
       return;
     }
     if (end.kind === 'advice' || end.kind === 'inspection') throw new GraftError('internal', `the engine trained nothing but sent ${end.kind}`);
