@@ -116,9 +116,9 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
   }
 
   /** Calls `use` with an open trunk, and a tail where the backbone has one to itself. */
-  async function withGraphs<T>({ manifest, graphs }: Opened, use: (trunk: Graph, tail: Graph | null) => Promise<T>): Promise<T> {
+  async function withGraphs<T>({ manifest, graphs }: Opened, alone: boolean, use: (trunk: Graph, tail: Graph | null) => Promise<T>): Promise<T> {
     if (graphs) return await use(graphs.trunk, graphs.tail);
-    const used = await networks.with(`${ADDED}${manifest.id}`, async ({ tail: network }) => ({ result: await use(network, null) }));
+    const used = await networks.with(`${ADDED}${manifest.id}`, async ({ tail: network }) => ({ result: await use(network, null) }), alone);
     if (!used) throw unknown(manifest.id);
     return used.result;
   }
@@ -133,6 +133,7 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
     const pass = async (tuned: TunedNetwork | null): Promise<Encoded> =>
       await withGraphs(
         network,
+        tuned === null,
         async (trunk, tail) =>
           await queue.run(async () => {
             const started = performance.now();

@@ -15,10 +15,22 @@ export type TunedNetwork = { readonly trunk: Graph | null; readonly tail: Graph 
 /** Finds a model's graphs; null when the model does not exist or has no network of its own. */
 export type FindNetwork = (model: string) => Promise<NetworkSource | null>;
 
-type Entry = { readonly network: Promise<TunedNetwork>; readonly bytes: number; readonly whole: boolean; users: number; evicted: boolean };
+type Entry = {
+  readonly network: Promise<TunedNetwork>;
+  readonly bytes: number;
+  readonly whole: boolean;
+  readonly closed: PromiseWithResolvers<void>;
+  users: number;
+  evicted: boolean;
+};
+
+/** Somebody who is given up by the platform never says that a network is free: then it takes memory, but keeps nobody waiting. */
+const WAIT_MAX_MS = 10_000;
 
 export class TunedNetworks {
   readonly #entries = new Map<string, Entry>();
+  /** Evicted and still in use: their memory is not free yet. */
+  readonly #leaving = new Set<Entry>();
   readonly #read: Read;
   readonly #find: FindNetwork;
   readonly #queue: RunQueue;
@@ -35,10 +47,13 @@ export class TunedNetworks {
     return [...this.#entries.keys()];
   }
 
-  /** Calls `use` with the model's network, which stays open until `use` has ended; answers null when there is none. */
-  async with<T>(model: string, use: (network: TunedNetwork) => Promise<T>): Promise<T | null> {
+  /**
+   * Calls `use` with the model's network, which stays open until `use` has ended; answers null when there is none.
+   * @param alone whether the caller uses no other network meanwhile: only then it may wait until others have let theirs go
+   */
+  async with<T>(model: string, use: (network: TunedNetwork) => Promise<T>, alone = true): Promise<T | null> {
     const held = this.#entries.get(model);
-    const entry = held ? this.#claim(model, held) : await this.#load(model);
+    const entry = held ? this.#claim(model, held) : await this.#load(model, alone);
     if (!entry) return null;
     try {
       return await use(await entry.network);
@@ -57,7 +72,7 @@ export class TunedNetworks {
   }
 
   /** Claimed for the caller. */
-  async #load(model: string): Promise<Entry | null> {
+  async #load(model: string, alone: boolean): Promise<Entry | null> {
     const source = await this.#find(model);
     if (!source) return null;
     // Somebody else may have begun to load it while this one looked.
@@ -70,18 +85,19 @@ export class TunedNetworks {
         'unavailable',
         `The network of the model "${model}" has ${bytes} bytes, more than an isolate can hold beside the backbones.`,
       );
-    const network = this.#open(source);
-    const entry = this.#claim(model, { network, bytes, whole, users: 0, evicted: false });
+    this.#makeRoom(bytes, whole);
+    const network = this.#open(source, alone ? this.#left() : null);
+    const entry = this.#claim(model, { network, bytes, whole, closed: Promise.withResolvers(), users: 0, evicted: false });
     // A load that failed is forgotten, so the next request tries again.
     network.catch(() => {
       if (this.#entries.get(model) === entry) this.#entries.delete(model);
     });
-    this.#evict(model, entry);
     return entry;
   }
 
   /** The big graph first: opened second it finds the memory torn and needs more of it. */
-  async #open({ trunk, tail }: NetworkSource): Promise<TunedNetwork> {
+  async #open({ trunk, tail }: NetworkSource, room: Promise<unknown> | null): Promise<TunedNetwork> {
+    await room;
     const open = async (source: GraphSource): Promise<Graph> => {
       const files = await readGraph(this.#read, source);
       return await this.#queue.run(async () => await Graph.open(files));
@@ -95,18 +111,28 @@ export class TunedNetworks {
     }
   }
 
-  /** Another whole network goes in any case; then the least recently used of either kind until the rest fits. */
-  #evict(keep: string, fresh: Entry): void {
-    let total = [...this.#entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);
-    const oldest = [...this.#entries].filter(([model]) => model !== keep);
-    const first = fresh.whole ? oldest.filter(([, entry]) => entry.whole) : [];
+  /** Another whole network goes in any case; then the least recently used of either kind until the rest, with so many bytes more, fits. */
+  #makeRoom(bytes: number, whole: boolean): void {
+    let total = [...this.#entries.values()].reduce((sum, entry) => sum + entry.bytes, bytes);
+    const oldest = [...this.#entries];
+    const first = whole ? oldest.filter(([, entry]) => entry.whole) : [];
     for (const [model, entry] of new Set([...first, ...oldest])) {
       if (total <= this.#maxBytes && !first.some(([one]) => one === model)) return;
       this.#entries.delete(model);
       total -= entry.bytes;
       entry.evicted = true;
       if (entry.users === 0) this.#close(entry);
+      else this.#leaving.add(entry);
     }
+  }
+
+  /** When those that leave have left. Each only waits for some that came before it, so nobody waits in a circle. */
+  #left(): Promise<unknown> | null {
+    if (this.#leaving.size === 0) return null;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const longest = new Promise((resolve) => (timer = setTimeout(resolve, WAIT_MAX_MS)));
+    const left = Promise.all([...this.#leaving].map(async (entry) => await entry.closed.promise));
+    return Promise.race([left, longest]).finally(() => clearTimeout(timer));
   }
 
   #close(entry: Entry): void {
@@ -115,7 +141,11 @@ export class TunedNetworks {
       await tail.close();
       await trunk?.close();
     });
-    closing.catch((error: unknown) => console.warn(JSON.stringify({ message: 'a tuned network did not close', error: String(error) })));
+    const done = (): void => {
+      this.#leaving.delete(entry);
+      entry.closed.resolve();
+    };
+    closing.finally(done).catch((error: unknown) => console.warn(JSON.stringify({ message: 'a tuned network did not close', error: String(error) })));
   }
 }
 
