@@ -15,7 +15,7 @@ export const BlobFile = z.object({ name: z.string(), sha256: Sha256, bytes: z.nu
 export type BlobFile = z.infer<typeof BlobFile>;
 
 /** One number for all channels, or one for each in the order that the network reads them. */
-const PerChannel = z.union([z.number(), z.tuple([z.number(), z.number(), z.number()])]);
+const PerChannel = z.union([z.number(), z.tuple([z.number(), z.number(), z.number()])], 'must be one number, or three');
 /** Decoded square → area mean down to `resize_px` → centre crop of `input_px` → (x − mean) / scale on 0…255. */
 export const ImagePreprocessing = z.object({
   kind: z.literal('image'),

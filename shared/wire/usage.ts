@@ -1,7 +1,7 @@
 /** Body of `GET /v1/usage`: what a tenant used, by UTC day. */
 import { z } from 'zod';
 
-const Day = z.union([z.iso.date('must be a day (YYYY-MM-DD) or a time (ISO 8601)'), z.iso.datetime({ offset: true })]).optional();
+const Day = z.union([z.iso.date(), z.iso.datetime({ offset: true })], 'must be a day (YYYY-MM-DD) or a time (ISO 8601)').optional();
 export const UsageQuery = z.object({
   from: Day.meta({ description: 'First UTC day, YYYY-MM-DD, or a time in it. Default: 30 days before `to`.' }),
   to: Day.meta({ description: 'Last UTC day, YYYY-MM-DD, or a time in it. Default: today.' }),
