@@ -4,6 +4,8 @@ import { LABELS_MAX, TASKS_MAX } from '../../../shared/limits.ts';
 import { RowError } from './row-error.ts';
 
 export const MIN_ROWS_PER_LABEL = 2;
+/** So many labels one error names. */
+const NAMED_MAX = 20;
 /** What `label` is called as a task, in a dataset whose other rows (or whose other answers) have names. */
 export const LABEL_TASK = 'label';
 /** The kind of rows that were labelled with none of the labels; no label is empty. */
@@ -63,9 +65,12 @@ export function checkCounts(counts: Readonly<Record<string, number>>, task: stri
   const labels = Object.keys(counts);
   if (labels.length === 1) throw new RowError('too_few_labels', `${who} has one label, "${labels[0]}"; a classifier needs at least two.`);
   if (labels.length > LABELS_MAX) throw new RowError('too_many_labels', `${who} has ${labels.length} labels; the limit is ${LABELS_MAX}.`);
-  for (const [label, n] of Object.entries(counts))
-    if (n < MIN_ROWS_PER_LABEL)
-      throw new RowError('too_few_rows', `The label "${label}" has ${n} usable row; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
+  // All of them at once: who mends one and sends everything again must not be told of the next one then.
+  const few = labels.filter((label) => counts[label]! < MIN_ROWS_PER_LABEL).map((label) => `"${label}"`);
+  if (few.length === 0) return;
+  const named = few.length > NAMED_MAX ? `${few.slice(0, NAMED_MAX).join(', ')} and ${few.length - NAMED_MAX} more` : few.join(', ');
+  const have = few.length === 1 ? `The label ${named} has` : `${few.length} labels (${named}) have`;
+  throw new RowError('too_few_rows', `${have} too few usable rows; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
 }
 
 /** Throws RowError without a file. */
