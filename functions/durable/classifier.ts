@@ -22,11 +22,11 @@ import type {
 import { parseSettings, type Bindings } from '../env.ts';
 import { makeObjects } from '../objects/objects.ts';
 import { adaptVersion } from './adapt.ts';
+import { forgetWithLabels } from './brought-labels.ts';
 import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
 import { DriftMonitor, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
 import { exportForTraining, headWithout } from './for-training.ts';
-import { forgetExample } from './forget.ts';
 import { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import { PLAIN } from './records.ts';
@@ -108,7 +108,7 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return this.#ledger.write(() => {
       const example = records.selectExample(this.#sql, id);
       if (!example) return failure('not_found', `There is no example ${id}.`);
-      forgetExample(this.#sql, id);
+      forgetWithLabels(this.#sql, example);
       return { ok: true as const, value: { version: this.#ledger.solveNext(this.#ledger.activeRecipe()).version, objectKey: example.objectKey } };
     });
   }

@@ -1,5 +1,6 @@
 /** Examples entering a classifier, inside the caller's transaction: from an enrollment, or from the review queue. */
 import type { ClassifierConfig, ExampleWarning, NewExample } from '../domain/classifier-object.ts';
+import { addBrought } from './brought-labels.ts';
 import { warningsFor } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
@@ -14,11 +15,11 @@ export function enrollInto(
   newLabels: readonly NewLabel[],
 ): { version: number; warnings: ExampleWarning[][] } {
   const { sql } = ledger;
-  for (const label of newLabels) records.addLabel(sql, label);
+  for (const label of newLabels) addBrought(sql, label);
   const since = records.latestVersion(sql) + 1;
   let added = 0;
   for (const e of examples) {
-    for (const name of e.labels) records.addLabel(sql, { name, embedding: null });
+    for (const name of e.labels) addBrought(sql, { name, embedding: null });
     if (records.insertExample(sql, e, since, 'enrolled', Date.now())) added++;
   }
   const recipe = ledger.activeRecipe();

@@ -1,5 +1,6 @@
 /** Renaming, merging and deleting labels: examples follow, and a new version is solved. */
 import type { Failure, LabelInfo, Outcome } from '../domain/classifier-object.ts';
+import { keepLabel } from './brought-labels.ts';
 import { forgetExample } from './forget.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
@@ -18,6 +19,7 @@ export function updateLabel(ledger: Ledger, name: string, change: LabelChange): 
     return failure('unknown_label', `There is no other label "${target}" to merge into.`);
   if (change.mergeInto === undefined && target !== undefined && target !== name && exists)
     return failure('conflict', `There is a label "${target}" already; use merge_into to join them.`);
+  keepLabel(sql, name);
   if (change.description !== undefined) sql.exec('UPDATE labels SET description = ? WHERE name = ?', change.description, name);
   if (target !== undefined && target !== name) {
     moveExamples(sql, name, target);

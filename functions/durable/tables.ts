@@ -15,6 +15,8 @@ const STEPS = [
      object_key TEXT, prediction TEXT NOT NULL, created_at INTEGER NOT NULL);`,
   // examples.tuned is what the model trained last saw; this is what those before it did, for versions that run on them.
   `CREATE TABLE earlier_tuned (example_id TEXT NOT NULL, model TEXT NOT NULL, embedding BLOB NOT NULL, PRIMARY KEY (example_id, model));`,
+  // 1: nobody asked for this label; an example brought it, and the last one to leave takes it along.
+  'ALTER TABLE labels ADD COLUMN brought INTEGER NOT NULL DEFAULT 0',
 ] as const;
 
 /** Rows of SQLite in a Durable Object hold at most 2 MB. */

@@ -6,7 +6,7 @@ import type { Failure, Outcome, TrainedVersion, VersionInfo } from '../domain/cl
 import { keepTunedBackground } from './backgrounds.ts';
 import { chose, overtakenSince } from './chosen.ts';
 import { rowName } from './forget.ts';
-import { solveVersion } from './learn.ts';
+import { placedExamples, solveVersion } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
 import type { Pending, Recipe } from './records.ts';
@@ -52,13 +52,22 @@ export async function activateVersion(ledger: Ledger, n: number): Promise<Outcom
     }
     if (stored) ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: wanted.evidence, head: stored, parent: n });
     else {
-      const solved = solveVersion(sql, config, wanted.labels, recipe, ledger.background(recipe), { ...seen, brought: [...seen.brought, m] });
+      const then = { ...seen, brought: [...seen.brought, m] };
+      const labels = labelsLeft(sql, wanted.labels, then);
+      const solved = solveVersion(sql, config, labels, recipe, ledger.background(recipe), then);
       const head = solved ? encodeHead(solved.head) : null;
-      ledger.append({ kind: 'restored', labels: wanted.labels, recipe, evidence: solved?.evidence ?? null, head, parent: n });
+      ledger.append({ kind: 'restored', labels, recipe, evidence: solved?.evidence ?? null, head, parent: n });
     }
     chose(sql, m);
     return { ok: true, value: records.selectVersion(sql, m, config.backbone)! };
   });
+}
+
+/** Without those that went with the last of their examples: nothing that was forgotten is answered again, not by its name either. */
+function labelsLeft(sql: SqlStorage, labels: readonly string[], seen: records.Seen): string[] {
+  const left = new Set(records.selectLabels(sql).map((label) => label.name));
+  for (const { labelsOf } of placedExamples(sql, labels, seen)) for (const c of labelsOf) left.add(labels[c]!);
+  return labels.filter((name) => left.has(name));
 }
 
 /** Idempotent by job. Not activated when another version was chosen while the job ran. */

@@ -121,7 +121,10 @@ describe('jsonl', () => {
       expect(frozen.errors[0]).toMatchObject({ code });
     }
     // Every label that is too rare, so that one more upload is enough.
-    const rare = await freeze('a.jsonl', [...'abcd'].map((label) => line(`about ${label}`, label)).join('\n') + `\n${line('more of a', 'a')}`);
+    const rare = await freeze(
+      'a.jsonl',
+      ['a', 'b', 'c', 'd'].map((label) => line(`about ${label}`, label)).join('\n') + `\n${line('more of a', 'a')}`,
+    );
     expect(rare.errors.map(({ detail }) => detail)).toEqual(['3 labels ("b", "c", "d") have too few usable rows; each label needs at least 2.']);
   });
 });

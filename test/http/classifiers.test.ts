@@ -168,6 +168,35 @@ describe('classifiers', () => {
     await problem(await call(path, { key, method: 'DELETE' }), 'not_found');
   });
 
+  it('forgets with its last example a label that only examples made', async () => {
+    const { key } = await newTenant();
+    const { id, version } = await taught(key);
+    const labels = async () => (await answer(await call(`/v1/classifiers/${id}`, { key }), 200, Classifier)).labels.map((l) => l.name);
+    const remove = async (example: string) =>
+      await answer(await call(`/v1/classifiers/${id}/examples/${example}`, { key, method: 'DELETE' }), 200, DeletedExample);
+    const known = await labels();
+    const before = await ask(key, id, near(NORTH, 0.3), version);
+    const slip = await enroll(key, id, [
+      { label: 'nroth', vector: near(NORTH, 0.3) },
+      { label: 'nroth', vector: near(NORTH, 0.2) },
+    ]);
+    expect(await labels()).toEqual([...known, 'nroth']);
+    await remove(slip.data[0]!.id);
+    expect(await labels()).toEqual([...known, 'nroth']);
+    const gone = await remove(slip.data[1]!.id);
+    expect(await labels()).toEqual(known);
+    const after = await ask(key, id, near(NORTH, 0.3), gone.version);
+    expect(after.scores.map((s) => s.label)).toEqual(before.scores.map((s) => s.label));
+    // Going back to a version that knew it does not bring it back.
+    await answer(await call(`/v1/classifiers/${id}/versions/${slip.version}/activate`, { key, method: 'POST' }), 200, Version);
+    expect((await ask(key, id, near(NORTH, 0.3), 0)).scores.map((s) => s.label).toSorted()).toEqual(known.toSorted());
+    // A label that was asked for by name, or described since, stays.
+    const said = await enroll(key, id, [{ label: 'up', vector: near(NORTH, 0.5) }]);
+    await answer(await call(`/v1/classifiers/${id}/labels/up`, { key, method: 'PATCH', json: { description: 'above' } }), 200, UpdatedLabel);
+    await remove(said.data[0]!.id);
+    expect(await labels()).toEqual([...known, 'up']);
+  });
+
   it('lists, filters and relabels examples, and knows only labels that exist', async () => {
     const { key } = await newTenant();
     const { id, examples } = await taught(key);

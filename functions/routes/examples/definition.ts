@@ -96,6 +96,8 @@ export const deleteExampleRoute = createRoute({
   operationId: 'deleteExample',
   tags,
   summary: 'Delete an example as if it had never been enrolled',
+  description:
+    'A label that was there only because examples had it goes with the last of them; one that was named or described by a call of its own stays.',
   middleware: [requireScope('enroll')],
   request: { params: exampleParams },
   responses: { 200: jsonAnswer(DeletedExample, 'Deleted, and the version without it.'), ...problemResponses('not_found') },
