@@ -28,12 +28,20 @@ export function transformFeature(
   return out;
 }
 
-/** ((x − mean) · scale, constant). Throws RangeError on a wrong length; what is not finite stays so and is refused by `transformFeature`. */
+const FLOAT_MAX = 3.4e38;
+
+/**
+ * ((x − mean) · scale, constant), as far as a float reaches. Throws RangeError on a wrong length; what is not finite stays so and is refused by
+ * `transformFeature`.
+ */
 export function standardise({ mean, scale, constant }: Standardisation, raw: ArrayLike<number>): Float32Array {
   const d = mean.length;
   if (raw.length !== d) throw new RangeError(`the embedding has ${raw.length} values, expected ${d}`);
   const out = new Float32Array(d + 1);
-  for (let i = 0; i < d; i++) out[i] = (raw[i]! - mean[i]!) * scale[i]!;
+  for (let i = 0; i < d; i++) {
+    const value = (raw[i]! - mean[i]!) * scale[i]!;
+    out[i] = Math.abs(value) > FLOAT_MAX && Number.isFinite(value) ? Math.sign(value) * FLOAT_MAX : value;
+  }
   out[d] = constant;
   return out;
 }

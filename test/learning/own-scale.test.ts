@@ -129,6 +129,20 @@ test('of several labels, rows that have none are measured and judged like all ot
   expect(evidence.left_out_rows).toBe(examples.length);
 });
 
+test('a value as far off as a float can be is answered, and what is no number is refused', () => {
+  const w = table();
+  const tiny = examplesOf(w, 4).map((e) => ({ ...e, base: e.base.map((v) => v * 1e-6) }));
+  const head = onOwnScale(inputOf(w, tiny));
+  const asked = (value: number) => scoreHead(head, { base: tiny[0]!.base.map((v, i) => (i === 3 ? value : v)), tuned: null });
+  for (const value of [3e38, -3e38]) {
+    const answer = asked(value);
+    expect(answer.unknown).toBe(true);
+    expect(answer.scores.reduce((sum, s) => sum + s.score, 0)).toBeCloseTo(1, 6);
+  }
+  expect(() => asked(Infinity)).toThrow(RangeError);
+  expect(() => asked(Number.NaN)).toThrow(RangeError);
+});
+
 describe('nothing to measure', () => {
   const w = table();
   const [one] = examplesOf(w, 1) as [LearnExample];
