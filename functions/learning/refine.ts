@@ -125,6 +125,7 @@ export function judgeLogistic(instant: Head, logistic: HeadComponent, held: read
   const error = Math.sqrt(gains.reduce((sum, g) => sum + (g - gain) ** 2, 0) / (n - 1) / n);
   const head = shareHead(instant, logistic, best.share, factor);
   const rule = instant.openSet;
+  const labelled = held.filter((e) => e.labelsOf.length > 0);
   return {
     better: best.share > 0 && gain > SURE * error,
     share: best.share,
@@ -135,7 +136,7 @@ export function judgeLogistic(instant: Head, logistic: HeadComponent, held: read
     standard_error: error,
     factor,
     temperature: best.temperature,
-    known: rule ? held.map((e) => knownness(head, rule, { base: e.base, tuned: null })) : [],
+    known: rule ? labelled.map((e) => knownness(head, rule, { base: e.base, tuned: null })) : [],
   };
 }
 

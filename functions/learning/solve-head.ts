@@ -211,14 +211,14 @@ function leftOutNovelty(rows: readonly LearnExample[], chosen: Chosen | null): F
   });
 }
 
-/** u of the left-out rows. */
-export function leftOutKnownness({ scores, novelty }: LeftOut, labels: number, weight: number): number[] {
-  return Array.from(novelty, (v, i) => BEST_WEIGHT * largest(scores.subarray(i * labels, (i + 1) * labels)) - weight * v);
+/** u of the left-out rows that have a label: what has none is nothing that should be known. */
+export function leftOutKnownness({ scores, novelty, labelsOf }: LeftOut, labels: number, weight: number): number[] {
+  const u = (v: number, i: number): number => BEST_WEIGHT * largest(scores.subarray(i * labels, (i + 1) * labels)) - weight * v;
+  return Array.from(novelty, u).filter((_, i) => labelsOf[i]!.length > 0);
 }
 
 function openSetOf(head: Head, weight: number, input: SolveInput, leftOut: LeftOut, onlyNamed: boolean): Head['openSet'] {
-  // What has no label is nothing that should be known.
-  const known = leftOutKnownness(leftOut, input.labels.length, weight).filter((_, i) => leftOut.labelsOf[i]!.length > 0);
+  const known = leftOutKnownness(leftOut, input.labels.length, weight);
   const tail = head.components.some((c) => c.embedding === 'tuned');
   const background: number[] = [];
   for (const [i, base] of input.background.base.entries()) {

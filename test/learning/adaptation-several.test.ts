@@ -5,7 +5,7 @@ import { decideSeveral } from '../../functions/learning/adaptation/decide-severa
 import { scoresOf, solveAdapted } from '../../functions/learning/adaptation/solve-adapted.ts';
 import { information, separateInformation } from '../../functions/learning/adaptation/validators.ts';
 import { exactMatches } from '../../functions/learning/multi-label.ts';
-import { solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
+import { leftOutKnownness, solveHead, type SolveInput } from '../../functions/learning/solve-head.ts';
 import type { Head } from '../../shared/head.ts';
 import { normal, seededRandom } from '../../shared/statistics.ts';
 
@@ -160,5 +160,20 @@ describe('adaptation of several labels an input', () => {
     expect(separateInformation(Float64Array.from([0.5, 1, 0.5, 0]), 2)).toBeCloseTo(0.5, 12);
     expect(separateInformation(Float64Array.from([1, 1, 1, 1]), 2)).toBeCloseTo(0, 12);
     expect(separateInformation(Float64Array.from([0.9, 0.2]), 1)).toBeCloseTo(information(Float64Array.from([0.9, 0.1, 0.2, 0.8]), 2), 12);
+  });
+
+  it('promises of known inputs nothing by examples that have none of the labels', () => {
+    const w = world(3);
+    const drawn = w.draw(48, false);
+    const next = seededRandom(9);
+    const none = Array.from({ length: 24 }, () => ({ base: Float32Array.from({ length: D }, () => 3 * normal(next)), tuned: null }));
+    const all = { rows: [...drawn.rows, ...none], labelsOf: [...drawn.labelsOf, ...none.map(() => [])] };
+    const input: SolveInput = { ...inputOf(all), falseRejectRate: 0.05 };
+    const target = w.draw(48, true);
+    const solved = solveAdapted(input, target.rows, { centre: 0.5, coral: 0.5, self_training: 0 })!;
+    const { head, leftOut } = solved;
+    const labelled = leftOut.labelsOf.filter((own) => own.length > 0).length;
+    expect(labelled).toBeLessThan(leftOut.ids.length);
+    expect(leftOutKnownness(leftOut, K, head.openSet!.varianceWeight)).toHaveLength(labelled);
   });
 });

@@ -162,6 +162,30 @@ describe('a refinement', () => {
     expect(head.components.some((c) => c.name.includes('logistic'))).toBe(true);
   });
 
+  it('promises of known inputs nothing by rows that have none of the labels', () => {
+    const next = random(41);
+    const { verdict, head, held } = refine(
+      'multi_label',
+      3,
+      d,
+      (i) => {
+        const base = Float32Array.from({ length: d }, next);
+        // Three in seven are like nothing that has a label.
+        const labelsOf = i % 7 < 3 ? [] : [i % 3];
+        for (const c of labelsOf) base[c]! += 2;
+        return { base, labelsOf };
+      },
+      1_500,
+    );
+    const labelled = held.filter((e) => e.labelsOf.length > 0);
+    expect(labelled.length).toBeLessThan(held.length);
+    expect(verdict.known).toHaveLength(labelled.length);
+    const unknown = (rows: readonly LearnExample[]): number =>
+      rows.filter((e) => scoreHead(head, { base: e.base, tuned: null }).unknown).length / rows.length;
+    expect(unknown(labelled)).toBeLessThan(0.12);
+    expect(unknown(held.filter((e) => e.labelsOf.length === 0))).toBeGreaterThan(0.5);
+  });
+
   it('says nothing about a handful of rows', () => {
     const next = random(6);
     const { instant, logistic, held } = refine(
