@@ -212,5 +212,8 @@ export interface ClassifierObject {
   /** The alarm was told. */
   settleDrift(event: string): Promise<void>;
   report(): Promise<unknown>;
+  /** Keys of the originals that go with this label, or with the classifier (null). */
+  originals(label: string | null): Promise<string[]>;
+  /** `objectKeys`: the originals that there were at the last moment. */
   destroy(): Promise<{ objectKeys: string[] }>;
 }

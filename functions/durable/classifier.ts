@@ -23,11 +23,12 @@ import { parseSettings, type Bindings } from '../env.ts';
 import { makeObjects } from '../objects/objects.ts';
 import { adaptVersion } from './adapt.ts';
 import { forgetWithLabels } from './brought-labels.ts';
-import { deleteLabel, updateLabel, type LabelChange } from './label-changes.ts';
+import { deleteLabel, relabelExample, updateLabel, type LabelChange } from './label-changes.ts';
 import { DriftMonitor, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
 import { exportForTraining, headWithout } from './for-training.ts';
 import { Ledger } from './ledger.ts';
+import { originalsOf } from './originals.ts';
 import * as records from './records.ts';
 import { PLAIN } from './records.ts';
 import { fetchGround, standOn } from './starting-model.ts';
@@ -90,17 +91,9 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return records.selectExample(this.#sql, id);
   }
 
-  async relabelExample(id: string, labels: readonly string[]): Promise<Outcome<{ version: number; example: ExampleInfo }>> {
+  async relabelExample(id: string, labels: readonly string[]) {
     await this.#ready();
-    return this.#ledger.write(() => {
-      if (!records.selectExample(this.#sql, id)) return failure('not_found', `There is no example ${id}.`);
-      const known = new Set(records.selectLabels(this.#sql).map((l) => l.name));
-      const missing = labels.find((l) => !known.has(l));
-      if (missing !== undefined) return failure('unknown_label', `This classifier has no label "${missing}". It has: ${[...known].join(', ')}.`);
-      records.assignLabels(this.#sql, id, labels, records.latestVersion(this.#sql) + 1);
-      const { version } = this.#ledger.solveNext(this.#ledger.activeRecipe());
-      return { ok: true as const, value: { version, example: records.selectExample(this.#sql, id)! } };
-    });
+    return this.#ledger.write(() => relabelExample(this.#ledger, id, labels));
   }
 
   async deleteExample(id: string): Promise<Outcome<{ version: number; objectKey: string | null }>> {
@@ -231,13 +224,16 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     return fullReport(this.#ledger, config);
   }
 
+  async originals(label: string | null) {
+    return originalsOf(this.#sql, label);
+  }
+
   async destroy() {
-    const all = records.selectExamples(this.#sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null });
-    const waiting = queue.listReview(this.#sql, { limit: Number.MAX_SAFE_INTEGER, after: null });
+    const objectKeys = originalsOf(this.#sql, null);
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     migrate(this.ctx.storage);
-    return { objectKeys: [...all, ...waiting].flatMap((e) => e.objectKey ?? []) };
+    return { objectKeys };
   }
 
   /** Everything that a change needs and that takes I/O. */

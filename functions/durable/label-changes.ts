@@ -1,5 +1,5 @@
-/** Renaming, merging and deleting labels: examples follow, and a new version is solved. */
-import type { Failure, LabelInfo, Outcome } from '../domain/classifier-object.ts';
+/** Renaming, merging and deleting labels, and giving examples others: examples follow, and a new version is solved. */
+import type { ExampleInfo, Failure, LabelInfo, Outcome } from '../domain/classifier-object.ts';
 import { keepLabel } from './brought-labels.ts';
 import { forgetExample } from './forget.ts';
 import type { Ledger } from './ledger.ts';
@@ -29,6 +29,18 @@ export function updateLabel(ledger: Ledger, name: string, change: LabelChange): 
   if (change.embedding) records.addLabel(sql, { name: target ?? name, embedding: change.embedding });
   const { version } = ledger.solveNext(ledger.activeRecipe());
   return { ok: true, value: { version, labels: records.selectLabels(sql) } };
+}
+
+/** The labels must be there already. */
+export function relabelExample(ledger: Ledger, id: string, labels: readonly string[]): Outcome<{ version: number; example: ExampleInfo }> {
+  const { sql } = ledger;
+  if (!records.selectExample(sql, id)) return failure('not_found', `There is no example ${id}.`);
+  const known = new Set(records.selectLabels(sql).map((l) => l.name));
+  const missing = labels.find((l) => !known.has(l));
+  if (missing !== undefined) return failure('unknown_label', `This classifier has no label "${missing}". It has: ${[...known].join(', ')}.`);
+  records.assignLabels(sql, id, labels, records.latestVersion(sql) + 1);
+  const { version } = ledger.solveNext(ledger.activeRecipe());
+  return { ok: true, value: { version, example: records.selectExample(sql, id)! } };
 }
 
 /** Examples with no other label go with it; `objectKeys` are their originals, for the caller to remove. */

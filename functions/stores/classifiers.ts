@@ -1,5 +1,5 @@
 /** The row of a classifier: what never changes about it, its name and its review rule. Examples, versions and labels are its Durable Object's. */
-import { and, desc, eq, isNull, lt } from 'drizzle-orm';
+import { and, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm';
 import type { ReviewRule } from '../../shared/wire/review.ts';
 import type { Database } from '../db/database.ts';
 import { classifiers } from '../db/schema.ts';
@@ -70,6 +70,11 @@ export async function updateClassifier(
   };
   const [row] = await db.update(classifiers).set(set).where(own(tenant, id)).returning();
   return row ? toClassifier(row) : null;
+}
+
+/** Whether it was this tenant's. */
+export async function wasDeleted(db: Database, tenant: string, id: string): Promise<boolean> {
+  return (await db.$count(classifiers, and(eq(classifiers.tenantId, tenant), eq(classifiers.id, id), isNotNull(classifiers.deletedAt)))) > 0;
 }
 
 /** False when it was gone already. */

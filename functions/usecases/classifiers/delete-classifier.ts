@@ -1,7 +1,10 @@
-/** Deletes a classifier with its examples, versions and originals. The row goes first: from then on nobody can reach the rest. */
+/**
+ * Deletes a classifier with its examples, versions and originals. The row goes first: from then on nobody can reach the rest. The object that knows the
+ * originals goes last: a deletion that was cut off, because the storage did not answer, goes on when it is asked for again.
+ */
 import type { Deps } from '../../deps.ts';
 import { missing } from '../../domain/missing.ts';
-import { markClassifierDeleted } from '../../stores/classifiers.ts';
+import { markClassifierDeleted, wasDeleted } from '../../stores/classifiers.ts';
 import { forgetOriginals } from '../examples/originals.ts';
 import { forgetForPrediction } from './load-classifier.ts';
 
@@ -10,9 +13,18 @@ export async function deleteClassifier(
   tenant: string,
   id: string,
 ): Promise<void> {
-  if (!(await markClassifierDeleted(deps.db, tenant, id, deps.now()))) throw missing('classifier', id);
+  const object = deps.classifier(id);
+  const marked = await markClassifierDeleted(deps.db, tenant, id, deps.now());
+  if (!marked && !((await wasDeleted(deps.db, tenant, id)) && (await object.describe()))) throw missing('classifier', id);
   forgetForPrediction(id);
   deps.heads.forget(id);
-  const { objectKeys } = await deps.classifier(id).destroy();
-  await forgetOriginals(deps, tenant, objectKeys);
+  const before = await object.originals(null);
+  await forgetOriginals(deps, tenant, before);
+  const { objectKeys } = await object.destroy();
+  const known = new Set(before);
+  await forgetOriginals(
+    deps,
+    tenant,
+    objectKeys.filter((key) => !known.has(key)),
+  );
 }

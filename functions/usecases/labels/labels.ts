@@ -33,11 +33,19 @@ export async function updateLabel(deps: Needs, tenant: string, id: string, name:
   return { object: 'classifier.label', name: now.name, description: now.description, examples: now.examples, version };
 }
 
-/** Deletes a label with its examples and their originals. */
+/** Deletes a label with its examples and their originals. The originals go first: should the storage not answer, a repetition finds all of it to do. */
 export async function deleteLabel(deps: Needs, tenant: string, id: string, name: string): Promise<z.infer<typeof DeletedLabel>> {
   await loadClassifier(deps, tenant, id);
-  const { version, objectKeys } = unwrap(await deps.classifier(id).deleteLabel(name));
+  const object = deps.classifier(id);
+  const before = await object.originals(name);
+  await forgetOriginals(deps, tenant, before);
+  const { version, objectKeys } = unwrap(await object.deleteLabel(name));
   deps.heads.forget(id);
-  await forgetOriginals(deps, tenant, objectKeys);
+  const known = new Set(before);
+  await forgetOriginals(
+    deps,
+    tenant,
+    objectKeys.filter((key) => !known.has(key)),
+  );
   return { object: 'classifier.label', name, deleted: true, version };
 }

@@ -1,0 +1,50 @@
+/** What is deleted is gone with its originals, also when the object storage did not answer in the middle of it. */
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { GraftError } from '../../shared/errors.ts';
+import { DeletedClassifier, DeletedLabel } from '../../shared/wire/classifiers.ts';
+import { Usage } from '../../shared/wire/usage.ts';
+import { addUsage } from '../../functions/stores/usage.ts';
+import { deleteClassifier } from '../../functions/usecases/classifiers/delete-classifier.ts';
+import { deleteLabel } from '../../functions/usecases/labels/labels.ts';
+import { answer, call, newTenant, problem } from '../setup/harness.ts';
+import { deps, LABELS, publishTinyBackbone, tinyClassifier } from '../setup/training.ts';
+
+const EXAMPLES = 3;
+const BYTES = 100;
+let key = '';
+let tenant = '';
+let id = '';
+beforeAll(publishTinyBackbone);
+beforeEach(async () => {
+  ({ key, tenant } = await newTenant());
+  id = await tinyClassifier(tenant, EXAMPLES);
+  for (const original of LABELS.flatMap(originals)) await deps.objects.put(original, new Uint8Array(BYTES));
+  await addUsage(deps.db, tenant, 'stored_bytes', LABELS.length * EXAMPLES * BYTES, deps.now());
+});
+
+const originals = (label: string) => Array.from({ length: EXAMPLES }, (_, i) => `tests/${id}/${label}/${i}`);
+const left = async (label: string) =>
+  (await Promise.all(originals(label).map(async (original) => await deps.objects.head(original)))).filter(Boolean).length;
+const stored = async () => (await answer(await call('/v1/usage', { key }), 200, Usage)).stored_bytes;
+const silence = () => Promise.reject(new GraftError('unavailable', 'The object storage could not carry out a DELETE.'));
+const silent = { ...deps, objects: { ...deps.objects, delete: silence } };
+const remove = async (path: string, by = key) => await call(`/v1/classifiers/${path}`, { key: by, method: 'DELETE' });
+
+describe('while the object storage does not answer', () => {
+  it('the deletion of a classifier is not over, and goes on when it is asked for again', async () => {
+    await expect(deleteClassifier(silent, tenant, id)).rejects.toMatchObject({ code: 'unavailable' });
+    await problem(await call(`/v1/classifiers/${id}`, { key }), 'not_found');
+    await problem(await remove(id, (await newTenant()).key), 'not_found');
+    expect(await left('apple')).toBe(EXAMPLES);
+    await answer(await remove(id), 200, DeletedClassifier);
+    expect([await left('apple'), await left('pear'), await stored()]).toEqual([0, 0, 0]);
+    await problem(await remove(id), 'not_found');
+  });
+
+  it('a label stays until its originals can be deleted', async () => {
+    await expect(deleteLabel(silent, tenant, id, 'apple')).rejects.toMatchObject({ code: 'unavailable' });
+    await answer(await remove(`${id}/labels/apple`), 200, DeletedLabel);
+    expect([await left('apple'), await left('pear'), await stored()]).toEqual([0, EXAMPLES, EXAMPLES * BYTES]);
+    await problem(await remove(`${id}/labels/apple`), 'not_found');
+  });
+});
