@@ -6,7 +6,6 @@ import { DurableObject } from 'cloudflare:workers';
 import type {
   ClassifierConfig,
   ClassifierObject,
-  ExampleInfo,
   Failure,
   NewExample,
   NewReviewItem,

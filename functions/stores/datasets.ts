@@ -1,5 +1,5 @@
 /** Datasets and their uploads: rows in, rows out, one transition a function. */
-import { and, desc, eq, exists, inArray, isNull, lt, notExists, or, sql } from 'drizzle-orm';
+import { and, desc, eq, exists, inArray, isNotNull, isNull, lt, notExists, or, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
 import { datasets, jobs, uploads, work } from '../db/schema.ts';
 
@@ -15,6 +15,15 @@ export async function getDataset(db: Database, tenant: string, id: string): Prom
     .select()
     .from(datasets)
     .where(and(eq(datasets.tenantId, tenant), eq(datasets.id, id), isNull(datasets.deletedAt)));
+  return row ?? null;
+}
+
+/** One that was deleted, so that a deletion which was cut off can be carried on. */
+export async function deletedDataset(db: Database, tenant: string, id: string): Promise<DatasetRow | null> {
+  const [row] = await db
+    .select()
+    .from(datasets)
+    .where(and(eq(datasets.tenantId, tenant), eq(datasets.id, id), isNotNull(datasets.deletedAt)));
   return row ?? null;
 }
 

@@ -1,5 +1,5 @@
 /** Fine-tuned models: a manifest and where its files are. */
-import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { models } from '../db/schema.ts';
@@ -20,6 +20,15 @@ export async function getModel(db: Database, tenant: string, id: string): Promis
     .select()
     .from(models)
     .where(and(eq(models.tenantId, tenant), eq(models.id, id), isNull(models.deletedAt)));
+  return row ?? null;
+}
+
+/** One that was deleted, so that a deletion which was cut off can be carried on. */
+export async function deletedModel(db: Database, tenant: string, id: string): Promise<ModelRow | null> {
+  const [row] = await db
+    .select()
+    .from(models)
+    .where(and(eq(models.tenantId, tenant), eq(models.id, id), isNotNull(models.deletedAt)));
   return row ?? null;
 }
 

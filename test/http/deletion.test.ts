@@ -2,12 +2,16 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { GraftError } from '../../shared/errors.ts';
 import { DeletedClassifier, DeletedLabel } from '../../shared/wire/classifiers.ts';
+import { objectKeys } from '../../shared/object-keys.ts';
 import { Usage } from '../../shared/wire/usage.ts';
+import { models } from '../../functions/db/schema.ts';
 import { addUsage } from '../../functions/stores/usage.ts';
 import { deleteClassifier } from '../../functions/usecases/classifiers/delete-classifier.ts';
+import { deleteDataset } from '../../functions/usecases/datasets/delete-dataset.ts';
 import { deleteLabel } from '../../functions/usecases/labels/labels.ts';
+import { deleteModel } from '../../functions/usecases/models/models.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
-import { deps, LABELS, publishTinyBackbone, tinyClassifier } from '../setup/training.ts';
+import { deps, LABELS, publishTinyBackbone, readyDataset, TINY, tinyClassifier } from '../setup/training.ts';
 
 const EXAMPLES = 3;
 const BYTES = 100;
@@ -39,6 +43,30 @@ describe('while the object storage does not answer', () => {
     await answer(await remove(id), 200, DeletedClassifier);
     expect([await left('apple'), await left('pear'), await stored()]).toEqual([0, 0, 0]);
     await problem(await remove(id), 'not_found');
+  });
+
+  it('the bytes of a dataset and of a model go when their deletion is repeated', async () => {
+    const dataset = await readyDataset(key);
+    const archive = objectKeys.upload(tenant, dataset.id, dataset.upload_id!, 'fruit.zip');
+    const frozen = objectKeys.frozen(tenant, dataset.id, 1, 'dataset.safetensors');
+    const model = deps.newId('model');
+    const file = `tests/${model}/head.safetensors`;
+    await deps.objects.put(file, new Uint8Array(BYTES));
+    const row = { id: model, tenantId: tenant, jobId: model, classifierId: null, backbone: TINY, manifest: {}, createdAt: 1, deletedAt: null };
+    await deps.db.insert(models).values({ ...row, files: { 'head.safetensors': file } });
+    const there = async () => await Promise.all([archive, frozen, file].map(async (object) => (await deps.objects.head(object)) !== null));
+
+    await expect(deleteDataset(silent, { tenant, id: dataset.id })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(deleteModel(silent, { tenant, id: model })).rejects.toMatchObject({ code: 'unavailable' });
+    const stranger = (await newTenant()).key;
+    const gone = async (by: string) => {
+      await problem(await call(`/v1/datasets/${dataset.id}`, { key: by, method: 'DELETE' }), 'not_found');
+      await problem(await call(`/v1/models/${model}`, { key: by, method: 'DELETE' }), 'not_found');
+    };
+    await gone(stranger);
+    expect(await there()).toEqual([true, true, true]);
+    await gone(key);
+    expect(await there()).toEqual([false, false, false]);
   });
 
   it('a label stays until its originals can be deleted', async () => {

@@ -52,8 +52,13 @@ export async function openModelFile(deps: Pick<Deps, 'db' | 'objects'>, input: {
   return file;
 }
 
-/** Refused while a version of a classifier, active or one to go back to, runs on it. */
+/**
+ * Refused while a version of a classifier, active or one to go back to, runs on it. Of one that is gone already the files are deleted again before it is
+ * said so: the storage may not have answered the first time.
+ */
 export async function deleteModel(deps: Pick<Deps, 'db' | 'objects' | 'classifier' | 'now'>, input: { tenant: string; id: string }): Promise<void> {
+  const gone = await store.deletedModel(deps.db, input.tenant, input.id);
+  if (gone) await deps.objects.delete(Object.values(gone.files));
   const row = await needModel(deps, input.tenant, input.id);
   if (row.classifierId !== null && (await getTrainable(deps.db, input.tenant, row.classifierId))) {
     const using = (await deps.classifier(row.classifierId).listVersions()).filter((version) => version.model === row.id);
