@@ -22,24 +22,26 @@ const log = (message: string): void => {
 
 async function work(api: WorkerApi, lease: Lease, settings: HostSettings, shutdown: AbortSignal): Promise<void> {
   const keeper = new LeaseKeeper(api, lease, shutdown);
-  const folder = await mkdtemp(path.join(settings.GRAFT_WORK_DIR, 'job-'));
-  const context: Context = { api, lease, keeper, folder, settings };
   const what = lease.work.kind === 'train' ? `training ${lease.work.job}` : `validation of ${lease.work.dataset}`;
   log(`${what}: attempt ${lease.attempt}`);
+  let folder: string | undefined;
   try {
+    // In here: where no folder can be made, the lease must go back, and its heartbeats end.
+    folder = await mkdtemp(path.join(settings.GRAFT_WORK_DIR, 'job-'));
+    const context: Context = { api, lease, keeper, folder, settings };
     if (lease.work.kind === 'validate') await validateDataset(context, lease.work);
     else if (lease.work.action === 'advise') await adviseOnTransfer(context, lease.work);
     else await trainModel(context, lease.work);
     log(`${what}: reported`);
   } catch (error) {
-    await giveUp(context, error, what);
+    await giveUp({ api, lease, keeper, settings }, error, what);
   } finally {
     keeper.close();
-    await rm(folder, { recursive: true, force: true });
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function giveUp(c: Context, error: unknown, what: string): Promise<void> {
+async function giveUp(c: Omit<Context, 'folder'>, error: unknown, what: string): Promise<void> {
   const { api, lease, keeper, settings } = c;
   const detail = error instanceof Error ? error.message : String(error);
   log(`${what}: ${keeper.reason ?? 'failed'}: ${detail}`);
