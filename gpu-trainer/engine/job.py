@@ -88,7 +88,8 @@ class Job:
         if spec.get("target") or (source is not None and self.asked in ADAPTING):
             # With a labelled source of its own and no other target, the dataset is the target.
             if spec.get("target"):
-                self.target = moved(self.read(spec["target"]), spec["target"]["labels"], self.labels)
+                far = self.included(self.read(spec["target"]), "exclude_target_rows")
+                self.target = moved(far, spec["target"]["labels"], self.labels)
             else:
                 self.target, data = data, data.take(np.zeros(0, dtype=np.int64))
             judged, name = held_out(self.target)
@@ -142,10 +143,10 @@ class Job:
         numbers = np.array([FROM_SOURCE - (zlib.crc32(i.encode()) & 0x3FFFFFFF) for i in given["ids"]], dtype=np.int64)
         return Rows(rows.inputs, rows.labels, rows.split, numbers)
 
-    def included(self, data: Rows) -> Rows:
-        left_out = np.array(self.spec.get("exclude_rows") or [], dtype=np.int64)
+    def included(self, data: Rows, which: str = "exclude_rows") -> Rows:
+        left_out = np.array(self.spec.get(which) or [], dtype=np.int64)
         if len(left_out) and left_out.max() >= len(data):
-            raise EngineError("options_invalid", f"exclude_rows: the dataset has {len(data)} rows, there is no row {int(left_out.max())}.")
+            raise EngineError("options_invalid", f"{which}: the dataset has {len(data)} rows, there is no row {int(left_out.max())}.")
         return data.take(np.setdiff1d(np.arange(len(data)), left_out))
 
     def from_elsewhere(self, dataset: dict[str, Any]) -> Rows:

@@ -46,6 +46,7 @@ async function prepare(c: Context, work: TrainWork): Promise<EngineSpec> {
     method: work.method,
     dataset,
     exclude_rows: excludeRows,
+    exclude_target_rows: [],
     validation: null,
     target,
     enrolled: null,

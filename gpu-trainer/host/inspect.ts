@@ -67,6 +67,7 @@ async function inspect(
     method: { type: 'auto' },
     dataset: { arrays: path.join(c.folder, 'dataset.safetensors'), labels, tasks: [] },
     exclude_rows: [],
+    exclude_target_rows: [],
     validation: null,
     target: null,
     enrolled: null,

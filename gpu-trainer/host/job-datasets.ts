@@ -13,8 +13,10 @@ import { textLines } from './validate/text-lines.ts';
 export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> & {
   /** Rows of `dataset` that nothing may learn from, in order, and why. */
   readonly excludeRows: number[];
+  /** Labelled rows of `target` whose labels nothing may learn from. */
+  readonly excludeTargetRows: number[];
   readonly notes: string[];
-  /** SHA-256 of everything that is held out somewhere; no example of it is learnt from. */
+  /** SHA-256 of everything that is held out somewhere; no example of a source is learnt from that is among them. */
   readonly held: ReadonlySet<string>;
   /** SHA-256 of the rows among them that the engine judges by. */
   readonly judged: ReadonlySet<string>;
@@ -28,17 +30,25 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const validation = work.validation && (await fetchOne(work.validation, path.join(folder, 'validation'), signal));
   const target = work.target && (await fetchOne(work.target, path.join(folder, 'target'), signal));
 
-  const judging = [...(validation?.rows ?? []), ...(target?.rows.filter((row) => row.split !== 'train') ?? [])].filter(isLabelled);
-  const elsewhere = new Set(judging.map((row) => row.sha256));
+  const aside = [...(validation?.rows ?? []), ...(target?.rows.filter((row) => row.split !== 'train') ?? [])].filter(isLabelled);
+  const elsewhere = new Set(aside.map((row) => row.sha256));
   // What the source classifier was enrolled with, it has seen: such a row judges nothing, and is learnt from as its example.
   const enrolled = new Set(work.source?.examples.map((example) => example.sha256));
   // When a model is judged by another dataset's rows, every split of this one is for training.
   const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train' && !enrolled.has(row.sha256)).map((row) => row.sha256) : [];
   const known = dataset.rows.filter((row) => enrolled.has(row.sha256)).map((row) => row.row);
   const leaked = dataset.rows.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
-  const held = new Set([...own, ...elsewhere]);
-  const twice = rowsThatAreExamples(work, dataset.rows).filter((row) => !held.has(row.sha256) && !enrolled.has(row.sha256));
   const found = work.exclude.length === 0 ? new Map<number, QualityCode>() : await rowsWithIssues(work, dataset, signal);
+
+  const out = new Set([...leaked, ...known, ...found.keys()]);
+  const judging = (rows: readonly FrozenRow[] = []) => judgesAmong(rows, work.method);
+  const ofTarget = validation ? [] : judging(target?.rows);
+  const judges = validation?.rows.filter(isLabelled) ?? (ofTarget.length > 0 ? ofTarget : judging(dataset.rows.filter((row) => !out.has(row.row))));
+  const judged = new Set(judges.map((row) => row.sha256));
+  const twice = rowsThatAreExamples(work, dataset.rows).filter((row) => !judged.has(row.sha256) && !out.has(row.row));
+  for (const row of twice) out.add(row.row);
+  // What the target itself judges by, the engine holds out. Unlabelled inputs tell an adaptation of the domain, and nothing of the answers.
+  const told = ofTarget.length > 0 ? [] : (target?.rows.filter((row) => isLabelled(row) && judged.has(row.sha256)) ?? []);
 
   const notes: string[] = [];
   if (leaked.length > 0)
@@ -47,18 +57,16 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   if (twice.length > 0) notes.push(`${twice.length} rows of the dataset are examples of the classifier; they are learnt from once, as examples.`);
   const byCode = Map.groupBy(found.values(), (code) => code);
   if (found.size > 0) notes.push(`Left out by their quality: ${[...byCode].map(([code, rows]) => `${rows.length} ${code}`).join(', ')}.`);
-  const out = new Set([...leaked, ...known, ...twice.map((row) => row.row), ...found.keys()]);
-  const judges =
-    validation?.rows.filter(isLabelled) ??
-    [judgesAmong(target?.rows ?? []), judgesAmong(dataset.rows.filter((row) => !out.has(row.row)))].find((rows) => rows.length > 0);
+  if (told.length > 0) notes.push(`${told.length} labelled rows of the target are held out elsewhere; they are not trained on.`);
   return {
     dataset: dataset.spec,
     validation: validation?.spec ?? null,
     target: target?.spec ?? null,
     excludeRows: [...out].toSorted((a, b) => a - b),
+    excludeTargetRows: told.map((row) => row.row),
     notes,
-    held,
-    judged: new Set(judges?.map((row) => row.sha256)),
+    held: new Set([...own, ...elsewhere]),
+    judged,
   };
 }
 
@@ -73,9 +81,12 @@ function rowsThatAreExamples({ enrolled, method, source, target }: Work, rows: r
   return rows.filter((row) => examples.has(row.sha256));
 }
 
-/** Of one dataset: its labelled test rows, or those of validation where there are none. */
-function judgesAmong(rows: readonly FrozenRow[]): FrozenRow[] {
-  const of = (split: FrozenRow['split']) => rows.filter((row) => row.split === split && isLabelled(row));
+/** Of one dataset, as the engine chooses them: its labelled test rows, or those of validation where there are none. */
+function judgesAmong(rows: readonly FrozenRow[], method: Work['method']): FrozenRow[] {
+  const task = method?.type === 'multi_task' ? method.task : undefined;
+  const isTold = (row: FrozenRow): boolean =>
+    task === undefined ? row.label !== null || (row.labels ?? null) !== null : row.tasks?.[task] !== undefined;
+  const of = (split: FrozenRow['split']) => rows.filter((row) => row.split === split && isTold(row));
   const test = of('test');
   return test.length > 0 ? test : of('validation');
 }

@@ -88,14 +88,14 @@ async function uploadArtifacts(c: Context, artifacts: readonly Artifact[]): Prom
 async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec; enrolledIds: string[] }> {
   const { folder, keeper } = c;
   const backboneDir = await fetchBackbone(work.backbone, c.settings.GRAFT_WORK_DIR, keeper.signal);
-  const { notes, held, judged, excludeRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
+  const { notes, held, judged, excludeRows, excludeTargetRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
   const inputs = { folder, signal: keeper.signal, task: work.dataset.manifest.task, backbone: work.backbone.manifest, backboneDir };
   if (notes.length > 0)
     await tell(
       c,
       notes.map((message) => ({ type: 'log', level: 'info', message }) as const),
     );
-  const enrolled = await encodeExamples(inputs, 'enrolled', withoutHeld(work.enrolled, held));
+  const enrolled = await encodeExamples(inputs, 'enrolled', withoutHeld(work.enrolled, judged));
   const source = await encodeExamples(inputs, 'source', withoutHeld(work.source?.examples ?? [], held));
   const incumbent = await fetchIncumbent(c, work, judged);
   const checkpoint = await fetchCheckpoint(c, work);
@@ -111,6 +111,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     action: work.action,
     ...datasets,
     exclude_rows: excludeRows,
+    exclude_target_rows: excludeTargetRows,
     backbones: [],
     label_texts: await writeLabelTexts(c, work),
     enrolled,

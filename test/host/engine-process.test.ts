@@ -25,6 +25,7 @@ const spec = (): EngineSpec => ({
   action: 'train',
   dataset: { arrays: 'none', labels: ['a', 'b'], tasks: [] },
   exclude_rows: [],
+  exclude_target_rows: [],
   validation: null,
   target: null,
   backbones: [],

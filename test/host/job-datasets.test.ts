@@ -192,16 +192,40 @@ describe('datasets of a job', () => {
     const enrolled = ['p', 'r', 's', 'elsewhere'].map(example);
     const alone = { dataset: dataset('one', source), validation: null, target: null, exclude: [], enrolled };
     const got = await fetchDatasets(alone, folder, signal);
-    // "p" is learnt from as an example. "r" and "s" are held out, so their examples are not; "s" is what is judged by.
-    expect(got.excludeRows).toEqual([0]);
-    expect(withoutHeld(enrolled, got.held).map(({ id }) => id)).toEqual(['p', 'elsewhere']);
+    // As examples, "r" of the validation split too: the test row "s" is what is judged by, and its example is not learnt from.
+    expect(got.excludeRows).toEqual([0, 2]);
+    expect(withoutHeld(enrolled, got.judged).map(({ id }) => id)).toEqual(['p', 'r', 'elsewhere']);
     expect([...got.judged]).toEqual(['s']);
-    expect(got.notes).toEqual(['1 rows of the dataset are examples of the classifier; they are learnt from once, as examples.']);
+    expect(got.notes).toEqual(['2 rows of the dataset are examples of the classifier; they are learnt from once, as examples.']);
     // As a row "p" may say what an example does not: the labels of other tasks, or that it is of the target.
     const several = await fetchDatasets({ ...alone, method: { type: 'multi_task' } }, folder, signal);
     expect(several.excludeRows).toEqual([]);
     const adapted = { ...alone, source: { classifier: 'cls_1', examples: [example('s')] }, method: { type: 'domain_adaptation' as const } };
     expect((await fetchDatasets(adapted, folder, signal)).excludeRows).toEqual([3]);
+  });
+
+  it('do not learn labels of a target that judge in another dataset', async () => {
+    const target = dataset('target', [
+      ['x', 'train'],
+      ['y', 'train', null],
+      ['z', 'train', 'b'],
+    ]);
+    const validation = dataset('check', [
+      ['x', 'train'],
+      ['y', 'train'],
+    ]);
+    const got = await fetchDatasets({ dataset: dataset('one', source), validation, target, exclude: [] }, folder, signal);
+    // Of "y" the target has the input alone.
+    expect(got).toMatchObject({ excludeRows: [], excludeTargetRows: [0] });
+    expect(got.notes).toEqual(['1 labelled rows of the target are held out elsewhere; they are not trained on.']);
+    // Rows of the dataset itself judge where the target holds nothing out.
+    const own = dataset('own', [['s', 'train', 'b'] as const, ['x', 'train', 'a'] as const]);
+    expect(
+      (await fetchDatasets({ dataset: dataset('one', source), validation: null, target: own, exclude: [] }, folder, signal)).excludeTargetRows,
+    ).toEqual([0]);
+    const judging = dataset('judging', [['s', 'test', 'b'] as const, ['x', 'train', 'a'] as const]);
+    const by = await fetchDatasets({ dataset: dataset('one', source), validation: null, target: judging, exclude: [] }, folder, signal);
+    expect(by).toMatchObject({ excludeRows: [3], excludeTargetRows: [] });
   });
 
   it('judge by test rows, or by those of validation, or by all of another dataset', async () => {
@@ -211,6 +235,15 @@ describe('datasets of a job', () => {
     };
     expect(await judged(source)).toEqual(['s']);
     expect(await judged(source.filter(([, split]) => split !== 'test'))).toEqual(['r']);
+    // By rows of the task that is served: others say nothing about it.
+    const tasks = [
+      ['p', 'train', 'a', { t: 'a', u: 'c' }],
+      ['r', 'validation', 'a', { t: 'a' }],
+      ['s', 'test', null, { u: 'c' }],
+    ] as const;
+    expect(await judged(tasks)).toEqual(['r']);
+    expect(await judged(tasks, { method: { type: 'multi_task', task: 'u' } })).toEqual(['s']);
+    expect(await judged(tasks, { method: { type: 'multi_task' } })).toEqual(['r']);
     const unlabelled = source.map(([sha256, split]) => (split === 'test' ? ([sha256, split, null] as const) : ([sha256, split] as const)));
     expect(await judged(unlabelled)).toEqual(['r']);
     const target = dataset('target', [

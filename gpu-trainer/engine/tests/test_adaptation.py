@@ -14,6 +14,7 @@ from engine.data import centre, embed
 from engine.efficientnet import normalise
 from engine.export import open_session, run_session
 from engine.head_file import ServedHead
+from engine.job import Job
 from engine.stages import SHARE, settled, witnesses
 from engine.wire import EngineError
 
@@ -159,3 +160,17 @@ def test_the_weight_is_that_of_two_heads_together_unless_labels_speak_against_it
     fair, near = np.arange(40), np.arange(60) >= 15
     np.testing.assert_array_equal(witnesses(fair, near), np.arange(15, 40))
     np.testing.assert_array_equal(witnesses(fair, np.arange(60) >= 30), fair)
+
+
+def test_rows_of_a_target_that_judge_elsewhere_teach_nothing(domains: dict[str, Path], tmp_path: Path) -> None:
+    target = {"arrays": str(domains["partly"]), "labels": NAMES}
+    spec = spec_of("image", domains["source"], NAMES, tmp_path, method={"type": "domain_adaptation"}, target=target)
+    labels = load_file(domains["partly"])["labels"]
+    whole = Job(spec, [])
+    assert whole.target is not None
+    told = whole.target.row[whole.target.labels >= 0]
+    assert len(told) == 12 and (labels[told] >= 0).all()
+    job = Job({**spec, "exclude_target_rows": told[:5].tolist()}, [])
+    assert job.target is not None
+    assert sorted(job.target.row[job.target.labels >= 0].tolist()) == sorted(told[5:].tolist())
+    assert len(job.target) == len(whole.target) - 5 and (job.held.row == whole.held.row).all()
