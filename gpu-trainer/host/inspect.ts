@@ -119,6 +119,9 @@ async function nameRows(issues: readonly QualityIssue[], rowsFile: string): Prom
   return issues.map((issue) => {
     const here = places.get(issue.row);
     const there = issue.with === null ? undefined : places.get(issue.with);
-    return { ...issue, file: here?.file ?? '', line: here?.line ?? null, with_file: there?.file ?? null, with_line: there?.line ?? null };
+    // Rows are counted without those that were left out: their number leads to another line of the file.
+    const place = there && `${there.file}${there.line === null ? '' : ` line ${there.line}`}`;
+    const detail = place ? issue.detail.replace(`row ${issue.with} `, () => `${place} `) : issue.detail;
+    return { ...issue, detail, file: here?.file ?? '', line: here?.line ?? null, with_file: there?.file ?? null, with_line: there?.line ?? null };
   });
 }

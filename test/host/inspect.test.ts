@@ -99,6 +99,17 @@ it('names blank and tiny pictures by file and lists the report among the frozen 
   expect(after.files.at(-1)).toBe(path.join(folder, 'quality.jsonl'));
 });
 
+it('names the row that another repeats by its place in the upload, in words too', async () => {
+  const twin = { ...rows[2]!, file: 'bird/twin.png', bytes: new Uint8Array([...rows[2]!.bytes, 0]) };
+  const damaged = { ...rows[0]!, file: 'bird/aaa.png', bytes: rows[0]!.bytes.slice(0, 100) };
+  await inspectFrozen(context(PYTHON), work(), await frozen([damaged, ...rows, twin]));
+  const issues = (await readFile(path.join(folder, 'quality.jsonl'), 'utf8')).trim().split('\n');
+  const found = issues.map((line) => DatasetIssue.parse(JSON.parse(line))).filter((issue) => issue.with !== null);
+  const pair = found.find((issue) => [issue.file, issue.with_file].includes('bird/twin.png'))!;
+  expect(new Set([pair.file, pair.with_file])).toEqual(new Set([rows[2]!.file, 'bird/twin.png']));
+  expect(pair.detail).toContain(`as ${pair.with_file} (cosine 1.000)`);
+});
+
 it('leaves the dataset as it was when the engine fails, when nothing can embed it, and when it is too small', async () => {
   const before = await frozen();
   expect(await inspectFrozen(context('/bin/false'), work(), before)).toEqual({ ...before, inspection: null });
