@@ -28,6 +28,15 @@ describe('rows of one stratum each', () => {
     expect(divide(strata, 2)).not.toEqual(splits);
   });
 
+  it('that judge have not been trained on before others joined them', () => {
+    const [before, after] = [divide(repeat(300, ['a'])), divide(repeat(500, ['a']))];
+    const judging = before.flatMap((split, i) => (after[i] === 'test' ? [split] : []));
+    expect(judging.length).toBeGreaterThan(30);
+    // Validation lies between; it is trained on too where test rows judge, but only the few at its edge change sides.
+    expect(judging).not.toContain('train');
+    expect(judging.filter((split) => split === 'test').length / judging.length).toBeGreaterThan(0.85);
+  });
+
   it('keep the splits that they came with', () => {
     const rows = [
       { strata: ['a'], split: 'test', sha256: '1' },

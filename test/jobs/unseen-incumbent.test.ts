@@ -3,7 +3,18 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeHead } from '../../shared/head-file.ts';
 import { IncumbentResponse, type TrainWork } from '../../shared/runner.ts';
 import { answer, newTenant, problem } from '../setup/harness.ts';
-import { clearQueue, deps, DIMENSION, lease, newJob, publishTinyBackbone, readyDataset, runner, tinyClassifier } from '../setup/training.ts';
+import {
+  clearQueue,
+  deps,
+  DIMENSION,
+  lease,
+  newJob,
+  publishTinyBackbone,
+  readyDataset,
+  runner,
+  tinyClassifier,
+  uploadedDataset,
+} from '../setup/training.ts';
 
 let key = '';
 let tenant = '';
@@ -38,6 +49,17 @@ async function leased(asked: Record<string, unknown>) {
   };
   return { token, incumbent, ask, head };
 }
+
+it('every dataset is divided alike: what judges one has not been learnt from another', async () => {
+  const seeds: number[] = [];
+  for (const bytes of ['once', 'and once more']) {
+    await uploadedDataset(key, new TextEncoder().encode(bytes));
+    const { work } = await lease(['validate']);
+    if (work.kind === 'validate') seeds.push(work.split_seed);
+  }
+  expect(seeds).toHaveLength(2);
+  expect(seeds[0]).toBe(seeds[1]);
+});
 
 describe('the head of the version that is compared with', () => {
   it('is, without some examples, what it would be had they never been enrolled', async () => {
