@@ -102,7 +102,8 @@ function weigh(input: GateInput, { rows, words }: Contest, look: Look): Reason[]
   const served = incumbent ?? look('baseline')!;
   const name = incumbent ? 'the version being served' : words.baseline;
   const facts = factsOf(served);
-  if (!incumbent) say('nothing_served', false, `The classifier serves no head yet, so the candidate is measured against ${words.frequent}.`);
+  const alone = input.classifier === null ? 'No version is served beside it' : 'The classifier serves no head yet';
+  if (!incumbent) say('nothing_served', false, `${alone}, so the candidate is measured against ${words.frequent}.`);
 
   if (isBetter(served)) {
     const code = incumbent ? 'better_than_incumbent' : 'better_than_baseline';

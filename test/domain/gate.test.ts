@@ -91,6 +91,10 @@ describe('decisions', () => {
     const outcome = decideGate(inputOf(simulate(200, 5, { candidate: 0.8, incumbent: null, frozen: 0.8 }, seededRandom(4))));
     expect(outcome.decision).toBe('promoted');
     expect(codes(outcome)).toEqual(expect.arrayContaining(['nothing_served', 'better_than_baseline']));
+    // What is not there is not said to serve nothing.
+    const nowhere = decideGate(inputOf(simulate(200, 5, { candidate: 0.8, incumbent: null }, seededRandom(4)), { classifier: null }));
+    expect(codes(nowhere)).toEqual(expect.arrayContaining(['no_classifier', 'nothing_served']));
+    expect(nowhere.reasons.find((r) => r.code === 'nothing_served')?.detail).not.toContain('The classifier');
     // Whoever always answers one class finds all of its rows.
     const constant = { prediction: Array.from({ length: 200 }, () => 0), confidence: Array.from({ length: 200 }, () => 0.2) };
     const first = decideGate(inputOf({ ...simulate(200, 5, { candidate: 0.7, incumbent: null }, seededRandom(4)), baseline: constant }));
