@@ -148,13 +148,13 @@ export async function getWorks(db: Database, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Leases that ran out, oldest first. */
+/** Leases that ran out, oldest first; verified completions after the others, because one that cannot be carried out yet stays for hours. */
 export async function expiredLeases(db: Database, now: number, limit: number): Promise<WorkRow[]> {
   return await db
     .select()
     .from(work)
     .where(and(eq(work.status, 'leased'), isNotNull(work.tokenHash), lt(work.expiresAt, now)))
-    .orderBy(asc(work.expiresAt))
+    .orderBy(sql`${work.pending} is not null`, asc(work.expiresAt))
     .limit(limit);
 }
 
@@ -217,7 +217,8 @@ export async function lastHostSeen(db: Database, kind: WorkKind): Promise<number
     db
       .select({ until: sql<number | null>`max(${work.expiresAt})` })
       .from(work)
-      .where(and(eq(work.kind, kind), eq(work.status, 'leased'))),
+      // The lease of a completion that waits is renewed by the sweep, not by its host.
+      .where(and(eq(work.kind, kind), eq(work.status, 'leased'), isNull(work.pending))),
   ]);
   const reported = held?.until ? held.until - LEASE_TTL_SECONDS * 1_000 : null;
   return asked?.at || reported ? Math.max(asked?.at ?? 0, reported ?? 0) : null;

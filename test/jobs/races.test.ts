@@ -8,6 +8,7 @@ import { getWork, commandHolder, type WorkRow } from '../../functions/stores/wor
 import { steerJob } from '../../functions/usecases/jobs/steer-job.ts';
 import { completeWork } from '../../functions/usecases/runner/complete-work.ts';
 import { endAttempt } from '../../functions/usecases/runner/end-attempt.ts';
+import { expireLeases } from '../../functions/usecases/runner/expire-leases.ts';
 import { finishPending } from '../../functions/usecases/runner/finish-pending.ts';
 import { saveCheckpoint } from '../../functions/usecases/runner/serve-lease.ts';
 import { answer, call, newTenant } from '../setup/harness.ts';
@@ -170,6 +171,22 @@ describe('a verified completion', () => {
     await day.since(25 * 3_600_000);
     expect(await finishPending(day.silent, await workOf(day.id))).toMatchObject({ decision: 'refused' });
     expect((await get(day.id)).result?.reasons.at(-1)).toMatchObject({ code: 'not_taken', blocks: true });
+  });
+
+  it('that cannot be carried out yet keeps no vanished host from being noticed', async () => {
+    const stuck = `insert into work (id, kind, tenant_id, status, token_hash, expires_at, available_at, pending, created_at)
+      values (?1, 'train', ?2, 'leased', ?1, 1, 1, '{}', 1)`;
+    const { id } = await newJob(key, { dataset });
+    await lease(['train']);
+    const ids = Array.from({ length: 30 }, () => deps.newId('job'));
+    await deps.d1.batch(ids.map((one) => deps.d1.prepare(stuck).bind(one, tenant)));
+    await deps.d1.prepare('update work set expires_at = 2 where id = ?').bind(id).run();
+    await expireLeases(deps);
+    expect((await get(id)).status).toBe('queued');
+    // The next look, a moment later, leaves those alone that were just tried.
+    const waits = "select count(*) as n from work where pending = '{}' and expires_at > ?";
+    expect((await deps.d1.prepare(waits).bind(deps.now()).first<{ n: number }>())?.n).toBe(19);
+    await deps.d1.prepare("delete from work where pending = '{}'").run();
   });
 
   it('of files that are gone is refused at once: no time brings them back', async () => {

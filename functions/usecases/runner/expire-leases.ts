@@ -1,6 +1,7 @@
 /** Takes back the work of hosts that were not heard of, and finishes completions that were verified but not carried out. */
 import type { Deps } from '../../deps.ts';
-import { expiredLeases } from '../../stores/work.ts';
+import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
+import { expiredLeases, renewLease } from '../../stores/work.ts';
 import { endAttempt } from './end-attempt.ts';
 import { finishPending } from './finish-pending.ts';
 
@@ -15,6 +16,8 @@ export async function expireLeases(deps: Pick<Deps, 'db' | 'classifier' | 'deliv
       else await endAttempt(deps, row, { kind: 'expired' });
       ended += 1;
     } catch (error) {
+      // Each host that asks for work comes by here: what cannot be carried out yet is not tried by all of them.
+      if (row.pending !== null && row.tokenHash !== null) await renewLease(deps.db, row.tokenHash, deps.now() + LEASE_TTL_SECONDS * 1_000);
       console.error(
         JSON.stringify({ message: 'an expired lease could not be ended; the next sweep tries again', work: row.id, error: String(error) }),
       );
