@@ -8,21 +8,35 @@
 import type { RidgeFit } from './ridge-fit.ts';
 import { balancedWeights, type Labelled } from './targets.ts';
 
-/** Beyond this many rows a second solve costs more than it is worth. */
+/** Beyond this many rows a second solve of all of them costs more than it is worth: those that the head is judged by say how loud it is. */
 const ROWS_MAX = 2_048;
+/** Of so many rows at most is the balanced head beside it: where the rarest label has more of them, the others drown it no more. */
+const EVEN_MAX = 512;
 
-/** @param leftOutOf scores of some rows, each left out alone of a head on just these, row-major [rows × labels] */
-export function withoutSurplus(input: Labelled, fit: RidgeFit, leftOutOf: (rows: readonly number[]) => Float64Array): RidgeFit {
+/**
+ * @param input `judged`: the rows of `fit.leftOut`; all of them when absent
+ * @param leftOutOf scores of some rows, each left out alone of a head on just these, row-major [rows × labels]
+ */
+export function withoutSurplus(
+  input: Labelled & { readonly judged?: readonly number[] },
+  fit: RidgeFit,
+  leftOutOf: (rows: readonly number[]) => Float64Array,
+): RidgeFit {
   const { labelsOf, labels } = input;
   const counts = new Map<number, number>();
   for (const row of labelsOf) for (const c of row) counts.set(c, (counts.get(c) ?? 0) + 1);
   const [least, most] = [Math.min(...counts.values()), Math.max(...counts.values())];
   // Several labels of one row are no rivals, and none is no class.
-  if (least === most || labelsOf.length > ROWS_MAX || labelsOf.some((row) => row.length !== 1)) return fit;
+  if (least === most || labelsOf.some((row) => row.length !== 1)) return fit;
   const all = [...labelsOf.keys()];
   const even = evenRows(input, least);
-  const [before, after] = [all, even].map((rows) => loudness(rows, leftOutOf(rows), input)) as [Float64Array, Float64Array];
-  const surplus = before.map((v, c) => (counts.has(c) ? v - after[c]! : 0));
+  const many = all.length > ROWS_MAX;
+  // Of two rows, one of each label, either is left out of a head that knows no other label than the one it is asked about: that says nothing.
+  if (many && (even.length > EVEN_MAX || even.length === 2)) return fit;
+  const before = many ? loudness(input.judged ?? all, fit.leftOut, input) : loudness(all, leftOutOf(all), input);
+  const after = loudness(even, leftOutOf(even), input);
+  // A label that is judged by rows of its own alone was not heard on any other.
+  const surplus = before.map((v, c) => (counts.has(c) && Number.isFinite(v) ? v - after[c]! : 0));
   const bias = fit.bias.map((v, c) => v - surplus[c]!);
   return { ...fit, bias, leftOut: fit.leftOut.map((v, at) => v - surplus[at % labels]!) };
 }
@@ -39,7 +53,7 @@ function evenRows({ labelsOf, foldOf }: Labelled, least: number): number[] {
   return kept.toSorted((a, b) => a - b);
 }
 
-/** Mean score of each label on rows of the others, every other label counted the same. */
+/** Mean score of each label on rows of the others, every other label counted the same; NaN where there are none. */
 function loudness(rows: readonly number[], scores: Float64Array, { labelsOf, labels }: Labelled): Float64Array {
   const own = rows.map((i) => labelsOf[i]![0]!);
   const weight = balancedWeights(
@@ -53,5 +67,5 @@ function loudness(rows: readonly number[], scores: Float64Array, { labelsOf, lab
       sum[c]! += weight[r]! * scores[r * labels + c]!;
       total[c]! += weight[r]!;
     }
-  return sum.map((v, c) => (total[c]! > 0 ? v / total[c]! : 0));
+  return sum.map((v, c) => v / total[c]!);
 }

@@ -18,6 +18,7 @@ SEARCH_ROWS_MAX = 256
 SUPPORT_ROWS_MAX = 512
 FOLDS_MAX = 32
 SURPLUS_ROWS_MAX = 2048
+SURPLUS_EVEN_MAX = 512
 EVIDENCE_HALF_ROWS = 4
 BACKGROUND_REJECTED = 0.6
 
@@ -155,17 +156,25 @@ def without_surplus(x: Matrix, y: Ints, labels: int, fit: Ridge) -> Ridge:
     counts = np.bincount(y, minlength=labels)
     present = counts > 0
     least = int(counts[present].min())
-    if least == counts.max() or len(y) > SURPLUS_ROWS_MAX:
+    if least == counts.max():
+        return fit
+    order = np.lexsort((np.arange(len(y)), folds_of(y)))
+    even = np.sort(order[turns(y[order]) <= least])
+    many = len(y) > SURPLUS_ROWS_MAX
+    # Of two rows, one of each label, either is left out of a head that knows no other label than the one it is asked about: that says nothing.
+    if many and (len(even) > SURPLUS_EVEN_MAX or len(even) == 2):
         return fit
 
-    def loudness(rows: Ints) -> Matrix:
-        left_out = fit_once(x[rows], y[rows], labels, fit.lam, alone=True).left_out
+    def loudness(rows: Ints, left_out: Matrix) -> Matrix:
         weight = balanced_weights(y[rows], labels)[:, None] * (y[rows][:, None] != np.arange(labels)[None, :])
         return (weight * left_out).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-300)
 
-    order = np.lexsort((np.arange(len(y)), folds_of(y)))
-    even = np.sort(order[turns(y[order]) <= least])
-    surplus = np.where(present, loudness(np.arange(len(y))) - loudness(even), 0.0)
+    def alone(rows: Ints) -> Matrix:
+        return fit_once(x[rows], y[rows], labels, fit.lam, alone=True).left_out
+
+    every = np.arange(len(y))
+    before = loudness(every, fit.left_out if many else alone(every))
+    surplus = np.where(present, before - loudness(even, alone(even)), 0.0)
     return Ridge(weight=fit.weight, bias=fit.bias - surplus, lam=fit.lam, left_out=fit.left_out - surplus)
 
 

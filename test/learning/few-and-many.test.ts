@@ -177,3 +177,20 @@ test('10,000 examples of 1,000 classes are solved in bounded time and memory, an
   // Only half of the classes have a row in the support: the rule was set with the same rows that it is applied with.
   expect(asked.filter((a) => a.unknown).length).toBeLessThan(45);
 });
+
+test('a label of a few examples beside thousands of another is answered', { timeout: 60_000 }, () => {
+  const [many, few, d] = [2_100, 4, 48];
+  const next = random(17);
+  const normal = () => Array.from({ length: 12 }, next).reduce((sum, v) => sum + v, 0);
+  const middle = [0, 1].map(() => Float32Array.from({ length: d }, () => 1 + 0.5 * normal()));
+  const near = (c: number) => middle[c]!.map((v) => v + normal());
+  const examples = Array.from({ length: many + few }, (_, i): LearnExample => {
+    const c = i < few ? 1 : 0;
+    return { id: `ex_${String(i).padStart(5, '0')}`, labelsOf: [c], base: near(c), tuned: null };
+  });
+  const { head } = solveHead(plain(['common', 'rare'], d, examples))!;
+  const right = (c: number) =>
+    Array.from({ length: 60 }, () => scoreHead(head, { base: near(c), tuned: null })).filter((a) => a.scores[0]!.label === head.labels[c]).length;
+  expect(right(1)).toBeGreaterThan(50);
+  expect(right(0)).toBeGreaterThan(50);
+});

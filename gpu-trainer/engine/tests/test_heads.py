@@ -59,3 +59,15 @@ def test_temperature_makes_confident_mistakes_humble() -> None:
 def test_classes_take_turns() -> None:
     y = np.array([0, 0, 0, 0, 0, 1, 1, 2])
     assert sorted(y[heads.by_turns(y, 5)].tolist()) == [0, 0, 1, 1, 2]
+
+
+def test_a_label_of_a_few_rows_beside_thousands_of_another_is_told() -> None:
+    rng = np.random.default_rng(3)
+    middles = 1 + 0.35 * rng.normal(size=(2, 256))
+    y = np.array([1] * 2 + [0] * 2_100)
+    x = rng.normal(size=(len(y), 256)) + middles[y]
+    fit = heads.fit_ridge(x / np.linalg.norm(x, axis=1, keepdims=True), y, 2)
+    for label in (0, 1):
+        asked = rng.normal(size=(300, 256)) + middles[label]
+        scores = asked / np.linalg.norm(asked, axis=1, keepdims=True) @ fit.weight.T + fit.bias
+        assert (scores.argmax(axis=1) == label).mean() > 0.7
