@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { GraftError } from '../../shared/errors.ts';
 import { DeletedClassifier, DeletedLabel } from '../../shared/wire/classifiers.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
+import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { Usage } from '../../shared/wire/usage.ts';
 import { models } from '../../functions/db/schema.ts';
 import { addUsage } from '../../functions/stores/usage.ts';
@@ -10,8 +11,9 @@ import { deleteClassifier } from '../../functions/usecases/classifiers/delete-cl
 import { deleteDataset } from '../../functions/usecases/datasets/delete-dataset.ts';
 import { deleteLabel } from '../../functions/usecases/labels/labels.ts';
 import { deleteModel } from '../../functions/usecases/models/models.ts';
+import { dropReviewItem } from '../../functions/usecases/review/review-items.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
-import { deps, LABELS, publishTinyBackbone, readyDataset, TINY, tinyClassifier } from '../setup/training.ts';
+import { deps, DIMENSION, LABELS, publishTinyBackbone, readyDataset, TINY, tinyClassifier } from '../setup/training.ts';
 
 const EXAMPLES = 3;
 const BYTES = 100;
@@ -67,6 +69,27 @@ describe('while the object storage does not answer', () => {
     expect(await there()).toEqual([true, true, true]);
     await gone(key);
     expect(await there()).toEqual([false, false, false]);
+  });
+
+  it('the original of a dropped review item goes when it is dropped again, and that of an enrolled one stays', async () => {
+    const keep = async () => {
+      const item = deps.newId('review');
+      const objectKey = objectKeys.reviewItem(tenant, id, item);
+      await deps.objects.put(objectKey, new Uint8Array(BYTES));
+      const prediction = { version: 1, label: 'apple', unknown: false, confidence: 0.5, scores: [], nearest: null };
+      const bare = { base: new Float32Array(DIMENSION).fill(1), tuned: null, sha256: item, contentType: 'image/png', objectKey, prediction };
+      await deps.classifier(id).keepForReview([{ id: item, ...bare }], 10);
+      return { item, there: async () => (await deps.objects.head(objectKey)) !== null };
+    };
+    const [dropped, enrolled] = [await keep(), await keep()];
+    await expect(dropReviewItem(silent, tenant, id, dropped.item)).rejects.toMatchObject({ code: 'unavailable' });
+    const said = await call(`/v1/classifiers/${id}/review/${enrolled.item}`, { key, json: { label: 'apple' } });
+    await answer(said, 201, EnrollAnswer);
+    const stranger = (await newTenant()).key;
+    for (const one of [dropped, enrolled]) await problem(await remove(`${id}/review/${one.item}`, stranger), 'not_found');
+    expect([await dropped.there(), await enrolled.there()]).toEqual([true, true]);
+    for (const one of [dropped, enrolled]) await problem(await remove(`${id}/review/${one.item}`), 'not_found');
+    expect([await dropped.there(), await enrolled.there()]).toEqual([false, true]);
   });
 
   it('a label stays until its originals can be deleted', async () => {

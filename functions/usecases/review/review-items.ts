@@ -1,4 +1,6 @@
 /** Reads the review queue, and takes items off it: as an example, or for good. */
+import { exampleOfReviewItem, idPattern } from '../../../shared/ids.ts';
+import { objectKeys } from '../../../shared/object-keys.ts';
 import type { EnrollAnswer, UpdateExample } from '../../../shared/wire/examples.ts';
 import type { ReviewItem } from '../../../shared/wire/review.ts';
 import type { Deps } from '../../deps.ts';
@@ -82,7 +84,10 @@ async function tunedNow(
   return tuned && { model, embedding: tuned };
 }
 
-/** Drops an item. The queue decides first, because somebody else may be making an example of it, and then the original must stay. */
+/**
+ * Drops an item. The queue decides first, because somebody else may be making an example of it, and then the original must stay. Of one that is gone already,
+ * and no example, the original is deleted again before it is said so: the storage may not have answered the first time.
+ */
 export async function dropReviewItem(
   deps: Pick<Deps, 'db' | 'now' | 'classifier' | 'objects'>,
   tenant: string,
@@ -90,6 +95,10 @@ export async function dropReviewItem(
   item: string,
 ): Promise<void> {
   await loadClassifier(deps, tenant, id);
-  const { objectKey } = unwrap(await deps.classifier(id).dropReviewItem(item));
+  const object = deps.classifier(id);
+  const dropped = await object.dropReviewItem(item);
+  if (!dropped.ok && idPattern('review').test(item) && !(await object.getExample(exampleOfReviewItem(item))))
+    await forgetOriginals(deps, tenant, [objectKeys.reviewItem(tenant, id, item)]);
+  const { objectKey } = unwrap(dropped);
   if (objectKey !== null) await forgetOriginals(deps, tenant, [objectKey]);
 }
