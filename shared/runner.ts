@@ -132,7 +132,7 @@ export const EventsRequest = z.object({ events: z.array(HostEvent).min(1).max(10
 
 /**
  * `incumbent`: the head of the version that is compared with, as it would be had these examples never been enrolled, because they are held out. Null
- * where that one would have nothing to answer with.
+ * where that one would have nothing to answer with, and where it is what a job or a refinement made: then it is compared with as it is.
  */
 export const IncumbentRequest = z.object({ version: z.number().int(), without: z.array(z.string().max(100)).min(1).max(200_000) });
 export const IncumbentResponse = z.object({ head: Download.nullable() });

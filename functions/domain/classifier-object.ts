@@ -191,7 +191,7 @@ export interface ClassifierObject {
     fromDatasets: number;
     falseRejectRate: number | null;
   }>;
-  /** The head of a version had these examples never been enrolled; null where the version is gone or would have nothing to answer with. */
+  /** The head of a version had these examples never been enrolled; null where it cannot be solved, or would have nothing to answer with. */
   headWithout(version: number, examples: readonly string[]): Promise<Uint8Array | null>;
   /** Which of these inputs (by SHA-256) are neither waiting for review nor examples. */
   newToReview(sha256s: readonly string[]): Promise<string[]>;

@@ -15,7 +15,8 @@ export function exportForTraining(ledger: Ledger) {
 
 /**
  * The head of a version as it would be, had these examples never been enrolled: rows that judge it must not have taught it. Null where the version is
- * gone, or nothing would be left to answer with. (A tail that was trained on them stays as it is.)
+ * gone, where nothing would be left to answer with, and where its head was not solved here: a job's learnt from rows of which some are kept, a
+ * refinement's from all by gradients, and what is solved in their place is weaker. (A tail that was trained on them stays as it is.)
  */
 export function headWithout(ledger: Ledger, version: number, examples: readonly string[]): Uint8Array | null {
   const { sql } = ledger;
@@ -24,8 +25,12 @@ export function headWithout(ledger: Ledger, version: number, examples: readonly 
   if (!served) return null;
   const gone = new Set(examples);
   const seen = seenBy(sql, version);
+  const origin = records.selectVersion(sql, seen.upTo, null);
+  if (!origin || origin.kind === 'trained' || isRefined(origin.evidence)) return null;
   const left = placedExamples(sql, served.labels, seen).filter(({ id }) => !gone.has(id));
   const recipe = { ...served.recipe, pending: null };
   const solved = solveVersion(sql, config, served.labels, recipe, ledger.background(recipe), seen, left);
   return solved && encodeHead(solved.head);
 }
+
+const isRefined = (evidence: unknown): boolean => typeof evidence === 'object' && evidence !== null && 'refinement' in evidence;

@@ -1,18 +1,22 @@
 /** What a candidate is compared with must not have been taught what judges it: the served head as it would be without those examples. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeHead } from '../../shared/head-file.ts';
-import { IncumbentResponse, type TrainWork } from '../../shared/runner.ts';
+import { CompleteResponse, IncumbentResponse, type TrainWork } from '../../shared/runner.ts';
 import { answer, newTenant, problem } from '../setup/harness.ts';
 import {
   clearQueue,
+  completionOf,
   deps,
   DIMENSION,
+  heldOutOf,
   lease,
   newJob,
   publishTinyBackbone,
   readyDataset,
   runner,
+  sendFiles,
   tinyClassifier,
+  trainedFiles,
   uploadedDataset,
 } from '../setup/training.ts';
 
@@ -36,7 +40,7 @@ async function served(classifier: string): Promise<Uint8Array | null> {
 
 /** A leased job of that classifier, and the head without some examples as its host gets it. */
 async function leased(asked: Record<string, unknown>) {
-  await newJob(key, { dataset, ...asked });
+  const { id } = await newJob(key, { dataset, ...asked });
   const { token, work } = await lease(['train']);
   const { incumbent } = work as TrainWork;
   const ask = async (without: readonly string[]) => await runner(`leases/${token}/incumbent`, { version: incumbent?.version ?? 1, without });
@@ -47,7 +51,7 @@ async function leased(asked: Record<string, unknown>) {
     expect(bytes.length).toBe(from.bytes);
     return bytes;
   };
-  return { token, incumbent, ask, head };
+  return { id, token, incumbent, ask, head };
 }
 
 it('every dataset is divided alike: what judges one has not been learnt from another', async () => {
@@ -101,6 +105,25 @@ describe('the head of the version that is compared with', () => {
     await deps.classifier(source).deleteExample(first!);
     expect(without).toEqual(await served(source));
     expect(decodeHead(without!).labels).toEqual(['apple', 'pear']);
+  });
+
+  it('is left as it is where a job made it, from more rows than are kept; what was enrolled since is solved again', async () => {
+    const classifier = await tinyClassifier(tenant, 3);
+    const job = await leased({ classifier });
+    const files = await trainedFiles(job.id);
+    await sendFiles(job.token, files);
+    const done = await runner(`leases/${job.token}/complete`, await completionOf(files, heldOutOf(200, { candidate: 195, incumbent: 120 })));
+    expect(await answer(done, 200, CompleteResponse)).toMatchObject({ decision: 'promoted' });
+    const [first] = await examplesOf(classifier);
+    expect(await (await leased({ classifier })).head([first!])).toBeNull();
+    await clearQueue();
+    const base = Float32Array.from({ length: DIMENSION }, (_, i) => i);
+    const more = { id: deps.newId('example'), labels: ['pear'], base, tuned: null, sha256: '4'.repeat(64), contentType: 'image/png' };
+    await deps.classifier(classifier).enroll([{ ...more, objectKey: 'tests/more', externalId: null }], []);
+    const again = await leased({ classifier });
+    const without = await again.head([first!]);
+    await deps.classifier(classifier).deleteExample(first!);
+    expect(without).toEqual(await served(classifier));
   });
 
   it('is none where nothing would be left, and is for who holds the lease alone', async () => {
