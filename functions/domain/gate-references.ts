@@ -7,8 +7,12 @@ import { isBetter, isWorse } from './gate-evidence.ts';
 import { factsOf, sentence, type Words } from './gate-words.ts';
 import type { PairedComparison } from './paired-bootstrap.ts';
 
-/** `served`: a head is served, and it decides; without one these references do. */
-export function weighReferences(look: (who: Contender) => PairedComparison | null, served: boolean, words: Words): Reason[] {
+/** `served`: a head is served, and it decides; without one these references do. `fromScratch`: the candidate is the network from random weights. */
+export function weighReferences(
+  look: (who: Contender) => PairedComparison | null,
+  { served, fromScratch }: { readonly served: boolean; readonly fromScratch: boolean },
+  words: Words,
+): Reason[] {
   const reasons: Reason[] = [];
   const say = (code: Reason['code'], blocks: boolean, claim: string, of: PairedComparison) =>
     reasons.push({ code, blocks, detail: `${claim}: ${sentence(of, words)}.`, evidence: factsOf(of) });
@@ -28,7 +32,11 @@ export function weighReferences(look: (who: Contender) => PairedComparison | nul
     else say('not_better_than_source_only', false, 'Adapting to the target is not proven to help', sourceOnly);
   }
   const scratch = look('scratch');
-  if (scratch) {
+  if (fromScratch) {
+    // Beside itself it would always do as well; what transfer gives is the frozen head, and that one being better was said above.
+    const claim = 'Transfer is not proven to pay: from random weights the network does as well as a head on the pretrained one';
+    if (frozen && !isWorse(frozen)) say('scratch_is_as_good', false, claim, frozen);
+  } else if (scratch) {
     if (isBetter(scratch)) say('better_than_scratch', false, 'Transfer pays: the same network from random weights is worse', scratch);
     else say('scratch_is_as_good', false, 'Transfer is not proven to pay: the same network from random weights does as well', scratch);
   }

@@ -151,7 +151,8 @@ function weigh(input: GateInput, { rows, words }: Contest, look: Look): Reason[]
   }
   const { code: macroCode, detail: macroDetail } = words.macro;
   if (served.macro.probabilityWorse >= CONFIDENCE) say(macroCode, true, macroDetail(points(served.macro.difference), name), served.macro);
-  reasons.push(...weighReferences(look, incumbent !== null, words));
+  const fromScratch = input.heldOut.scratch !== null && JSON.stringify(input.heldOut.scratch) === JSON.stringify(input.heldOut.candidate);
+  reasons.push(...weighReferences(look, { served: incumbent !== null, fromScratch }, words));
   return reasons;
 }
 

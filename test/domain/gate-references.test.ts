@@ -91,6 +91,15 @@ describe('references', () => {
     expect(reason(first, 'worse_than_zero_shot')).toMatchObject({ blocks: true });
     expect(first.decision).toBe('refused');
   });
+  it('do not say that transfer brings nothing because a network from random weights does as well as itself', () => {
+    const scratch = rate(0.6);
+    const poor = decide({ ...base, candidate: scratch, scratch: structuredClone(scratch), incumbent: null, frozen: rate(0.9) });
+    expect(reason(poor, 'worse_than_frozen')).toBeDefined();
+    expect(reason(poor, 'scratch_is_as_good')).toBeUndefined();
+    const good = reason(decide({ ...base, candidate: scratch, scratch, incumbent: null, frozen: rate(0.3) }), 'scratch_is_as_good')!;
+    expect(good.detail).toContain('a head on the pretrained one');
+    expect(good.evidence['difference']).toBeGreaterThan(0.1);
+  });
   it('are judged only when their answers fit the rows', () => {
     expect(heldOutFault({ ...base, scratch: rate(0.5) })).toBeNull();
     expect(heldOutFault({ ...base, scratch: { prediction: [1], confidence: [1] } })).toContain('held_out.scratch');
