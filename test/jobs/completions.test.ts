@@ -5,6 +5,7 @@ import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
 import { CompleteResponse } from '../../shared/runner.ts';
 import { Version } from '../../shared/wire/classifiers.ts';
 import { Job } from '../../shared/wire/jobs.ts';
+import { Model } from '../../shared/wire/models.ts';
 import { listOf } from '../../shared/wire/page.ts';
 import { Event } from '../../shared/wire/webhooks.ts';
 import { fitsEdge } from '../../functions/domain/model-network.ts';
@@ -97,6 +98,9 @@ describe('a completion', () => {
       artifacts: expect.arrayContaining([expect.objectContaining({ name: 'trunk.onnx.data' })]),
     });
     const model = (await get(job)).model!;
+    const listed = await answer(await call(`/v1/models/${model}`, { key }), 200, Model);
+    expect(new Set(listed.files)).toEqual(new Set((await get(job)).result!.artifacts));
+    expect(listed.files.map(({ name }) => name)).toContain('manifest.json');
     const file = await (await call(`/v1/models/${model}/files/trunk.onnx`, { key })).arrayBuffer();
     expect(new TextDecoder().decode(file)).toBe('graph trunk.onnx');
     const files = (bytes: number) => ({ ...whole, files: [{ name: 'trunk.onnx.data' as const, sha256: '', bytes }] });

@@ -61,7 +61,8 @@ export async function completeTraining(
       jobId: job.id,
       classifierId: job.classifierId,
       backbone: job.backbone,
-      manifest,
+      // It names all files but itself; whoever takes what the model lists must not miss what says how to use it.
+      manifest: { ...manifest, files: [...manifest.files, ...request.artifacts.filter((artifact) => artifact.name === 'manifest.json')] },
       files,
       createdAt: now,
     }),
