@@ -4,6 +4,7 @@ import { depsFor } from './deps.ts';
 import { afterLongWork } from './http/after-long-work.ts';
 import { limitBody } from './http/body-limit.ts';
 import type { HttpEnv } from './http/context.ts';
+import { plainJsonType } from './http/json-type.ts';
 import { toProblem } from './http/problems.ts';
 import { requestId } from './http/request-id.ts';
 import { newRouter } from './http/router.ts';
@@ -38,6 +39,7 @@ export function makeApp(): OpenAPIHono<HttpEnv> {
     c.set('deps', depsFor(c.env));
     await next();
   });
+  app.use(plainJsonType);
   app.use(limitBody);
   app.route('/', tenantsRoutes).route('/', keysRoutes).route('/', usageRoutes);
   app.route('/', backbonesRoutes).route('/', classifiersRoutes).route('/', examplesRoutes).route('/', labelsRoutes);
