@@ -34,7 +34,7 @@ import { fetchGround, standOn } from './starting-model.ts';
 import { onAlarm } from './refinement.ts';
 import { fullReport } from './report.ts';
 import * as queue from './review-queue.ts';
-import { activateVersion, takeTrained } from './take-version.ts';
+import { activateVersion, gone, takeTrained } from './take-version.ts';
 import { migrate } from './tables.ts';
 import { Verifier } from './verify.ts';
 
@@ -75,10 +75,11 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
   }
 
   async enroll(examples: readonly NewExample[], newLabels: readonly { name: string; embedding: Float32Array | null }[]) {
-    const config = await this.#ready();
-    const wrong = examples.find((e) => e.base.length !== config.dimension);
-    if (wrong) return failure('unprocessable', `Example ${wrong.id} has ${wrong.base.length} values, expected ${config.dimension}.`);
-    return this.#ledger.write(() => ({ ok: true as const, value: enrollInto(this.#ledger, config, examples, newLabels) }));
+    return await this.#change((config): Outcome<ReturnType<typeof enrollInto>> => {
+      const wrong = examples.find((e) => e.base.length !== config.dimension);
+      if (wrong) return failure('unprocessable', `Example ${wrong.id} has ${wrong.base.length} values, expected ${config.dimension}.`);
+      return { ok: true, value: enrollInto(this.#ledger, config, examples, newLabels) };
+    });
   }
 
   async listExamples(page: { limit: number; after: string | null; label: string | null }) {
@@ -91,13 +92,11 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
   }
 
   async relabelExample(id: string, labels: readonly string[]) {
-    await this.#ready();
-    return this.#ledger.write(() => relabelExample(this.#ledger, id, labels));
+    return await this.#change(() => relabelExample(this.#ledger, id, labels));
   }
 
-  async deleteExample(id: string): Promise<Outcome<{ version: number; objectKey: string | null }>> {
-    await this.#ready();
-    return this.#ledger.write(() => {
+  async deleteExample(id: string) {
+    return await this.#change((): Outcome<{ version: number; objectKey: string | null }> => {
       const example = records.selectExample(this.#sql, id);
       if (!example) return failure('not_found', `There is no example ${id}.`);
       forgetWithLabels(this.#sql, example);
@@ -106,19 +105,17 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
   }
 
   async updateLabel(name: string, change: LabelChange) {
-    await this.#ready();
-    return this.#ledger.write(() => updateLabel(this.#ledger, name, change));
+    return await this.#change(() => updateLabel(this.#ledger, name, change));
   }
 
   async deleteLabel(name: string) {
-    await this.#ready();
-    return this.#ledger.write(() => deleteLabel(this.#ledger, name));
+    return await this.#change(() => deleteLabel(this.#ledger, name));
   }
 
   async configure(change: { falseRejectRate: number | null }) {
-    const config = await this.#ready();
+    await this.#ready();
     return this.#ledger.write(() => {
-      records.writeConfig(this.#sql, { ...config, ...change });
+      records.writeConfig(this.#sql, { ...this.#ledger.config(), ...change });
       return { version: this.#ledger.solveNext(this.#ledger.activeRecipe()).version };
     });
   }
@@ -137,17 +134,11 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
   }
 
   async verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }) {
-    // Another isolate may not know yet that the classifier was deleted.
-    if (!records.readConfig(this.#sql)) return failure('not_found', 'There is no such classifier.');
-    await this.#ready();
-    return this.#verifier.verify(this.#ledger, asked);
+    return await this.#change(() => this.#verifier.verify(this.#ledger, asked));
   }
 
   async adapt(targets: readonly TargetInput[], from: { model: string | null; source: TargetSource | null }) {
-    // As for verify.
-    if (!records.readConfig(this.#sql)) return failure('not_found', 'There is no such classifier.');
-    await this.#ready();
-    return this.#ledger.write(() => adaptVersion(this.#ledger, targets, from));
+    return await this.#change(() => adaptVersion(this.#ledger, targets, from));
   }
 
   async listVersions() {
@@ -195,8 +186,7 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     said: { labels: readonly string[]; tuned: { model: string; embedding: Float32Array } | null },
     newLabels: readonly { name: string; embedding: Float32Array | null }[],
   ) {
-    await this.#ready();
-    return this.#ledger.write(() => queue.enrollReviewed(this.#ledger, id, said, newLabels));
+    return await this.#change(() => queue.enrollReviewed(this.#ledger, id, said, newLabels));
   }
 
   async dropReviewItem(id: string) {
@@ -233,6 +223,16 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
     await this.ctx.storage.deleteAll();
     migrate(this.ctx.storage);
     return { objectKeys };
+  }
+
+  /** All of `change` or nothing, once everything is there that takes I/O; who asks may not know yet that the classifier was deleted. */
+  async #change<T>(change: (config: ClassifierConfig) => Outcome<T>): Promise<Outcome<T>> {
+    const before = records.readConfig(this.#sql);
+    if (before) await this.#ledger.loadBackground(before);
+    return this.#ledger.write(() => {
+      const config = records.readConfig(this.#sql);
+      return config ? change(config) : gone;
+    });
   }
 
   /** Everything that a change needs and that takes I/O. */

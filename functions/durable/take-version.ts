@@ -15,6 +15,7 @@ import { readBlob, readMeta, writeMeta } from './tables.ts';
 import { fetchHead, fetchTrainingRows, type TrainingRows } from './trained.ts';
 
 type Taken = { version: number; activated: boolean; activeVersion: number; reason: string | null };
+export const gone: Failure = { ok: false, code: 'not_found', detail: 'There is no such classifier.' };
 const notFound = (n: number): Failure => ({ ok: false, code: 'not_found', detail: `There is no version ${n}.` });
 
 const modelGone = (n: number): Failure => ({
@@ -26,7 +27,8 @@ const modelGone = (n: number): Failure => ({
 /** Serves version `n` again; solved again without what was forgotten since. */
 export async function activateVersion(ledger: Ledger, n: number): Promise<Outcome<VersionInfo>> {
   const { sql } = ledger;
-  const config = ledger.config();
+  const config = records.readConfig(sql);
+  if (!config) return gone;
   await ledger.loadBackground(config);
   const wanted = records.selectVersion(sql, n, config.backbone);
   if (!wanted) return notFound(n);
@@ -73,7 +75,8 @@ function labelsLeft(sql: SqlStorage, labels: readonly string[], seen: records.Se
 /** Idempotent by job. Not activated when another version was chosen while the job ran. */
 export async function takeTrained(ledger: Ledger, t: TrainedVersion): Promise<Outcome<Taken>> {
   const { sql } = ledger;
-  const config = ledger.config();
+  const config = records.readConfig(sql);
+  if (!config) return gone;
   const again = takenBefore(sql, t.job);
   if (again) return { ok: true, value: again };
   await ledger.loadBackground(config);
