@@ -23,21 +23,30 @@ export async function tell(c: Needs<'events'>, events: HostEvent[]): Promise<voi
   await orGoOn('events were not taken', async () => await c.api.events(c.lease.token, events));
 }
 
-/** Uploads a checkpoint and deletes its file. Rejects only when the lease is somebody else's: without it the next attempt starts from an older one. */
-export async function storeCheckpoint(
-  c: Needs<'events' | 'checkpoint'>,
-  { file, epoch, sha256, bytes }: Extract<EngineLine, { type: 'checkpoint' }>,
-): Promise<void> {
-  const stored = await orGoOn('a checkpoint was not stored', async () => {
-    const facts = { epoch, sha256, bytes };
-    const { upload: target } = await c.api.checkpoint(c.lease.token, { ...facts, stored: false });
-    if (!target) return;
-    // Not the keeper's signal: a checkpoint written because of a stop must still arrive.
-    await upload(file, target, AbortSignal.timeout(CHECKPOINT_MS + Math.ceil(bytes / BYTES_PER_MS_MIN)));
-    await c.api.checkpoint(c.lease.token, { ...facts, stored: true });
-  });
-  await rm(file, { force: true });
-  if (!stored) await tell(c, [{ type: 'log', level: 'warning', message: 'A checkpoint could not be stored; the training goes on.' }]);
+/** The checkpoints of one lease. The last one stays on the disk: an engine that is started again on this host goes on from it. */
+export class Checkpoints {
+  #last: string | null = null;
+
+  get last(): string | null {
+    return this.#last;
+  }
+
+  /** Uploads it, and deletes the one before. Rejects only when the lease is somebody else's: without it the next host starts from an older one. */
+  async store(c: Needs<'events' | 'checkpoint'>, { file, epoch, sha256, bytes }: Extract<EngineLine, { type: 'checkpoint' }>): Promise<void> {
+    const before = this.#last;
+    this.#last = file;
+    const stored = await orGoOn('a checkpoint was not stored', async () => {
+      const facts = { epoch, sha256, bytes };
+      const { upload: target } = await c.api.checkpoint(c.lease.token, { ...facts, stored: false });
+      if (!target) return;
+      // Not the keeper's signal: a checkpoint written because of a stop must still arrive.
+      await upload(file, target, AbortSignal.timeout(CHECKPOINT_MS + Math.ceil(bytes / BYTES_PER_MS_MIN)));
+      await c.api.checkpoint(c.lease.token, { ...facts, stored: true });
+    });
+    // A whole network's are hundreds of megabytes each.
+    if (before !== null && before !== file) await rm(before, { force: true });
+    if (!stored) await tell(c, [{ type: 'log', level: 'warning', message: 'A checkpoint could not be stored; the training goes on.' }]);
+  }
 }
 
 async function orGoOn(what: string, say: () => Promise<void>): Promise<boolean> {

@@ -14,7 +14,7 @@ import { encodeTokens, fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { HostSettings } from './settings.ts';
-import { storeCheckpoint, tell } from './tell.ts';
+import { Checkpoints, tell } from './tell.ts';
 import { download, TransferRefused, upload } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
@@ -26,23 +26,26 @@ export type Context = {
   readonly settings: HostSettings;
 };
 
+type Made = { readonly artifacts: Artifact[]; readonly checkpoints: Checkpoints };
+
 /** Runs the job; the caller releases or fails the lease when this throws. */
 export async function trainModel(c: Context, work: TrainWork): Promise<void> {
   const { spec, enrolledIds } = await prepare(c, work);
-  const artifacts: Artifact[] = [];
+  const made: Made = { artifacts: [], checkpoints: new Checkpoints() };
   let batch = spec.method.batch_size;
   for (;;) {
-    artifacts.length = 0;
-    const attempt = batch === undefined ? spec : { ...spec, method: { ...spec.method, batch_size: batch } };
+    made.artifacts.length = 0;
+    const method = { ...spec.method, ...(batch === undefined ? {} : { batch_size: batch }) };
+    const attempt = { ...spec, method, checkpoint: made.checkpoints.last ?? spec.checkpoint };
     const { GRAFT_PYTHON: python, GRAFT_THREADS: threads } = c.settings;
-    const end = await runEngine(attempt, { python, threads, signal: c.keeper.signal, onLine: (line) => takeLine(c, line, artifacts) });
+    const end = await runEngine(attempt, { python, threads, signal: c.keeper.signal, onLine: (line) => takeLine(c, line, made) });
     if (end.kind === 'result') {
       const known = {
         datasetDigest: work.dataset.manifest.digest,
         sourceClassifier: work.source?.classifier ?? null,
         backbone: work.backbone.manifest,
       };
-      const finished = await finishArtifacts(artifacts, spec.out_dir, known);
+      const finished = await finishArtifacts(made.artifacts, spec.out_dir, known);
       await uploadArtifacts(c, finished);
       const named = finished.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
       const result = boundHeldOut(end.result, work.seed);
@@ -62,14 +65,14 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
   }
 }
 
-async function takeLine(c: Context, line: EngineLine, artifacts: Artifact[]): Promise<void> {
+async function takeLine(c: Context, line: EngineLine, made: Made): Promise<void> {
   if (line.type === 'phase') await tell(c, [{ type: 'phase', phase: line.phase }]);
   else if (line.type === 'progress') {
     c.keeper.progress = line.progress;
     await tell(c, [{ type: 'progress', progress: line.progress }]);
   } else if (line.type === 'choice' || line.type === 'log') await tell(c, [line]);
-  else if (line.type === 'artifact') artifacts.push(line);
-  else if (line.type === 'checkpoint') await storeCheckpoint(c, line);
+  else if (line.type === 'artifact') made.artifacts.push(line);
+  else if (line.type === 'checkpoint') await made.checkpoints.store(c, line);
 }
 
 async function uploadArtifacts(c: Context, artifacts: readonly Artifact[]): Promise<void> {

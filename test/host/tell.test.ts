@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { storeCheckpoint, tell } from '../../gpu-trainer/host/tell.ts';
+import { Checkpoints, tell } from '../../gpu-trainer/host/tell.ts';
 import { makeWorkerApi, StaleLease } from '../../gpu-trainer/host/worker-api.ts';
 
 /** Status by what is asked, 200 where nothing is named; what was said to each. */
@@ -43,41 +43,49 @@ beforeEach(() => {
 });
 
 const c = () => ({ api: makeWorkerApi(url, 'a token of a host'), lease: { token: 'tok' } });
-const line = async () => {
-  const file = path.join(folder, 'checkpoint.safetensors');
+const line = async (name = 'checkpoint') => {
+  const file = path.join(folder, `${name}.safetensors`);
   await writeFile(file, 'weights');
   return { type: 'checkpoint' as const, file, epoch: 3, sha256: 'ab', bytes: 7 };
 };
 const words = () => said.map(([what]) => what);
 
 describe('a checkpoint', () => {
-  it('is asked for, sent, recorded, and gone from the disk', async () => {
+  it('is asked for, sent and recorded, and stays on the disk until the next one is there', async () => {
+    const checkpoints = new Checkpoints();
     const made = await line();
-    await storeCheckpoint(c(), made);
+    await checkpoints.store(c(), made);
     const facts = { epoch: 3, sha256: 'ab', bytes: 7 };
     expect(said).toEqual([
       ['checkpoint', { ...facts, stored: false }],
       ['put', 'weights'],
       ['checkpoint', { ...facts, stored: true }],
     ]);
-    expect(existsSync(made.file)).toBe(false);
+    expect([checkpoints.last, existsSync(made.file)]).toEqual([made.file, true]);
+    // An engine that was started again may write the same epoch under the same name.
+    await checkpoints.store(c(), await line());
+    expect(existsSync(made.file)).toBe(true);
+    const next = await line('next');
+    await checkpoints.store(c(), next);
+    expect([checkpoints.last, existsSync(made.file), existsSync(next.file)]).toEqual([next.file, false, true]);
   });
 
   it.each([
     ['the store', 'put', ['checkpoint', 'put', 'events']],
     ['the Worker', 'checkpoint', ['checkpoint', 'events']],
-  ])('that %s refuses costs the checkpoint, not the training, and its file does not stay', async (_, who, expected) => {
+  ])('that %s refuses costs what other hosts could go on from, not the training', async (_, who, expected) => {
     refusing = { [who]: 403 };
+    const checkpoints = new Checkpoints();
     const made = await line();
-    await storeCheckpoint(c(), made);
+    await checkpoints.store(c(), made);
     expect(words()).toEqual(expected);
     expect(JSON.stringify(said.at(-1))).toContain('could not be stored; the training goes on');
-    expect(existsSync(made.file)).toBe(false);
+    expect([checkpoints.last, existsSync(made.file)]).toEqual([made.file, true]);
   });
 
   it('of a lease that has passed on ends the work', async () => {
     refusing = { checkpoint: 409 };
-    await expect(storeCheckpoint(c(), await line())).rejects.toThrow(StaleLease);
+    await expect(new Checkpoints().store(c(), await line())).rejects.toThrow(StaleLease);
   });
 });
 
