@@ -22,13 +22,25 @@ function decodeCursor(cursor: string): string {
   } catch {
     // Falls through to the one answer for everything that we did not make.
   }
+  throw foreignCursor();
+}
+
+function foreignCursor(): GraftError {
   const detail = 'The cursor is not one that this list gave; pass `next_cursor` of the page before as it was.';
-  throw new GraftError('invalid_request', detail, { param: 'cursor' });
+  return new GraftError('invalid_request', detail, { param: 'cursor' });
 }
 
 /** What stores take: at most `limit` rows after the id `after` (null: from the start). Throws `invalid_request` for a foreign cursor. */
 export function pageOf(query: PageQuery): { limit: number; after: string | null } {
   return { limit: query.limit, after: query.cursor === undefined ? null : decodeCursor(query.cursor) };
+}
+
+/** The same for a list that goes by numbers: the one to start after, 0 from the start. */
+export function numbersOf(query: PageQuery): { limit: number; after: number } {
+  const { limit, after } = pageOf(query);
+  // Taken for the start, the cursor of another list would give the first page for ever.
+  if (after !== null && !/^\d{1,15}$/.test(after)) throw foreignCursor();
+  return { limit, after: Number(after ?? 0) };
 }
 
 /** The answer from `limit + 1` rows as stores give them: the one too many says that there is a next page. */

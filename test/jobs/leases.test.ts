@@ -254,6 +254,10 @@ describe('progress and checkpoints', () => {
     const page = await answer(await call(`/v1/training/jobs/${id}/events?limit=2`, { key }), 200, JobEvents);
     const after = await answer(await call(`/v1/training/jobs/${id}/events?limit=2&cursor=${page.next_cursor}`, { key }), 200, JobEvents);
     expect(after.data.map((e) => e.id)).toEqual([3, 4]);
+    const others = await answer(await call('/v1/events?limit=1', { key }), 200, listOf(Event, 'EventList'));
+    expect(others.has_more).toBe(true);
+    const foreign = await call(`/v1/training/jobs/${id}/events?cursor=${others.next_cursor}`, { key });
+    expect((await problem(foreign, 'invalid_request')).param).toBe('cursor');
 
     // The stream of a job that is over: everything after Last-Event-ID, once, then the end.
     const headers = { accept: 'text/event-stream', 'last-event-id': '3' };

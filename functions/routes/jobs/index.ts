@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import type { OwnerWish } from '../../domain/job-machine.ts';
 import { tenantOf } from '../../http/auth.ts';
 import type { HttpEnv } from '../../http/context.ts';
-import { listAnswer, pageOf, toList, pageOfWhole } from '../../http/pages.ts';
+import { listAnswer, numbersOf, pageOf, toList, pageOfWhole } from '../../http/pages.ts';
 import { newRouter } from '../../http/router.ts';
 import { createAdvice } from '../../usecases/jobs/create-advice.ts';
 import { createJob } from '../../usecases/jobs/create-job.ts';
@@ -43,9 +43,9 @@ export const jobsRoutes = newRouter()
   .openapi(jobEventsRoute, async (c) => {
     const deps = c.get('deps');
     const of = { tenant: tenantOf(c), id: c.req.valid('param').id };
-    const page = pageOf(c.req.valid('query'));
+    const page = numbersOf(c.req.valid('query'));
     const { accept, 'last-event-id': lastEventId } = c.req.valid('header');
-    const after = Number(lastEventId ?? page.after ?? 0) || 0;
+    const after = Number(lastEventId ?? page.after) || 0;
     if (accept?.includes('text/event-stream')) {
       const look = async (sequence: number, limit: number) => await lookAtJob(deps, { ...of, after: sequence, limit });
       return streamJobEvents(of.id, look, await look(after, STREAM_PAGE), after);
