@@ -13,7 +13,8 @@ if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)
   process.exit(2);
 }
 const stopped = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  // Ctrl-C reaches this process from the terminal and again from whoever started it: without a listener the second would end it before its parts.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
 });
 try {
   await ensureSetup();

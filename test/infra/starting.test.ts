@@ -81,4 +81,26 @@ describe('a start', () => {
     shell.kill('SIGTERM');
     await until(() => readFileSync(marks, 'utf8') === 'started stopped');
   });
+
+  it('ends with everything it started on Ctrl-C, which a terminal sends to all of its processes, and each of them passes on', async () => {
+    let said = '';
+    // A group of its own, as a terminal has one in the foreground.
+    const child = spawn(NODE, ['infra/run.mjs', 'infra/dev.ts', '--data', dir, '--json'], { cwd: ROOT, detached: true });
+    children.push(child);
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+    for (let i = 0; i < 1_200 && !said.includes('"ready":true'); i++) await sleep(100);
+    expect(said).toContain('"ready":true');
+    const store = Number(readFileSync(join(dir, 'store', 'weed.pid'), 'utf8'));
+    const there = () => existsSync(`/proc/${store}`);
+    expect(there()).toBe(true);
+    process.kill(-child.pid!, 'SIGINT');
+    // npm got it too and passes it on, when the parts are being ended already.
+    await until(() => said.includes('Stopping'));
+    child.kill('SIGINT');
+    const code = await ended;
+    const left = there();
+    if (left) process.kill(store, 'SIGTERM');
+    expect([code, left]).toEqual([0, false]);
+  }, 180_000);
 });
