@@ -13,6 +13,12 @@ export type Download = z.infer<typeof Download>;
 /** A presigned PUT: every header must be sent as given; length and SHA-256 are signed, so other bytes are refused by the store. */
 export const UploadTarget = z.object({ url: z.string(), headers: z.record(z.string(), z.string()), key: z.string() });
 export type UploadTarget = z.infer<typeof UploadTarget>;
+/**
+ * A file that goes up in parts of `part_bytes` (the last one may be smaller): `upload` is the store's id of it, and each part is asked for by `part` when
+ * its turn comes. `abort` is a presigned DELETE that gives the upload up, so a host whose lease is gone can still take back what it began.
+ */
+export const PartsTarget = z.object({ upload: z.string(), part_bytes: z.number().int().positive(), abort: z.string() });
+export type PartsTarget = z.infer<typeof PartsTarget>;
 
 export const LeaseRequest = z.object({
   host: z.string().min(1).max(200),
@@ -138,16 +144,36 @@ export const IncumbentRequest = z.object({ version: z.number().int(), without: z
 export const IncumbentResponse = z.object({ head: Download.nullable() });
 export type IncumbentResponse = z.infer<typeof IncumbentResponse>;
 
+const FileName = z.string().regex(/^[a-z0-9._-]{1,80}$/);
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** `artifacts`: asks for presigned PUTs. Names: for training `ArtifactName`, for validation the frozen files. */
 export const ArtifactsRequest = z.object({
   files: z
-    .array(
-      z.object({ name: z.string().regex(/^[a-z0-9._-]{1,80}$/), sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int().nonnegative() }),
-    )
+    .array(z.object({ name: FileName, sha256: Sha256, bytes: z.number().int().nonnegative() }))
     .min(1)
     .max(20),
 });
-export const ArtifactsResponse = z.object({ uploads: z.record(z.string(), UploadTarget) });
+/** Large files are in `in_parts` too, and go up that way; their single PUT is for hosts that know no parts. */
+export const ArtifactsResponse = z.object({ uploads: z.record(z.string(), UploadTarget), in_parts: z.record(z.string(), PartsTarget).default({}) });
+export type ArtifactsResponse = z.infer<typeof ArtifactsResponse>;
+const PartNumber = z.number().int().min(1).max(10_000);
+const StoreUpload = z.string().min(1).max(2_000);
+/** `part`: asks for the presigned PUT of one part. */
+export const PartRequest = z.object({ name: FileName, upload: StoreUpload, number: PartNumber, sha256: Sha256, bytes: z.number().int().positive() });
+export type PartRequest = z.infer<typeof PartRequest>;
+export const PartResponse = z.object({ upload: UploadTarget });
+/** `join`: the store makes one file of the parts. May be sent again. */
+export const JoinRequest = z.object({
+  name: FileName,
+  upload: StoreUpload,
+  bytes: z.number().int().positive(),
+  part_bytes: z.number().int().positive(),
+  parts: z
+    .array(z.object({ number: PartNumber, etag: z.string().min(1).max(200), sha256: Sha256 }))
+    .min(1)
+    .max(10_000),
+});
+export type JoinRequest = z.infer<typeof JoinRequest>;
 /** `checkpoint`: first asks for a PUT (`stored: false`), then, after the PUT, records it (`stored: true`). */
 export const CheckpointRequest = z.object({ epoch: z.number().int(), sha256: z.string(), bytes: z.number().int(), stored: z.boolean() });
 export const CheckpointResponse = z.object({ upload: UploadTarget.nullable() });

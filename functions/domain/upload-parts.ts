@@ -7,8 +7,8 @@ export const PARTS_MAX = 10_000;
 const MIB = 1024 * 1024;
 
 /** Bytes of every part but the last: the usual size, or as many whole MiB as keep the upload within PARTS_MAX parts. */
-export function partBytesFor(bytes: number): number {
-  return Math.max(UPLOAD_PART_BYTES, Math.ceil(bytes / PARTS_MAX / MIB) * MIB);
+export function partBytesFor(bytes: number, usual: number = UPLOAD_PART_BYTES): number {
+  return Math.max(usual, Math.ceil(bytes / PARTS_MAX / MIB) * MIB);
 }
 
 export function partCount(bytes: number, partBytes: number): number {

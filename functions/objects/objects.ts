@@ -16,6 +16,9 @@ export type ObjectInfo = {
   readonly sha256: string | null;
 };
 
+/** `sha256`: hex, of a part of a `checked` upload. */
+export type JoinedPart = { readonly number: number; readonly etag: string; readonly sha256?: string };
+
 export type CompletedMultipart =
   | { readonly ok: true; readonly etag: string }
   | { readonly ok: false; readonly code: string; readonly detail: string };
@@ -35,14 +38,22 @@ export interface Objects {
   presignGet(key: string, more: { ttlSeconds: number; downloadName?: string }): Promise<string>;
   /** The store refuses another length, type or SHA-256. The client's HTTP library sends content-length itself, so it is not in `headers`. */
   presignPut(key: string, file: { sha256: string; bytes: number; contentType?: string; ttlSeconds: number }): Promise<UploadTarget>;
-  /** Answers the store's multipart id. */
-  createMultipart(key: string, more?: { contentType?: string }): Promise<string>;
+  /** Answers the store's multipart id. With `checked` every part is a `presignCheckedPart`, and is joined with its SHA-256: S3 wants it at all three or at none. */
+  createMultipart(key: string, more?: { contentType?: string; checked?: boolean }): Promise<string>;
   /** No header is signed, so any HTTP client can PUT a part; sizes are checked when the upload is completed. */
   presignPart(key: string, multipartId: string, number: number, ttlSeconds: number): Promise<string>;
+  /** As `presignPut`: the store refuses a part of another length or SHA-256. */
+  presignCheckedPart(
+    key: string,
+    multipartId: string,
+    part: { number: number; sha256: string; bytes: number; ttlSeconds: number },
+  ): Promise<UploadTarget>;
   /** Null when the store no longer knows the upload (completed or aborted). */
   listParts(key: string, multipartId: string): Promise<ListedPart[] | null>;
-  completeMultipart(key: string, multipartId: string, parts: readonly { number: number; etag: string }[]): Promise<CompletedMultipart>;
+  completeMultipart(key: string, multipartId: string, parts: readonly JoinedPart[]): Promise<CompletedMultipart>;
   abortMultipart(key: string, multipartId: string): Promise<void>;
+  /** A DELETE. It does nothing to an upload that was joined, nor to its object. */
+  presignAbort(key: string, multipartId: string, ttlSeconds: number): Promise<string>;
 }
 
 export function makeObjects(s3: Settings['s3']): Objects {
@@ -123,7 +134,8 @@ export function makeObjects(s3: Settings['s3']): Objects {
     },
 
     async createMultipart(key, more = {}) {
-      const headers = { 'content-type': more.contentType ?? 'application/octet-stream' };
+      const headers: Record<string, string> = { 'content-type': more.contentType ?? 'application/octet-stream' };
+      if (more.checked) headers['x-amz-checksum-algorithm'] = 'SHA256';
       const response = await client.send({ method: 'POST', key, query: { uploads: '' }, headers });
       const id = textOf(await response.text(), 'UploadId');
       if (!id) throw new GraftError('unavailable', 'The object storage gave no id for a multipart upload.');
@@ -132,6 +144,13 @@ export function makeObjects(s3: Settings['s3']): Objects {
 
     async presignPart(key, multipartId, number, ttlSeconds) {
       return await client.presign('PUT', key, { ttlSeconds, query: { partNumber: String(number), uploadId: multipartId } });
+    },
+
+    async presignCheckedPart(key, multipartId, part) {
+      const headers = { 'x-amz-checksum-sha256': hexToBase64(part.sha256) };
+      const query = { partNumber: String(part.number), uploadId: multipartId };
+      const signed = { ...headers, 'content-length': String(part.bytes) };
+      return { url: await client.presign('PUT', key, { ttlSeconds: part.ttlSeconds, query, headers: signed }), headers, key };
     },
 
     async listParts(key, multipartId) {
@@ -156,7 +175,7 @@ export function makeObjects(s3: Settings['s3']): Objects {
         key,
         query: { uploadId: multipartId },
         headers: { 'content-type': 'application/xml' },
-        body: completeMultipartXml(parts),
+        body: completeMultipartXml(parts.map(({ sha256, ...part }) => ({ ...part, checksum: sha256 === undefined ? null : hexToBase64(sha256) }))),
         allow: [400, 404],
       });
       const text = await response.text();
@@ -168,6 +187,10 @@ export function makeObjects(s3: Settings['s3']): Objects {
 
     async abortMultipart(key, multipartId) {
       await discard(await client.send({ method: 'DELETE', key, query: { uploadId: multipartId }, allow: [404] }));
+    },
+
+    async presignAbort(key, multipartId, ttlSeconds) {
+      return await client.presign('DELETE', key, { ttlSeconds, query: { uploadId: multipartId } });
     },
   };
 }

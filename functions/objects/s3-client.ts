@@ -69,7 +69,7 @@ export class S3Client {
 
   /** A presigned URL under the public endpoint. Every header given is signed, so the request must carry it with the same value. */
   async presign(
-    method: 'GET' | 'PUT',
+    method: 'GET' | 'PUT' | 'DELETE',
     key: string,
     more: { ttlSeconds: number; query?: Readonly<Record<string, string>>; headers?: Readonly<Record<string, string>> },
   ): Promise<string> {

@@ -54,10 +54,13 @@ export function parseError(xml: string): { code: string; message: string } | nul
   return { code: textOf(xml, 'Code') ?? 'Unknown', message: textOf(xml, 'Message') ?? '' };
 }
 
-/** The body of CompleteMultipartUpload. */
-export function completeMultipartXml(parts: readonly { number: number; etag: string }[]): string {
+/** The body of CompleteMultipartUpload. `checksum`: base64 of a part's SHA-256, where the upload was created with it. */
+export function completeMultipartXml(parts: readonly { number: number; etag: string; checksum: string | null }[]): string {
   const escape = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
-  const body = parts.map((p) => `<Part><PartNumber>${p.number}</PartNumber><ETag>&quot;${escape(p.etag)}&quot;</ETag></Part>`).join('');
+  const sha256 = (checksum: string | null) => (checksum === null ? '' : `<ChecksumSHA256>${checksum}</ChecksumSHA256>`);
+  const body = parts
+    .map((p) => `<Part><PartNumber>${p.number}</PartNumber><ETag>&quot;${escape(p.etag)}&quot;</ETag>${sha256(p.checksum)}</Part>`)
+    .join('');
   return `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${body}</CompleteMultipartUpload>`;
 }
 

@@ -13,9 +13,10 @@ import { loadTokenizer } from './inputs.ts';
 import { encodeTokens, fetchBackbone } from './job-backbone.ts';
 import { fetchDatasets } from './job-datasets.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
+import { sendFiles } from './send-files.ts';
 import type { HostSettings } from './settings.ts';
 import { Checkpoints, tell } from './tell.ts';
-import { download, TransferRefused, upload } from './transfer.ts';
+import { download, TransferRefused } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
 export type Context = {
@@ -46,7 +47,8 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
         backbone: work.backbone.manifest,
       };
       const finished = await finishArtifacts(made.artifacts, spec.out_dir, known);
-      await uploadArtifacts(c, finished);
+      // manifest.json comes last, so whoever finds it finds the rest.
+      await sendFiles(c, finished);
       const named = finished.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
       const result = boundHeldOut(end.result, work.seed);
       await c.api.complete(c.lease.token, { kind: 'train', result, artifacts: named, enrolled_ids: enrolledIds });
@@ -73,19 +75,6 @@ async function takeLine(c: Context, line: EngineLine, made: Made): Promise<void>
   } else if (line.type === 'choice' || line.type === 'log') await tell(c, [line]);
   else if (line.type === 'artifact') made.artifacts.push(line);
   else if (line.type === 'checkpoint') await made.checkpoints.store(c, line);
-}
-
-async function uploadArtifacts(c: Context, artifacts: readonly Artifact[]): Promise<void> {
-  const { uploads } = await c.api.artifacts(
-    c.lease.token,
-    artifacts.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
-  );
-  // manifest.json comes last, so whoever finds it finds the rest.
-  for (const artifact of artifacts) {
-    const target = uploads[artifact.name];
-    if (!target) throw new Error(`the Worker gave no address for ${artifact.name}`);
-    await upload(artifact.file, target, c.keeper.signal);
-  }
 }
 
 async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec; enrolledIds: string[] }> {

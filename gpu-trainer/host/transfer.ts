@@ -40,9 +40,16 @@ async function tries<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise
   }
 }
 
-export async function sha256OfFile(file: string): Promise<string> {
+/** A run of a file's bytes. */
+export type Slice = { readonly start: number; readonly bytes: number };
+
+function read(file: string, slice?: Slice) {
+  return createReadStream(file, slice ? { start: slice.start, end: slice.start + slice.bytes - 1 } : {});
+}
+
+export async function sha256OfFile(file: string, slice?: Slice): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  for await (const chunk of read(file, slice)) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
 
@@ -78,15 +85,15 @@ export async function download(from: Download, file: string, signal: AbortSignal
   });
 }
 
-/** Uploads a file; the signed headers make the store refuse other bytes. */
-export async function upload(file: string, to: UploadTarget, signal: AbortSignal): Promise<void> {
-  const { size } = await stat(file);
-  await tries(signal, async () => {
+/** Uploads a file, or a slice of it; the signed headers make the store refuse other bytes. Answers the ETag. */
+export async function upload(file: string, to: UploadTarget, signal: AbortSignal, slice?: Slice): Promise<string> {
+  const size = slice?.bytes ?? (await stat(file)).size;
+  return await tries(signal, async () => {
     const headers = Object.fromEntries(Object.entries(to.headers).filter(([name]) => name.toLowerCase() !== 'host'));
     const response = await fetch(to.url, {
       method: 'PUT',
       headers: { ...headers, 'content-length': String(size) },
-      body: Readable.toWeb(createReadStream(file)) as unknown as BodyInit,
+      body: Readable.toWeb(read(file, slice)) as unknown as BodyInit,
       duplex: 'half',
       signal,
     } as RequestInit);
@@ -95,5 +102,6 @@ export async function upload(file: string, to: UploadTarget, signal: AbortSignal
       const message = `the store answered ${response.status} to the upload of ${file}: ${text.slice(0, 300)}`;
       throw response.status >= 500 ? new Error(message) : new TransferRefused(message, response.status);
     }
+    return response.headers.get('etag') ?? '';
   });
 }

@@ -5,8 +5,9 @@ import { GraftError } from '../../shared/errors.ts';
 import { loadDecoder, loadTokenizer } from './inputs.ts';
 import { inspectFrozen } from './inspect.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
+import { sendFiles } from './send-files.ts';
 import type { Context } from './train-work.ts';
-import { download, TransferRefused, upload } from './transfer.ts';
+import { download, TransferRefused } from './transfer.ts';
 import { freezeDataset, type Frozen } from './validate/freeze.ts';
 import { checkLabels } from './validate/answers.ts';
 import { RowError } from './validate/row-error.ts';
@@ -18,15 +19,11 @@ export async function validateDataset(c: Context, work: ValidateWork): Promise<v
   const { api, lease, keeper, folder } = c;
   const { inspection, ...frozen } = await inspectFrozen(c, work, await freeze(work, keeper, folder));
   if (frozen.manifest) {
-    const { uploads } = await api.artifacts(
-      lease.token,
-      frozen.manifest.files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
+    const named = new Map(frozen.manifest.files.map((file) => [file.name, file]));
+    await sendFiles(
+      c,
+      frozen.files.map((file) => ({ file, ...named.get(path.basename(file))! })),
     );
-    for (const file of frozen.files) {
-      const target = uploads[path.basename(file)];
-      if (!target) throw new Error(`the Worker gave no address for ${path.basename(file)}`);
-      await upload(file, target, keeper.signal);
-    }
   }
   await api.complete(lease.token, {
     kind: 'validate',

@@ -8,9 +8,12 @@ import {
   HeartbeatResponse,
   IncumbentResponse,
   Lease,
+  PartResponse,
   type CompleteRequest,
   type HostEvent,
+  type JoinRequest,
   type LeaseRequest,
+  type PartRequest,
 } from '../../shared/runner.ts';
 
 export class StaleLease extends Error {
@@ -77,6 +80,10 @@ export function makeWorkerApi(url: string, token: string) {
       IncumbentResponse.parse(await repeat(of(lease, 'incumbent'), body, until())),
     artifacts: async (lease: string, files: { name: string; sha256: string; bytes: number }[]) =>
       ArtifactsResponse.parse(await repeat(of(lease, 'artifacts'), { files }, until())),
+    part: async (lease: string, body: PartRequest) => PartResponse.parse(await repeat(of(lease, 'part'), body, until())),
+    join: async (lease: string, body: JoinRequest): Promise<void> => {
+      await repeat(of(lease, 'join'), body, until());
+    },
     checkpoint: async (lease: string, body: { epoch: number; sha256: string; bytes: number; stored: boolean }) =>
       CheckpointResponse.parse(await repeat(of(lease, 'checkpoint'), body, until())),
     complete: async (lease: string, body: CompleteRequest) => CompleteResponse.parse(await repeat(of(lease, 'complete'), body, until())),

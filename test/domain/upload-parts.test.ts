@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bytesOfPart, checkParts, partBytesFor, partCount, PARTS_MAX } from '../../functions/domain/upload-parts.ts';
-import { UPLOAD_MAX_BYTES, UPLOAD_PART_BYTES } from '../../shared/limits.ts';
+import { HOST_FILE_PART_BYTES, UPLOAD_MAX_BYTES, UPLOAD_PART_BYTES } from '../../shared/limits.ts';
 
 describe('parts', () => {
   it('add up to the upload, are never empty and never more than the store takes', () => {
@@ -16,6 +16,14 @@ describe('parts', () => {
         expect(bytesOfPart(count, bytes, size)).toBeGreaterThan(0);
       }),
     );
+  });
+  it('of the files of a trainer host are larger, and grow only where there would be too many', () => {
+    const [million, usual] = [1_000_000 * 256 * 256 * 3, HOST_FILE_PART_BYTES];
+    expect(partBytesFor(million, usual)).toBe(usual);
+    expect(partBytesFor(usual * PARTS_MAX, usual)).toBe(usual);
+    const more = usual * PARTS_MAX + 1;
+    expect(partBytesFor(more, usual)).toBeGreaterThan(usual);
+    expect(partCount(more, partBytesFor(more, usual))).toBeLessThanOrEqual(PARTS_MAX);
   });
   it('of a complete list have no fault; with any one gone, changed or resized they have one that names it', () => {
     const upload = { bytes: 25, partBytes: 10 };

@@ -192,13 +192,20 @@ describe.each(guarded)('%s', (operation) => {
 });
 
 describe('the trainer hosts’ door', () => {
-  it.each(['lease', 'leases/x/heartbeat', 'leases/x/events', 'leases/x/artifacts', 'leases/x/checkpoint', 'leases/x/complete', 'leases/x/fail'])(
-    '%s takes their token only',
-    async (path) => {
-      for (const key of [null, keys.admin, OPERATOR]) await problem(await call(`/runner/v1/${path}`, { key, json: {} }), 'unauthorized');
-      expect((await call(`/runner/v1/${path}`, { key: RUNNER, json: {} })).status).not.toBe(401);
-    },
-  );
+  it.each([
+    'lease',
+    'leases/x/heartbeat',
+    'leases/x/events',
+    'leases/x/artifacts',
+    'leases/x/part',
+    'leases/x/join',
+    'leases/x/checkpoint',
+    'leases/x/complete',
+    'leases/x/fail',
+  ])('%s takes their token only', async (path) => {
+    for (const key of [null, keys.admin, OPERATOR]) await problem(await call(`/runner/v1/${path}`, { key, json: {} }), 'unauthorized');
+    expect((await call(`/runner/v1/${path}`, { key: RUNNER, json: {} })).status).not.toBe(401);
+  });
 
   it('is not in the public document', async () => {
     expect(await (await call('/openapi.json')).text()).not.toContain('/runner/');

@@ -10,12 +10,15 @@ import {
   FailRequest,
   HeartbeatRequest,
   IncumbentRequest,
+  JoinRequest,
+  PartRequest,
 } from '../../../shared/runner.ts';
 import { LeaseRequest, ReleaseRequest } from '../../../shared/runner.ts';
 import { secretsEqual } from '../../domain/digests.ts';
 import type { HttpEnv } from '../../http/context.ts';
 import { invalidRequest } from '../../http/problems.ts';
 import { completeWork } from '../../usecases/runner/complete-work.ts';
+import { joinFile, presignPart } from '../../usecases/runner/host-files.ts';
 import { leaseWork } from '../../usecases/runner/lease-work.ts';
 import { unseenIncumbent } from '../../usecases/runner/unseen-incumbent.ts';
 import { failWork, heartbeat, presignArtifacts, releaseWork, saveCheckpoint, takeHostEvents } from '../../usecases/runner/serve-lease.ts';
@@ -62,7 +65,16 @@ export const runnerRoutes = new Hono<HttpEnv>()
   })
   .post(`${lease}/artifacts`, async (c) => {
     const { files } = await read(c, ArtifactsRequest);
-    return c.json({ uploads: await presignArtifacts(c.get('deps'), { token: c.req.param('token'), files }) });
+    return c.json(await presignArtifacts(c.get('deps'), { token: c.req.param('token'), files }));
+  })
+  .post(`${lease}/part`, async (c) => {
+    const part = await read(c, PartRequest);
+    return c.json({ upload: await presignPart(c.get('deps'), { token: c.req.param('token'), part }) });
+  })
+  .post(`${lease}/join`, async (c) => {
+    const file = await read(c, JoinRequest);
+    await joinFile(c.get('deps'), { token: c.req.param('token'), file });
+    return c.body(null, 204);
   })
   .post(`${lease}/checkpoint`, async (c) => {
     const request = await read(c, CheckpointRequest);

@@ -5,12 +5,12 @@
  */
 import { GraftError } from '../../../shared/errors.ts';
 import type { CompleteUploadRequest, Dataset } from '../../../shared/wire/datasets.ts';
-import { checkParts } from '../../domain/upload-parts.ts';
 import type { Deps } from '../../deps.ts';
-import { closeUpload, restartValidation, startValidationIfChanged, type DatasetRow, type UploadRow } from '../../stores/datasets.ts';
+import { closeUpload, restartValidation, startValidationIfChanged, type DatasetRow } from '../../stores/datasets.ts';
 import { insertWorkIfChanged, restartHeldWorkIfChanged } from '../../stores/work.ts';
 import { needDataset } from './get-dataset.ts';
 import { needUpload } from './get-upload.ts';
+import { joinParts } from './join-parts.ts';
 import { presentDataset } from './present-dataset.ts';
 
 export async function completeUpload(
@@ -22,7 +22,7 @@ export async function completeUpload(
   if (upload.status === 'open') {
     const before = await needDataset(deps, input.tenant, input.dataset);
     if (before.status !== 'awaiting_upload') throw otherUpload(before);
-    await join(deps, upload, input.request);
+    await joinParts(deps, upload, input.request.parts);
     const now = deps.now();
     await deps.db.batch([
       closeUpload(deps.db, upload.id, 'completed'),
@@ -44,25 +44,4 @@ function aborted(): GraftError {
 
 function otherUpload(dataset: DatasetRow): GraftError {
   return new GraftError('conflict', `The dataset is ${dataset.status} already, from another upload. Make a new dataset for this one.`);
-}
-
-async function join(deps: Pick<Deps, 'objects'>, upload: UploadRow, request: CompleteUploadRequest): Promise<void> {
-  const claimed = request.parts.map((part) => ({ number: part.number, etag: part.etag.replace(/^"(.*)"$/, '$1') }));
-  const stored = await deps.objects.listParts(upload.objectKey, upload.multipartId);
-  // The store forgets the parts when it has joined them: then an earlier call did it and only its answer was lost.
-  if (stored === null) return await needWhole(deps, upload);
-  const problems = checkParts(upload, claimed, stored);
-  if (problems.length > 0) throw new GraftError('upload_incomplete', problems[0]?.detail ?? 'The upload is incomplete.', { errors: problems });
-  const sorted = claimed.toSorted((a, b) => a.number - b.number);
-  const joined = await deps.objects.completeMultipart(upload.objectKey, upload.multipartId, sorted);
-  if (!joined.ok && joined.code !== 'NoSuchUpload')
-    throw new GraftError('upload_incomplete', `The object storage refused to join the parts: ${joined.code} ${joined.detail}`.trim());
-  await needWhole(deps, upload);
-}
-
-async function needWhole(deps: Pick<Deps, 'objects'>, upload: UploadRow): Promise<void> {
-  const info = await deps.objects.head(upload.objectKey);
-  if (!info) throw new GraftError('upload_incomplete', 'The object storage no longer has the parts of this upload. Open a new one.');
-  if (info.bytes !== upload.bytes)
-    throw new GraftError('upload_incomplete', `The joined file has ${info.bytes} bytes, ${upload.bytes} were announced.`);
 }

@@ -1,10 +1,9 @@
 /** What a lease holder does while it works: heartbeat, events, artifacts, checkpoints, failing and giving back. */
 import { Progress } from '../../../shared/engine.ts';
-import { ArtifactName } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
-import type { HeartbeatResponse, HostEvent, UploadTarget } from '../../../shared/runner.ts';
+import type { ArtifactsResponse, HeartbeatResponse, HostEvent, UploadTarget } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
 import { checkpointOf, forgetCheckpoint, saveCheckpointIfChanged, supersededCheckpoints } from '../../stores/checkpoints.ts';
@@ -14,16 +13,14 @@ import { iso } from '../datasets/present-dataset.ts';
 import { wakeOutbox } from '../events/record-event.ts';
 import { tellMove } from '../jobs/job-moves.ts';
 import { endAttempt } from './end-attempt.ts';
+import { HOST_FILE_SIZES, keyOfFile, openInParts, UPLOAD_TTL_SECONDS, type HostFileSizes } from './host-files.ts';
 import { needLease, staleLease } from './lease-token.ts';
 import { verifyFiles, type NamedFile } from './verify-artifacts.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
 
-/** A presigned PUT outlives many leases, but its key carries the fence, so a late one overwrites nobody's file. */
-const UPLOAD_TTL_SECONDS = 3 * 3600;
 /** Of one job. Work goes on from the newest; the others let its owner see that it moves. */
 const CHECKPOINTS_KEPT = 3;
-const FROZEN_FILES: readonly string[] = ['dataset.safetensors', 'rows.jsonl', 'quality.jsonl'];
 
 const untilOf = (deps: Pick<Deps, 'now'>) => deps.now() + LEASE_TTL_SECONDS * 1_000;
 
@@ -77,19 +74,21 @@ async function recordProgress(deps: Needs, work: WorkRow, progress: Progress): P
     ]);
 }
 
-export async function presignArtifacts(deps: Needs, input: { token: string; files: readonly NamedFile[] }): Promise<Record<string, UploadTarget>> {
+/** `sizes`: what goes up in parts, and in which. */
+export async function presignArtifacts(
+  deps: Needs,
+  input: { token: string; files: readonly NamedFile[] },
+  sizes: HostFileSizes = HOST_FILE_SIZES,
+): Promise<ArtifactsResponse> {
   const { work } = await needLease(deps, input.token);
-  const allowed: readonly string[] = work.kind === 'train' ? ArtifactName.options : FROZEN_FILES;
-  const strange = input.files.find((file) => !allowed.includes(file.name));
-  if (strange) throw new GraftError('unprocessable', `"${strange.name}" is not a file of this work; it may be ${allowed.join(', ')}.`);
-  const keyOf = (name: string) =>
-    work.kind === 'train'
-      ? objectKeys.artifact(work.tenantId, work.id, work.fence, name)
-      : objectKeys.frozen(work.tenantId, work.id, work.fence, name);
-  const targets = input.files.map(
-    async ({ name, sha256, bytes }) => [name, await deps.objects.presignPut(keyOf(name), { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS })] as const,
+  // All names first: nothing is begun for a request that is refused.
+  const files = input.files.map((file) => ({ ...file, key: keyOfFile(work, file.name) }));
+  const uploads = files.map(
+    async ({ name, key, sha256, bytes }) => [name, await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS })] as const,
   );
-  return Object.fromEntries(await Promise.all(targets));
+  const large = files.filter(({ bytes }) => bytes > sizes.singleMaxBytes);
+  const inParts = large.map(async ({ name, key, bytes }) => [name, await openInParts(deps, key, bytes, sizes)] as const);
+  return { uploads: Object.fromEntries(await Promise.all(uploads)), in_parts: Object.fromEntries(await Promise.all(inParts)) };
 }
 
 export async function saveCheckpoint(
