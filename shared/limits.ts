@@ -57,6 +57,8 @@ export const ARCHIVE_MAX_BYTES = 200 * 1024 * 1024 * 1024;
 export const LEASE_TTL_SECONDS = 60;
 export const LEASE_WAIT_MAX_SECONDS = 25;
 export const JOB_MAX_ATTEMPTS = 5;
+/** What a host says of a failure. */
+export const FAIL_DETAIL_MAX_CHARS = 4_000;
 export const WEBHOOK_MAX_BYTES = 20_000;
 export const WEBHOOK_TIMEOUT_MS = 15_000;
 export const WEBHOOK_RETRY_SECONDS = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;

@@ -4,6 +4,7 @@ import { BackboneManifest, Task } from './catalogue.ts';
 import { DatasetManifest } from './dataset.ts';
 import { Advice } from './advice.ts';
 import { Choice, EngineResult, MethodOptions, Progress } from './engine.ts';
+import { FAIL_DETAIL_MAX_CHARS } from './limits.ts';
 import { ArtifactName } from './model-manifest.ts';
 import { Inspection, QualityCode } from './quality.ts';
 
@@ -201,6 +202,11 @@ export type CompleteRequest = z.infer<typeof CompleteRequest>;
 export const CompleteResponse = z.object({ status: z.string(), decision: z.string().nullable() });
 export type CompleteResponse = z.infer<typeof CompleteResponse>;
 
-export const FailRequest = z.object({ code: z.string(), detail: z.string().max(4_000), retryable: z.boolean(), blame: z.enum(['caller', 'graft']) });
+export const FailRequest = z.object({
+  code: z.string(),
+  detail: z.string().max(FAIL_DETAIL_MAX_CHARS),
+  retryable: z.boolean(),
+  blame: z.enum(['caller', 'graft']),
+});
 /** `release`: the host gives the work back (shutdown, pause, cancel); `reason` decides the next status. */
 export const ReleaseRequest = z.object({ reason: z.enum(['shutdown', 'paused', 'cancelled']) });

@@ -1,9 +1,8 @@
 /** What a host reports when it could not do its work: a code that the job's owner understands, without paths of the host, and whether to try again. */
+import { FAIL_DETAIL_MAX_CHARS } from '../../shared/limits.ts';
 import { isDiskFull, TransferRefused } from './transfer.ts';
 
 export type Failure = { readonly code: string; readonly detail: string; readonly retryable: boolean; readonly blame: 'caller' | 'graft' };
-
-const DETAIL_MAX = 4_000;
 
 /** Every failure of a host is ours: what is the caller's is said by the validation or by the engine. */
 export function failureOf(error: unknown): Failure {
@@ -14,5 +13,5 @@ export function failureOf(error: unknown): Failure {
       return { code: 'input_corrupt', detail: 'A file in object storage does not have the digest that was recorded for it.', ...ours };
     return { code: 'store_refused', detail: `Object storage answered ${error.status} for a file of this work.`, ...ours };
   }
-  return { code: 'host_failed', detail: (error instanceof Error ? error.message : String(error)).slice(0, DETAIL_MAX), ...ours };
+  return { code: 'host_failed', detail: (error instanceof Error ? error.message : String(error)).slice(0, FAIL_DETAIL_MAX_CHARS), ...ours };
 }

@@ -1,6 +1,7 @@
 /** `/runner/v1` from the host's side. Every answer is parsed; 409 means that the lease is somebody else's, and ends the work at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { FAIL_DETAIL_MAX_CHARS } from '../../shared/limits.ts';
 import {
   ArtifactsResponse,
   CheckpointResponse,
@@ -88,7 +89,8 @@ export function makeWorkerApi(url: string, token: string) {
       CheckpointResponse.parse(await repeat(of(lease, 'checkpoint'), body, until())),
     complete: async (lease: string, body: CompleteRequest) => CompleteResponse.parse(await repeat(of(lease, 'complete'), body, until())),
     fail: async (lease: string, body: { code: string; detail: string; retryable: boolean; blame: 'caller' | 'graft' }): Promise<void> => {
-      await repeat(of(lease, 'fail'), body, until());
+      // An engine may say more than the Worker takes. Refused, its failure would be told as one of the host's own, and be repeated.
+      await repeat(of(lease, 'fail'), { ...body, detail: body.detail.slice(0, FAIL_DETAIL_MAX_CHARS) }, until());
     },
     release: async (lease: string, reason: 'shutdown' | 'paused' | 'cancelled'): Promise<void> => {
       await repeat(of(lease, 'release'), { reason }, Date.now() + 10_000);

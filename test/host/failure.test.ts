@@ -6,9 +6,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { failureOf } from '../../gpu-trainer/host/failure.ts';
 import { download } from '../../gpu-trainer/host/transfer.ts';
+import { makeWorkerApi } from '../../gpu-trainer/host/worker-api.ts';
+import { FailRequest } from '../../shared/runner.ts';
 
 const bytes = Buffer.alloc(200_000, 7);
 const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -18,12 +21,18 @@ let url = '';
 let folder = '';
 let requests = 0;
 let status = 200;
+let said: unknown = null;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'graft-failure-'));
-  server = createServer((_, response) => {
+  server = createServer((request, response) => {
     requests += 1;
-    response.writeHead(status).end(bytes);
+    if (request.method === 'GET') return void response.writeHead(status).end(bytes);
+    void json(request).then((body) => {
+      said = body;
+      const taken = FailRequest.safeParse(body);
+      response.writeHead(taken.success ? 204 : 400).end(taken.success ? '' : JSON.stringify({ detail: taken.error.message }));
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -73,5 +82,11 @@ describe('a failure of the host', () => {
       retryable: true,
       blame: 'graft',
     });
+  });
+
+  it('that the engine tells at length is cut as well, instead of refused and told as the host’s own', async () => {
+    const failure = { code: 'options_invalid', retryable: false, blame: 'caller' } as const;
+    await makeWorkerApi(url, 'secret').fail('tok', { ...failure, detail: `No such label: ${'x'.repeat(9_000)}` });
+    expect(said).toEqual({ ...failure, detail: `No such label: ${'x'.repeat(3_985)}` });
   });
 });
