@@ -8,6 +8,9 @@ import { completeMultipartXml, parseError, parseListParts, textOf, unquoteEtag, 
 /** Deletions in flight at once: Workers allow six open connections. */
 const DELETES_AT_ONCE = 5;
 
+/** Of the store itself: S3 says them with status 200 where it had begun to answer, and the same request is to be sent again. */
+const PASSING_ERRORS: ReadonlySet<string> = new Set(['InternalError', 'ServiceUnavailable', 'SlowDown', 'RequestTimeout', 'OperationAborted']);
+
 export type ObjectInfo = {
   readonly bytes: number;
   readonly etag: string;
@@ -181,6 +184,8 @@ export function makeObjects(s3: Settings['s3']): Objects {
       const text = await response.text();
       // S3 may answer 200 and put the error into the body, because it starts to answer before it is done.
       const error = parseError(text);
+      if (error && PASSING_ERRORS.has(error.code))
+        throw new GraftError('unavailable', `The object storage broke off while it joined the parts (${error.code}). They are kept; try again.`);
       if (error || !response.ok) return { ok: false, code: error?.code ?? `status_${response.status}`, detail: error?.message ?? '' };
       return { ok: true, etag: unquoteEtag(textOf(text, 'ETag') ?? '') };
     },

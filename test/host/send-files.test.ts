@@ -9,9 +9,11 @@ import path from 'node:path';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { makeObjects, type Objects } from '../../functions/objects/objects.ts';
+import { joinParts } from '../../functions/usecases/datasets/join-parts.ts';
 import { sendFiles, type NamedFile } from '../../gpu-trainer/host/send-files.ts';
 import { makeWorkerApi, StaleLease } from '../../gpu-trainer/host/worker-api.ts';
 import { startObjectStore, type ObjectStore } from '../../infra/object-store.ts';
+import { ERRORS, GraftError } from '../../shared/errors.ts';
 import { JoinRequest, PartRequest, type ArtifactsRequest } from '../../shared/runner.ts';
 
 /** The smallest part that stores take. */
@@ -22,7 +24,7 @@ let line: Server;
 let worker: Server;
 let workerUrl = '';
 let folder = '';
-/** What passed over the line, as `number of the part` (0: a whole file), and what happens to it there. */
+/** What passed over the line, as `number of the part` (0: a whole file; -1: a join), and what happens to it there. */
 let sent: number[] = [];
 let breaks: (number: number, nth: number, response: ServerResponse) => boolean = () => false;
 let stale: (verb: string, body: { number?: number }) => boolean = () => false;
@@ -37,8 +39,10 @@ const keyOf = (name: string) => `tests/${run}/${name}`;
 
 /** To the store as it came, Host included: the signature covers it. */
 function passOn(request: IncomingMessage, response: ServerResponse): void {
-  const number = Number(new URL(request.url ?? '', 'http://x').searchParams.get('partNumber'));
-  if (request.method === 'PUT') {
+  const query = new URL(request.url ?? '', 'http://x').searchParams;
+  const joins = request.method === 'POST' && query.has('uploadId');
+  const number = joins ? -1 : Number(query.get('partNumber'));
+  if (request.method === 'PUT' || joins) {
     sent.push(number);
     if (breaks(number, sent.filter((n) => n === number).length, response)) return;
   }
@@ -74,9 +78,9 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     const { name, upload, ...part } = PartRequest.parse(body);
     return void say(200, { upload: await objects.presignCheckedPart(keyOf(name), upload, { ...part, ttlSeconds }) });
   }
-  const { name, upload, parts } = JoinRequest.parse(body);
-  const joined = await objects.completeMultipart(keyOf(name), upload, parts);
-  say(joined.ok ? 204 : 422, joined.ok ? '' : { detail: joined.code });
+  const { name, upload, bytes, part_bytes: partBytes, parts } = JoinRequest.parse(body);
+  await joinParts({ objects }, { objectKey: keyOf(name), multipartId: upload, bytes, partBytes }, parts);
+  response.writeHead(204).end();
 }
 type ArtifactsRequestBody = ReturnType<(typeof ArtifactsRequest)['parse']>;
 
@@ -85,9 +89,12 @@ beforeAll(async () => {
   store = await startObjectStore({ dir: path.join(folder, 'store') });
   line = createServer(passOn);
   worker = createServer((request, response) => {
-    serve(request, response).catch((error: unknown) => response.writeHead(400).end(JSON.stringify({ detail: String(error) })));
+    serve(request, response).catch((error: unknown) =>
+      response.writeHead(error instanceof GraftError ? ERRORS[error.code].status : 400).end(JSON.stringify({ detail: String(error) })),
+    );
   });
-  objects = makeObjects({ ...store, publicEndpoint: await listen(line) });
+  const endpoint = await listen(line);
+  objects = makeObjects({ ...store, endpoint, publicEndpoint: endpoint });
   workerUrl = await listen(worker);
 }, 60_000);
 afterAll(async () => {
@@ -126,9 +133,22 @@ it('a small file goes at once, a large one in parts, of which only the one that 
     return true;
   };
   await send(files);
-  expect(sent).toEqual([1, 2, 2, 2, 3, 0]);
+  expect(sent).toEqual([1, 2, 2, 2, 3, -1, 0]);
   for (const { name, content } of files) expect(Buffer.compare(Buffer.from((await objects.get(keyOf(name)))!), content)).toBe(0);
   expect(await kept('dataset.safetensors')).toBe(false);
+});
+
+it('a store that breaks off while it joins is asked again', async () => {
+  const file = await fileOf('dataset.safetensors', PART + 7);
+  breaks = (number, nth, response) => {
+    if (number !== -1 || nth > 1) return false;
+    // S3 has begun to answer by then: the status is 200, and the error in the body.
+    response.writeHead(200).end('<?xml version="1.0"?><Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>');
+    return true;
+  };
+  await send([file]);
+  expect(sent).toEqual([1, 2, -1, -1]);
+  expect(Buffer.compare(Buffer.from((await objects.get(keyOf(file.name)))!), file.content)).toBe(0);
 });
 
 it('a host whose lease is gone stops at the next part, and leaves none behind', async () => {
