@@ -22,7 +22,7 @@ export function weighReferences(
     // With an incumbent that was beaten, being below the frozen head is a pity, not a harm to what is served.
     if (isWorse(frozen)) say('worse_than_frozen', !served, 'The candidate is worse than a head on the frozen backbone', frozen);
     else if (isBetter(frozen)) say('better_than_frozen', false, 'Tuning helped beyond a head on the frozen backbone', frozen);
-    else say('not_better_than_frozen', false, 'Tuning is not proven to help beyond a head on the frozen backbone', frozen);
+    else say('not_better_than_frozen', false, notBetter(frozen), frozen);
   }
   const sourceOnly = look('source_only');
   if (sourceOnly) {
@@ -45,3 +45,9 @@ export function weighReferences(
     say('worse_than_zero_shot', !served, 'The label names alone, without any example, do better than the candidate', zeroShot);
   return reasons;
 }
+
+/** A linear probe, and tuning whose weight became 0, are heads on the frozen backbone: that is no finding about tuning. */
+const notBetter = ({ wins, losses }: PairedComparison): string =>
+  wins + losses === 0
+    ? 'The candidate is right on the same rows as a head on the frozen backbone'
+    : 'Tuning is not proven to help beyond a head on the frozen backbone';

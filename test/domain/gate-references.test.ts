@@ -100,6 +100,11 @@ describe('references', () => {
     expect(good.detail).toContain('a head on the pretrained one');
     expect(good.evidence['difference']).toBeGreaterThan(0.1);
   });
+  it('say nothing of tuning where a probe is compared with the head that it is', () => {
+    const detailOf = (frozen: Answers) => reason(decide({ ...base, frozen }), 'not_better_than_frozen')?.detail;
+    expect(detailOf(base.candidate)).toMatch(/right on the same rows as a head on the frozen backbone/);
+    expect(detailOf(changed(base.truth, base.candidate, { lost: 0.01, won: 0.05 }, seededRandom(4)))).toMatch(/^Tuning is not proven/);
+  });
   it('are judged only when their answers fit the rows', () => {
     expect(heldOutFault({ ...base, scratch: rate(0.5) })).toBeNull();
     expect(heldOutFault({ ...base, scratch: { prediction: [1], confidence: [1] } })).toContain('held_out.scratch');
