@@ -81,7 +81,8 @@ async function main(): Promise<void> {
     if (name.startsWith('job-')) await rm(path.join(settings.GRAFT_WORK_DIR, name), { recursive: true, force: true });
   await removeHalves(settings.GRAFT_WORK_DIR);
   const shutdown = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => shutdown.abort());
+  // Ctrl-C may come twice, from the terminal and from what started this: a second signal without a listener would end it before its work is given back.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => shutdown.abort());
   const api = makeWorkerApi(settings.GRAFT_URL, settings.GRAFT_RUNNER_TOKEN);
   while (!shutdown.signal.aborted) await serve(api, settings, shutdown.signal);
 }

@@ -31,8 +31,10 @@ async function measureAll(data: string): Promise<Report> {
   const began = Date.now();
   const machine = describeMachine();
   const stack = await startStack({ dataDir: join(data, 'stack'), onProgress: say });
-  const stop = (): void => void stack.stop().then(() => process.exit(130));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  let stopping: Promise<void> | null = null;
+  const stop = (): void => void (stopping ??= stack.stop().then(() => process.exit(130)));
+  // As in dev.ts, Ctrl-C comes twice.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
   try {
     const client = await Client.forNewTenant(stack.url, stack.operatorKey);
     const classifiers = await makeClassifiers(client);
