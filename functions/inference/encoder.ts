@@ -10,6 +10,7 @@ import { makeDecoder } from '../../shared/preprocess/decoder.ts';
 import { networkInputDims, toNetworkInput } from '../../shared/preprocess/pixels.ts';
 import { makeTokenizer, type Tokenizer } from '../../shared/preprocess/wordpiece.ts';
 import { graphSource, type Catalogue } from './catalogue.ts';
+import { giveBack } from './give-back.ts';
 import { Graph, readGraph, type Read } from './graph.ts';
 import { ort, ortMemoryBytes } from './ort.ts';
 import { RunQueue } from './run-queue.ts';
@@ -106,7 +107,9 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
     const { preprocessing } = manifest;
     if ((input.kind === 'image' || input.kind === 'square') && preprocessing.kind === 'image') {
       const square = input.kind === 'square' ? input.pixels : decoder.decodeSquare(input.bytes).pixels;
-      return new ort.Tensor('float32', toNetworkInput(square, preprocessing), networkInputDims(preprocessing));
+      const values = toNetworkInput(square, preprocessing);
+      if (input.kind === 'image') giveBack(square);
+      return new ort.Tensor('float32', values, networkInputDims(preprocessing));
     }
     if ((input.kind === 'text' || input.kind === 'tokens') && preprocessing.kind === 'text' && tokenize) {
       const ids = input.kind === 'tokens' ? cut(input.ids, preprocessing.max_tokens) : tokenize(input.text, preprocessing.max_tokens);
@@ -140,14 +143,18 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
             const features = await trunk.run(tensor);
             const base = toVector(tail ? await tail.run(features) : features, manifest.dimension);
             const own = tuned ? toVector(await tuned.tail.run(tuned.trunk ? await tuned.trunk.run(tensor) : features), manifest.dimension) : null;
+            giveBack(features.data);
             const timings = { decode: decoded - before, queue: started - decoded, embed: performance.now() - started };
             return { base, tuned: own, timings };
           }),
       );
-    if (on.model === null) return await pass(null);
-    const encoded = await networks.with(on.model, pass);
-    if (!encoded) throw new GraftError('unavailable', `The network of the model "${on.model}" cannot be found.`);
-    return encoded;
+    try {
+      const encoded = await (on.model === null ? pass(null) : networks.with(on.model, pass));
+      if (!encoded) throw new GraftError('unavailable', `The network of the model "${on.model}" cannot be found.`);
+      return encoded;
+    } finally {
+      giveBack(tensor.data);
+    }
   }
 
   /** An added backbone may have been removed since it was opened, and may not be for the edge at all. */

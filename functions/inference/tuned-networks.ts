@@ -19,7 +19,8 @@ type Entry = {
   readonly network: Promise<TunedNetwork>;
   readonly bytes: number;
   readonly whole: boolean;
-  readonly closed: PromiseWithResolvers<void>;
+  /** Called when it has closed. A promise would belong to the request that loaded it, and never settle for others once that one is over. */
+  readonly waiting: (() => void)[];
   users: number;
   evicted: boolean;
 };
@@ -87,7 +88,7 @@ export class TunedNetworks {
       );
     this.#makeRoom(bytes, whole);
     const network = this.#open(source, alone ? this.#left() : null);
-    const entry = this.#claim(model, { network, bytes, whole, closed: Promise.withResolvers(), users: 0, evicted: false });
+    const entry = this.#claim(model, { network, bytes, whole, waiting: [], users: 0, evicted: false });
     // A load that failed is forgotten, so the next request tries again.
     network.catch(() => {
       if (this.#entries.get(model) === entry) this.#entries.delete(model);
@@ -131,7 +132,7 @@ export class TunedNetworks {
     if (this.#leaving.size === 0) return null;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const longest = new Promise((resolve) => (timer = setTimeout(resolve, WAIT_MAX_MS)));
-    const left = Promise.all([...this.#leaving].map(async (entry) => await entry.closed.promise));
+    const left = Promise.all([...this.#leaving].map(async ({ waiting }) => await new Promise<void>((resolve) => waiting.push(resolve))));
     return Promise.race([left, longest]).finally(() => clearTimeout(timer));
   }
 
@@ -143,7 +144,7 @@ export class TunedNetworks {
     });
     const done = (): void => {
       this.#leaving.delete(entry);
-      entry.closed.resolve();
+      for (const tell of entry.waiting) tell();
     };
     closing.finally(done).catch((error: unknown) => console.warn(JSON.stringify({ message: 'a tuned network did not close', error: String(error) })));
   }
