@@ -5,7 +5,7 @@
 import type { Deps } from '../../deps.ts';
 import { missing } from '../../domain/missing.ts';
 import { markClassifierDeleted, wasDeleted } from '../../stores/classifiers.ts';
-import { forgetOriginals } from '../examples/originals.ts';
+import { removeWithOriginals } from '../examples/originals.ts';
 import { forgetForPrediction } from './load-classifier.ts';
 
 export async function deleteClassifier(
@@ -18,13 +18,5 @@ export async function deleteClassifier(
   if (!marked && !((await wasDeleted(deps.db, tenant, id)) && (await object.describe()))) throw missing('classifier', id);
   forgetForPrediction(id);
   deps.heads.forget(id);
-  const before = await object.originals(null);
-  await forgetOriginals(deps, tenant, before);
-  const { objectKeys } = await object.destroy();
-  const known = new Set(before);
-  await forgetOriginals(
-    deps,
-    tenant,
-    objectKeys.filter((key) => !known.has(key)),
-  );
+  await removeWithOriginals(deps, tenant, await object.originals(null), async () => await object.destroy());
 }

@@ -2,12 +2,12 @@
 import { GraftError } from '../../../shared/errors.ts';
 import { checkParts } from '../../domain/upload-parts.ts';
 import type { Deps } from '../../deps.ts';
+import type { JoinedPart } from '../../objects/objects.ts';
 
 type Multipart = { readonly objectKey: string; readonly multipartId: string; readonly bytes: number; readonly partBytes: number };
-type ClaimedPart = { readonly number: number; readonly etag: string; readonly sha256?: string };
 
 /** Throws `upload_incomplete`, naming the parts, when the store does not have what was claimed. */
-export async function joinParts(deps: Pick<Deps, 'objects'>, upload: Multipart, parts: readonly ClaimedPart[]): Promise<void> {
+export async function joinParts(deps: Pick<Deps, 'objects'>, upload: Multipart, parts: readonly JoinedPart[]): Promise<void> {
   const claimed = parts.map((part) => ({ ...part, etag: part.etag.replace(/^"(.*)"$/, '$1') }));
   const stored = await deps.objects.listParts(upload.objectKey, upload.multipartId);
   // The store forgets the parts when it has joined them: then an earlier call did it and only its answer was lost.

@@ -39,3 +39,24 @@ export async function forgetOriginals(deps: Pick<Deps, 'objects' | 'db' | 'now'>
     if (bytes > 0) await addUsage(deps.db, tenant, 'stored_bytes', -bytes, deps.now());
   }
 }
+
+/**
+ * Removes what has originals, and these first: should the storage not answer, a repetition finds all of it to do.
+ * @param before the originals that are known of; `remove` answers those that there were at the last moment, and what came in between follows
+ */
+export async function removeWithOriginals<Removed extends { readonly objectKeys: readonly string[] }>(
+  deps: Pick<Deps, 'objects' | 'db' | 'now'>,
+  tenant: string,
+  before: readonly string[],
+  remove: () => Promise<Removed>,
+): Promise<Removed> {
+  await forgetOriginals(deps, tenant, before);
+  const removed = await remove();
+  const known = new Set(before);
+  await forgetOriginals(
+    deps,
+    tenant,
+    removed.objectKeys.filter((key) => !known.has(key)),
+  );
+  return removed;
+}

@@ -6,7 +6,7 @@ import { missing } from '../../domain/missing.ts';
 import { embedLabels } from '../classifiers/embed-labels.ts';
 import { describeClassifier, loadClassifier } from '../classifiers/load-classifier.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
-import { forgetOriginals } from '../examples/originals.ts';
+import { removeWithOriginals } from '../examples/originals.ts';
 
 type Needs = Pick<Deps, 'db' | 'now' | 'classifier' | 'objects' | 'labelVectors' | 'heads'>;
 
@@ -33,19 +33,14 @@ export async function updateLabel(deps: Needs, tenant: string, id: string, name:
   return { object: 'classifier.label', name: now.name, description: now.description, examples: now.examples, version };
 }
 
-/** Deletes a label with its examples and their originals. The originals go first: should the storage not answer, a repetition finds all of it to do. */
+/** Deletes a label with its examples and their originals. */
 export async function deleteLabel(deps: Needs, tenant: string, id: string, name: string): Promise<z.infer<typeof DeletedLabel>> {
   await loadClassifier(deps, tenant, id);
   const object = deps.classifier(id);
-  const before = await object.originals(name);
-  await forgetOriginals(deps, tenant, before);
-  const { version, objectKeys } = unwrap(await object.deleteLabel(name));
-  deps.heads.forget(id);
-  const known = new Set(before);
-  await forgetOriginals(
-    deps,
-    tenant,
-    objectKeys.filter((key) => !known.has(key)),
-  );
+  const { version } = await removeWithOriginals(deps, tenant, await object.originals(name), async () => {
+    const removed = unwrap(await object.deleteLabel(name));
+    deps.heads.forget(id);
+    return removed;
+  });
   return { object: 'classifier.label', name, deleted: true, version };
 }
