@@ -4,13 +4,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { NODE, PYTHON, ROOT, STATE } from './paths.ts';
+import { pytestFaults, vitestFaults, VitestReport } from './test-faults.ts';
 
-export type Tally = { readonly passed: number; readonly failed: number };
+/** `faults`: what failed, a text of some lines each. */
+export type Tally = { readonly passed: number; readonly failed: number; readonly faults: readonly string[] };
 
 export const RESULTS = join(STATE, 'test-results');
-const Vitest = z.object({ numPassedTests: z.number(), numFailedTests: z.number(), numFailedTestSuites: z.number() });
 export const ENGINE_TESTS = join(ROOT, 'gpu-trainer/engine/tests');
 /** What a runner that has ended may still have in its pipes; a process that it left behind would hold them open for ever. */
 const DRAIN_MS = 2_000;
@@ -42,15 +42,22 @@ async function run(mark: string | null, command: string, args: readonly string[]
   return code;
 }
 
+/** A runner may fail although none of its tests did: an error outside of them, a signal. */
+function explained(failed: number, faults: readonly string[], name: string, status: number | null): readonly string[] {
+  return failed > 0 && faults.length === 0 ? [`✗ ${name} ended with ${status}, and its report names no test: see its output above`] : faults;
+}
+
 /** Vitest with these arguments; `mark` as of `run`, and the name of its report. */
 export async function runVitest(mark: string | null, args: readonly string[]): Promise<Tally> {
   const report = join(RESULTS, `vitest-${mark ?? 'some'}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const status = await run(mark, NODE, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...reporters, ...args], ROOT);
-  if (!existsSync(report)) return { passed: 0, failed: 1 };
-  const r = Vitest.parse(JSON.parse(readFileSync(report, 'utf8')));
+  const name = `vitest ${mark ?? args.join(' ')}`;
+  if (!existsSync(report)) return { passed: 0, failed: 1, faults: [`✗ ${name} ended with ${status} and left no report`] };
+  const r = VitestReport.parse(JSON.parse(readFileSync(report, 'utf8')));
   // A file that could not be loaded has no failed test of its own.
-  return { passed: r.numPassedTests, failed: Math.max(r.numFailedTests, r.numFailedTestSuites > 0 || status !== 0 ? 1 : 0) };
+  const failed = Math.max(r.numFailedTests, r.numFailedTestSuites > 0 || status !== 0 ? 1 : 0);
+  return { passed: r.numPassedTests, failed, faults: explained(failed, vitestFaults(r, ROOT), name, status) };
 }
 
 /** `tests`: names of files of the engine's tests. */
@@ -61,5 +68,6 @@ export async function runPytest(mark: string, tests: readonly string[]): Promise
   const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
   const count = (name: string): number => Number(new RegExp(`${name}="(\\d+)"`).exec(text)?.[1] ?? 0);
   const bad = count('failures') + count('errors');
-  return { passed: count('tests') - bad - count('skipped'), failed: Math.max(bad, status === 0 ? 0 : 1) };
+  const failed = Math.max(bad, status === 0 ? 0 : 1);
+  return { passed: count('tests') - bad - count('skipped'), failed, faults: explained(failed, pytestFaults(text), `pytest ${mark}`, status) };
 }

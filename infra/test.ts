@@ -1,6 +1,6 @@
 /**
  * `npm test`: set-up, then everything in two lanes side by side, as each runner keeps about one core busy; the last line is `N passed, N failed` over all
- * of it. `npm test -- <file> …` is vitest alone with these arguments.
+ * of it, and what failed stands right before it. `npm test -- <file> …` is vitest alone with these arguments.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { runChecks } from './check/run.ts';
@@ -33,8 +33,9 @@ async function guarded(run: () => Promise<Tally>): Promise<Tally> {
   try {
     return await run();
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    return { passed: 0, failed: 1 };
+    const fault = `✗ ${error instanceof Error ? error.message : String(error)}`;
+    process.stderr.write(`${fault}\n`);
+    return { passed: 0, failed: 1, faults: [fault] };
   }
 }
 
@@ -56,14 +57,17 @@ rmSync(RESULTS, { recursive: true, force: true });
 mkdirSync(RESULTS, { recursive: true });
 let passed = 0;
 let failed = 0;
+const faults: string[] = [];
 try {
   for (const tally of await all()) {
     passed += tally.passed;
     failed += tally.failed;
+    faults.push(...tally.faults);
   }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   failed += 1;
 }
+if (faults.length > 0) process.stdout.write(`\nWhat failed:\n${faults.join('\n')}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 ? 0 : 1);
