@@ -28,7 +28,8 @@ export function vitestFaults(report: z.infer<typeof VitestReport>, root: string)
   return report.testResults.flatMap((file) => {
     const path = file.name.startsWith(`${root}/`) ? file.name.slice(root.length + 1) : file.name;
     const bad = file.assertionResults.filter((test) => test.status === 'failed');
-    if (bad.length === 0) return file.status === 'failed' ? [fault(path, file.message || 'none of its tests failed: a hook did, see its output above')] : [];
+    if (bad.length === 0)
+      return file.status === 'failed' ? [fault(path, file.message || 'none of its tests failed: a hook did, see its output above')] : [];
     return bad.map((test) => fault(`${path} > ${test.fullName}`, (test.failureMessages ?? []).join('\n')));
   });
 }

@@ -229,8 +229,8 @@ export const EngineLine = z
     z.object({ type: z.literal('progress'), progress: Progress }),
     /** What `auto` took, why, and what it weighed. */
     Choice,
-    /** For the job's event log. */
-    z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string().max(2_000) }),
+    /** For the job's event log; the host cuts what is longer than a line of it. */
+    z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string() }),
     /** A complete file in `out_dir`, renamed into place before this line. `epoch` counts over all stages of all runs of the job. */
     z.object({ type: z.literal('checkpoint'), file: z.string(), epoch: z.number().int(), sha256: z.string(), bytes: z.number().int() }),
     z.object({ type: z.literal('artifact'), name: ArtifactName, file: z.string(), sha256: z.string(), bytes: z.number().int() }),

@@ -57,6 +57,8 @@ export const ARCHIVE_MAX_BYTES = 200 * 1024 * 1024 * 1024;
 export const LEASE_TTL_SECONDS = 60;
 export const LEASE_WAIT_MAX_SECONDS = 25;
 export const JOB_MAX_ATTEMPTS = 5;
+/** One line of a job's log. */
+export const EVENT_MESSAGE_MAX_CHARS = 2_000;
 /** What a host says of a failure. */
 export const FAIL_DETAIL_MAX_CHARS = 4_000;
 export const WEBHOOK_MAX_BYTES = 20_000;

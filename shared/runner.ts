@@ -4,7 +4,7 @@ import { BackboneManifest, Task } from './catalogue.ts';
 import { DatasetManifest } from './dataset.ts';
 import { Advice } from './advice.ts';
 import { Choice, EngineResult, MethodOptions, Progress } from './engine.ts';
-import { FAIL_DETAIL_MAX_CHARS } from './limits.ts';
+import { EVENT_MESSAGE_MAX_CHARS, FAIL_DETAIL_MAX_CHARS, LEASE_TTL_SECONDS } from './limits.ts';
 import { ArtifactName } from './model-manifest.ts';
 import { Inspection, QualityCode } from './quality.ts';
 
@@ -112,11 +112,15 @@ export type TrainWork = z.infer<typeof TrainWork>;
 export const Work = z.discriminatedUnion('kind', [ValidateWork, TrainWork]);
 export type Work = z.infer<typeof Work>;
 
+/** How long a lease holds from its answer on: a host's clock may be minutes off, so it counts these on one that nobody sets. */
+const ExpiresInSeconds = z.number().default(LEASE_TTL_SECONDS);
+
 export const Lease = z.object({
   token: z.string(),
   fence: z.number().int(),
   attempt: z.number().int(),
   expires_at: z.string(),
+  expires_in_seconds: ExpiresInSeconds,
   heartbeat_seconds: z.number(),
   work: Work,
 });
@@ -124,7 +128,11 @@ export type Lease = z.infer<typeof Lease>;
 
 /** `heartbeat`: renews the lease; `command` says what the owner of the job wants. */
 export const HeartbeatRequest = z.object({ progress: Progress.nullable().optional() });
-export const HeartbeatResponse = z.object({ expires_at: z.string(), command: z.enum(['continue', 'pause', 'cancel']) });
+export const HeartbeatResponse = z.object({
+  expires_at: z.string(),
+  expires_in_seconds: ExpiresInSeconds,
+  command: z.enum(['continue', 'pause', 'cancel']),
+});
 export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
 
 /** `events`: what happened, in order. `phase: training` moves a job from `validating` to `running`. */
@@ -132,7 +140,7 @@ export const HostEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('phase'), phase: z.string() }),
   z.object({ type: z.literal('progress'), progress: Progress }),
   Choice,
-  z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string().max(2_000) }),
+  z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string().max(EVENT_MESSAGE_MAX_CHARS) }),
 ]);
 export type HostEvent = z.infer<typeof HostEvent>;
 export const EventsRequest = z.object({ events: z.array(HostEvent).min(1).max(100) });

@@ -1,5 +1,4 @@
 /** What a host reports when it could not do its work: a code that the job's owner understands, without paths of the host, and whether to try again. */
-import { FAIL_DETAIL_MAX_CHARS } from '../../shared/limits.ts';
 import { isDiskFull, TransferRefused } from './transfer.ts';
 
 export type Failure = { readonly code: string; readonly detail: string; readonly retryable: boolean; readonly blame: 'caller' | 'graft' };
@@ -13,5 +12,5 @@ export function failureOf(error: unknown): Failure {
       return { code: 'input_corrupt', detail: 'A file in object storage does not have the digest that was recorded for it.', ...ours };
     return { code: 'store_refused', detail: `Object storage answered ${error.status} for a file of this work.`, ...ours };
   }
-  return { code: 'host_failed', detail: (error instanceof Error ? error.message : String(error)).slice(0, FAIL_DETAIL_MAX_CHARS), ...ours };
+  return { code: 'host_failed', detail: error instanceof Error ? error.message : String(error), ...ours };
 }

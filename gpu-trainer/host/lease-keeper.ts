@@ -16,6 +16,7 @@ export class LeaseKeeper {
   readonly #api: WorkerApi;
   readonly #lease: Lease;
   readonly #abort = new AbortController();
+  /** On the monotonic clock, milliseconds: the machine's own may be set, or be minutes off the Worker's. */
   #expires: number;
   #timer: NodeJS.Timeout | undefined;
   #progress: Progress | null = null;
@@ -26,7 +27,7 @@ export class LeaseKeeper {
   constructor(api: WorkerApi, lease: Lease, shutdown: AbortSignal) {
     this.#api = api;
     this.#lease = lease;
-    this.#expires = Date.parse(lease.expires_at);
+    this.#expires = performance.now() + lease.expires_in_seconds * 1_000;
     const ended = (): void => this.end(shutdown.reason === PREEMPTED ? 'preempted' : 'shutdown');
     if (shutdown.aborted) ended();
     shutdown.addEventListener('abort', ended, { once: true });
@@ -75,13 +76,14 @@ export class LeaseKeeper {
     try {
       // One that hangs must leave the lease time for others.
       const timeout = Math.max(TIMEOUT_MIN_MS, this.#interval * TIMEOUT_SHARE);
+      const asked = performance.now();
       const answer = await this.#api.heartbeat(this.token, { progress: this.#progress }, AbortSignal.timeout(timeout));
-      this.#expires = Date.parse(answer.expires_at);
+      this.#expires = asked + answer.expires_in_seconds * 1_000;
       if (answer.command === 'pause') this.end('paused');
       if (answer.command === 'cancel') this.end('cancelled');
     } catch (error) {
       // A Worker that is down for a moment is no reason to stop; an expired lease is.
-      if (error instanceof StaleLease || Date.now() > this.#expires) this.end('stale');
+      if (error instanceof StaleLease || performance.now() > this.#expires) this.end('stale');
       next = AGAIN_SHARE;
     }
     if (this.#timer !== undefined) this.#schedule(next);

@@ -1,7 +1,7 @@
 /** `/runner/v1` from the host's side. Every answer is parsed; 409 means that the lease is somebody else's, and ends the work at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { FAIL_DETAIL_MAX_CHARS } from '../../shared/limits.ts';
+import { EVENT_MESSAGE_MAX_CHARS, FAIL_DETAIL_MAX_CHARS } from '../../shared/limits.ts';
 import {
   ArtifactsResponse,
   CheckpointResponse,
@@ -16,6 +16,7 @@ import {
   type LeaseRequest,
   type PartRequest,
 } from '../../shared/runner.ts';
+import { cut } from './cut.ts';
 
 export class StaleLease extends Error {
   override readonly name = 'StaleLease';
@@ -35,6 +36,15 @@ const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5_000;
 const Refusal = z.object({ detail: z.string() });
 
+/** Null where what refused is not the Worker: a proxy answers with a page. */
+function detailOf(text: string): string | null {
+  try {
+    return Refusal.safeParse(JSON.parse(text)).data?.detail ?? null;
+  } catch {
+    return null;
+  }
+}
+
 export type WorkerApi = ReturnType<typeof makeWorkerApi>;
 
 export function makeWorkerApi(url: string, token: string) {
@@ -47,11 +57,10 @@ export function makeWorkerApi(url: string, token: string) {
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
     const text = await response.text();
-    const parsed: unknown = text === '' ? null : JSON.parse(text);
     if (response.status === 409) throw new StaleLease('the lease has expired or passed to another host');
     if (response.status >= 500 || response.status === 429) throw new Error(`the Worker answered ${response.status}`);
-    if (!response.ok) throw new Refused(response.status, Refusal.safeParse(parsed).data?.detail ?? `the Worker answered ${response.status}`);
-    return { status: response.status, body: parsed };
+    if (!response.ok) throw new Refused(response.status, detailOf(text) ?? `the Worker answered ${response.status}`);
+    return { status: response.status, body: text === '' ? null : JSON.parse(text) };
   };
   /** Network errors and 5xx are repeated with jittered back-off until `untilMs`; refusals and stale leases are not. */
   const repeat = async (path: string, body: unknown, untilMs: number): Promise<unknown> => {
@@ -59,13 +68,13 @@ export function makeWorkerApi(url: string, token: string) {
       try {
         return (await once(path, body)).body;
       } catch (error) {
-        if (error instanceof StaleLease || error instanceof Refused || Date.now() + wait > untilMs) throw error;
+        if (error instanceof StaleLease || error instanceof Refused || performance.now() + wait > untilMs) throw error;
         await sleep(wait * (0.5 + Math.random()));
       }
     }
   };
   const PATIENCE_MS = 10 * 60_000;
-  const until = (): number => Date.now() + PATIENCE_MS;
+  const until = (): number => performance.now() + PATIENCE_MS;
   const of = (lease: string, verb: string): string => `/runner/v1/leases/${lease}/${verb}`;
   return {
     lease: async (request: LeaseRequest, signal: AbortSignal): Promise<Lease | null> => {
@@ -75,7 +84,8 @@ export function makeWorkerApi(url: string, token: string) {
     heartbeat: async (lease: string, body: { progress?: unknown }, signal: AbortSignal) =>
       HeartbeatResponse.parse((await once(of(lease, 'heartbeat'), body, signal)).body),
     events: async (lease: string, events: HostEvent[]): Promise<void> => {
-      await repeat(of(lease, 'events'), { events }, Date.now() + 15_000);
+      const taken = events.map((event) => (event.type === 'log' ? { ...event, message: cut(event.message, EVENT_MESSAGE_MAX_CHARS) } : event));
+      await repeat(of(lease, 'events'), { events: taken }, performance.now() + 15_000);
     },
     incumbent: async (lease: string, body: { version: number; without: readonly string[] }) =>
       IncumbentResponse.parse(await repeat(of(lease, 'incumbent'), body, until())),
@@ -90,10 +100,10 @@ export function makeWorkerApi(url: string, token: string) {
     complete: async (lease: string, body: CompleteRequest) => CompleteResponse.parse(await repeat(of(lease, 'complete'), body, until())),
     fail: async (lease: string, body: { code: string; detail: string; retryable: boolean; blame: 'caller' | 'graft' }): Promise<void> => {
       // An engine may say more than the Worker takes. Refused, its failure would be told as one of the host's own, and be repeated.
-      await repeat(of(lease, 'fail'), { ...body, detail: body.detail.slice(0, FAIL_DETAIL_MAX_CHARS) }, until());
+      await repeat(of(lease, 'fail'), { ...body, detail: cut(body.detail, FAIL_DETAIL_MAX_CHARS) }, until());
     },
     release: async (lease: string, reason: 'shutdown' | 'paused' | 'cancelled'): Promise<void> => {
-      await repeat(of(lease, 'release'), { reason }, Date.now() + 10_000);
+      await repeat(of(lease, 'release'), { reason }, performance.now() + 10_000);
     },
   };
 }

@@ -75,18 +75,18 @@ describe('a failure of the host', () => {
     expect(failureOf(error)).toMatchObject({ code: 'store_refused', detail: 'Object storage answered 404 for a file of this work.' });
   });
 
-  it('is what it is otherwise, cut to what the Worker takes', () => {
+  it('is what it is otherwise', () => {
     expect(failureOf(new Error('x'.repeat(9_000)))).toMatchObject({
       code: 'host_failed',
-      detail: 'x'.repeat(4_000),
+      detail: 'x'.repeat(9_000),
       retryable: true,
       blame: 'graft',
     });
   });
 
-  it('that the engine tells at length is cut as well, instead of refused and told as the host’s own', async () => {
+  it('that is told at length, by the host or by its engine, is cut with a mark to what the Worker takes', async () => {
     const failure = { code: 'options_invalid', retryable: false, blame: 'caller' } as const;
     await makeWorkerApi(url, 'secret').fail('tok', { ...failure, detail: `No such label: ${'x'.repeat(9_000)}` });
-    expect(said).toEqual({ ...failure, detail: `No such label: ${'x'.repeat(3_985)}` });
+    expect(said).toEqual({ ...failure, detail: `No such label: ${'x'.repeat(3_977)} … (cut)` });
   });
 });

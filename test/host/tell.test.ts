@@ -8,6 +8,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Checkpoints, tell } from '../../gpu-trainer/host/tell.ts';
+import { EventsRequest } from '../../shared/runner.ts';
 import { makeWorkerApi, StaleLease } from '../../gpu-trainer/host/worker-api.ts';
 
 /** Status by what is asked, 200 where nothing is named; what was said to each. */
@@ -90,6 +91,18 @@ describe('a checkpoint', () => {
 });
 
 describe('events', () => {
+  it('that say more than a line of the log may hold are cut with a mark, not lost', async () => {
+    // Its 1,992nd unit is the first half of a pair.
+    const long = `${'é'.repeat(1_991)}${'🙂'.repeat(50)}`;
+    await tell(c(), [
+      { type: 'log', level: 'warning', message: long },
+      { type: 'log', level: 'info', message: 'short' },
+    ]);
+    const { events } = EventsRequest.parse(said[0]![1]);
+    const messages = events.map((event) => (event.type === 'log' ? event.message : ''));
+    expect(messages).toEqual([`${'é'.repeat(1_991)}\u{FFFD} … (cut)`, 'short']);
+  });
+
   it('that nobody takes are lost, unless the lease is', async () => {
     refusing = { events: 400 };
     await tell(c(), [{ type: 'phase', phase: 'training' }]);

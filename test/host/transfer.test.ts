@@ -157,12 +157,13 @@ describe('uploads', () => {
 });
 
 describe('the keeper of a lease', () => {
+  /** What the Worker's clock says when the host's is minutes ahead: no lease may seem over for that. */
+  const AHEAD = new Date(Date.now() - 600_000).toISOString();
   const keep = (shutdown = new AbortController().signal, expiresInMs = 60_000): LeaseKeeper => {
-    const lease = { token: 'tok', heartbeat_seconds: 0.03, expires_at: new Date(Date.now() + expiresInMs).toISOString() } as Lease;
+    const lease = { token: 'tok', heartbeat_seconds: 0.03, expires_at: AHEAD, expires_in_seconds: expiresInMs / 1_000 } as Lease;
     return new LeaseKeeper(makeWorkerApi(url, 'secret'), lease, shutdown);
   };
-  const beat = (response: ServerResponse, command: string) =>
-    response.end(JSON.stringify({ command, expires_at: new Date(Date.now() + 60_000).toISOString() }));
+  const beat = (response: ServerResponse, command: string) => response.end(JSON.stringify({ command, expires_at: AHEAD, expires_in_seconds: 60 }));
   const ended = async (keeper: LeaseKeeper): Promise<string | null> => {
     if (!keeper.signal.aborted)
       await Promise.race([new Promise<void>((resolve) => keeper.signal.addEventListener('abort', () => resolve())), sleep(20_000)]);

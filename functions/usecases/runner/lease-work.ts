@@ -52,7 +52,17 @@ async function tryLease(deps: Needs, request: LeaseRequest): Promise<Lease | nul
   // What does not answer for this one does not for the next one either, and the host asks again soon.
   if (work === 'postponed') return null;
   if (!work) return await tryLease(deps, request);
-  return { token, fence: row.fence, attempt: row.attempts, expires_at: iso(expiresAt), heartbeat_seconds: HEARTBEAT_SECONDS, work };
+  // Making the inputs took some of it.
+  const left = Math.max(0, expiresAt - deps.now()) / 1_000;
+  return {
+    token,
+    fence: row.fence,
+    attempt: row.attempts,
+    expires_at: iso(expiresAt),
+    expires_in_seconds: left,
+    heartbeat_seconds: HEARTBEAT_SECONDS,
+    work,
+  };
 }
 
 /**

@@ -29,7 +29,7 @@ export async function heartbeat(deps: Needs, input: { token: string; progress: P
   const [work] = await renewLease(deps.db, await sha256Hex(input.token), expiresAt);
   if (!work) throw staleLease();
   if (input.progress && work.kind === 'train') await recordProgress(deps, work, input.progress);
-  return { expires_at: iso(expiresAt), command: work.command };
+  return { expires_at: iso(expiresAt), expires_in_seconds: LEASE_TTL_SECONDS, command: work.command };
 }
 
 export async function takeHostEvents(deps: Needs, input: { token: string; events: readonly HostEvent[] }): Promise<void> {
