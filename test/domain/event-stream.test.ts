@@ -20,8 +20,9 @@ function watched() {
     looks.push(Date.now());
     return { ...job, events: log.filter((e) => e.id > after).slice(0, limit + 1) };
   };
+  const connect = async (after = 0) => streamJobEvents('job_1', look, await look(after, STREAM_PAGE), after);
   const start = async () => {
-    const response = streamJobEvents('job_1', look, await look(0, STREAM_PAGE), 0);
+    const response = await connect();
     let text = '';
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     const ended = (async () => {
@@ -29,7 +30,7 @@ function watched() {
     })();
     return { ended, text: () => text, reader };
   };
-  return { job, looks, add, start };
+  return { job, looks, add, connect, start };
 }
 const ids = (text: string) => [...text.matchAll(/^id: (\d+)$/gm)].map((m) => Number(m[1]));
 
@@ -73,6 +74,18 @@ test('says a log of several pages to its end before it ends with the job', async
   await stream.ended;
   expect(ids(stream.text())).toEqual(Array.from({ length: 2 * STREAM_PAGE + 7 }, (_, i) => i + 1));
   expect(looks.length).toBe(3);
+});
+
+test('lets whoever connects again read the rest, and tells an EventSource to stop where there is none to come', async () => {
+  const { job, add, connect } = watched();
+  add(3);
+  const open = await connect(3);
+  expect(open.status).toBe(200);
+  await open.body?.cancel();
+  [job.status] = ['succeeded'];
+  expect(ids(await (await connect(2)).text())).toEqual([3]);
+  const over = await connect(3);
+  expect([over.status, await over.text()]).toEqual([204, '']);
 });
 
 test('stops looking when nobody listens any more', async () => {

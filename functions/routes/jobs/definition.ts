@@ -114,6 +114,7 @@ export const jobEventsRoute = createRoute({
       description: 'Events in order, oldest first.',
       content: { 'application/json': { schema: JobEventList }, 'text/event-stream': { schema: z.string() } },
     },
+    204: { description: 'Of a stream: the job is over, and `Last-Event-ID` names the last event of its log. An EventSource ends here.' },
     ...problemResponses('not_found'),
   },
 });

@@ -29,8 +29,14 @@ function message(event: string, data: unknown, id?: number): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/** @param first what was seen after `after`, so that a job that is not there is an answer of its own and not a broken stream */
+/**
+ * 204 to whoever has read a finished job's log to its end: an EventSource takes an end for a cut and connects again every few seconds, until a 204 tells
+ * it to stop.
+ *
+ * @param first what was seen after `after`, so that a job that is not there is an answer of its own and not a broken stream
+ */
 export function streamJobEvents(job: string, look: Look, first: JobLook, after: number): Response {
+  if (after > 0 && FINAL.has(first.status) && first.events.length === 0) return new Response(null, { status: 204 });
   let cancelled = false;
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
