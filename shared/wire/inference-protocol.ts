@@ -7,7 +7,7 @@ export const PLATFORM = 'graft';
 const Parameters = z.record(z.string(), z.unknown());
 const TensorMetadata = z.object({
   name: z.string(),
-  datatype: z.enum(['BYTES', 'FP32']),
+  datatype: z.enum(['BYTES', 'FP32', 'BOOL']),
   /** −1: as many as the request has. */
   shape: z.array(z.number().int()),
   parameters: Parameters.optional(),
@@ -40,7 +40,8 @@ const InputTensor = z.object({
 });
 export type InputTensor = z.infer<typeof InputTensor>;
 
-export const OUTPUTS = ['label', 'scores', 'embedding'] as const;
+/** `labels`: of classifiers of several labels an input, which of the columns of `scores` are present. */
+export const OUTPUTS = ['label', 'labels', 'scores', 'embedding'] as const;
 export type OutputName = (typeof OUTPUTS)[number];
 
 export const InferRequest = z
@@ -55,7 +56,7 @@ export const InferRequest = z
       .array(z.object({ name: z.enum(OUTPUTS), parameters: Parameters.optional() }))
       .min(1)
       .optional()
-      .meta({ description: 'Default: all.' }),
+      .meta({ description: 'Default: all. `labels` is an output of classifiers of several labels an input alone.' }),
   })
   .meta({ id: 'InferenceRequest' });
 export type InferRequest = z.infer<typeof InferRequest>;
@@ -74,12 +75,12 @@ export const InferResponse = z
     outputs: z.array(
       z.object({
         name: z.enum(OUTPUTS),
-        datatype: z.enum(['BYTES', 'FP32']),
+        datatype: z.enum(['BYTES', 'FP32', 'BOOL']),
         shape: z.array(z.number().int()),
-        /** Of `scores`: `labels`, what each column stands for. */
+        /** Of `scores` and `labels`: `labels`, what each column stands for. */
         parameters: Parameters.optional(),
         /** `label`: the empty string where the input is unknown. */
-        data: z.array(z.union([z.string(), z.number()])),
+        data: z.array(z.union([z.string(), z.number(), z.boolean()])),
       }),
     ),
   })

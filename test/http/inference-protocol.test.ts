@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { EnrollAnswer } from '../../shared/wire/examples.ts';
 import { InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from '../../shared/wire/inference-protocol.ts';
-import { Prediction } from '../../shared/wire/predictions.ts';
+import { Prediction, PredictionList } from '../../shared/wire/predictions.ts';
 import { answer, bindings, call, newTenant, problem } from '../setup/harness.ts';
 import { packPictures } from '../setup/pack.ts';
 
@@ -94,6 +94,34 @@ describe('the inference protocol', () => {
     expect(parameters.unknown).toBe(said.unknown);
     expect(parameters.threshold).toBeTypeOf('number');
     expect(outputs.find((o) => o.name === 'label')?.data).toEqual([said.label ?? '']);
+  });
+
+  it('says of several labels an input which are present, in the columns of the scores', async () => {
+    const { key } = await newTenant();
+    const json = { name: 'winds', modality: 'vector', dimension: 4, task: 'multi_label', unknown: null };
+    const { id } = await answer(await call('/v1/classifiers', { key, json }), 201, z.object({ id: z.string() }));
+    const both = NORTH.map((x, i) => x + EAST[i]!);
+    const examples = [NORTH, EAST, both].flatMap((vector, k) =>
+      [0, 0.02, 0.04].map((by) => ({ labels: [['north'], ['east'], ['north', 'east']][k], vector: vector.map((x, i) => x + by * Math.sin(i + k)) })),
+    );
+    await answer(await call(`/v1/classifiers/${id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+    const model = await answer(await call(`/v2/models/${id}`, { key }), 200, ModelMetadata);
+    expect(model.outputs.map((o) => o.name)).toEqual(['label', 'labels', 'scores', 'embedding']);
+    const rows = [both, EAST, FAR];
+    const said = await answer(await call(`/v2/models/${id}/infer`, { key, json: { inputs: [embeddings(...rows)] } }), 200, InferResponse);
+    const list = await call(`/v1/classifiers/${id}/predict`, { key, json: { inputs: rows.map((vector) => ({ vector })) } });
+    const { data } = await answer(list, 200, PredictionList);
+    expect(data[0]?.labels?.toSorted()).toEqual(['east', 'north']);
+    const [tensor, scores] = [outputOf(said, 'labels'), outputOf(said, 'scores')];
+    expect(tensor).toMatchObject({ datatype: 'BOOL', shape: [3, 2], parameters: scores?.parameters });
+    const columns = scores?.parameters?.['labels'] as string[];
+    expect(tensor?.data).toEqual(data.flatMap(({ labels }) => columns.map((label) => labels?.includes(label))));
+    // Of one label an input there is no such tensor.
+    const { id: single } = await compass(key);
+    const asked = { inputs: [embeddings(NORTH)], outputs: [{ name: 'label' }, { name: 'labels' }] };
+    const none = await problem(await call(`/v2/models/${single}/infer`, { key, json: asked }), 'invalid_request');
+    expect(none.errors?.[0]?.pointer).toBe('/outputs/1/name');
+    expect((await answer(await call(`/v2/models/${single}`, { key }), 200, ModelMetadata)).outputs.map((o) => o.name)).not.toContain('labels');
   });
 
   it('names what is wrong with a tensor, and where', async () => {

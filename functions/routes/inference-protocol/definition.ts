@@ -23,7 +23,7 @@ const ready = {
   ...problemResponses('not_found', 'nothing_to_predict'),
 };
 const answers = {
-  200: jsonAnswer(InferResponse, '`label`, `scores` and `embedding`.'),
+  200: jsonAnswer(InferResponse, '`label`, `scores` and `embedding`; of several labels an input also `labels`.'),
   ...bodyProblems(
     'not_found',
     'nothing_to_predict',

@@ -27,6 +27,9 @@ export async function describeModel(deps: Pick<Deps, 'db' | 'classifier'>, tenan
     ],
     outputs: [
       { name: 'label', datatype: 'BYTES', shape: [-1] },
+      ...(classifier.task === 'multi_label'
+        ? [{ name: 'labels', datatype: 'BOOL' as const, shape: [-1, labels.length], parameters: { labels } }]
+        : []),
       { name: 'scores', datatype: 'FP32', shape: [-1, labels.length], parameters: { labels } },
       { name: 'embedding', datatype: 'FP32', shape: [-1, classifier.dimension] },
     ],
