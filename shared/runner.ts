@@ -135,7 +135,7 @@ export const HeartbeatResponse = z.object({
 });
 export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
 
-/** `events`: what happened, in order. `phase: training` moves a job from `validating` to `running`. */
+/** `events`: what happened, in order. The first `phase` after `loading` moves a job from `validating` to `running`. */
 export const HostEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('phase'), phase: z.string() }),
   z.object({ type: z.literal('progress'), progress: Progress }),

@@ -49,7 +49,8 @@ export async function takeHostEvents(deps: Needs, input: { token: string; events
     const { type, ...data } = event;
     const [renewed] = await deps.db.batch([renew, appendJobEventIfChanged(deps.db, { job: job.id, type, data, now: deps.now() })]);
     if (renewed.length === 0) throw staleLease();
-    if (event.type === 'phase' && (event.phase === 'training' || event.phase === 'advising')) await startRunning(deps, hash, job);
+    // Not every method has a phase `training`: a linear probe embeds and solves.
+    if (event.type === 'phase' && event.phase !== 'loading') await startRunning(deps, hash, job);
   }
 }
 
