@@ -25,6 +25,7 @@ export const ERRORS = {
   picture_too_large: { status: 422, retryable: false, title: 'The picture is over the pixel limit.' },
   text_invalid: { status: 422, retryable: false, title: 'The text is not valid UTF-8.' },
   unknown_label: { status: 422, retryable: false, title: 'The label does not exist in this classifier.' },
+  unknown_version: { status: 422, retryable: false, title: 'The classifier has not had this version yet.' },
   unknown_backbone: { status: 422, retryable: false, title: 'There is no such backbone.' },
   dimension_mismatch: { status: 422, retryable: false, title: 'The vector has the wrong dimension.' },
   upload_incomplete: { status: 422, retryable: false, title: 'A part of the upload is missing or wrong.' },

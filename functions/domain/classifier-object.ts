@@ -61,6 +61,8 @@ export type ServedHead = {
   readonly model: string | null;
   /** `encodeHead` bytes; null when there is nothing to predict yet. */ readonly head: Uint8Array | null;
 };
+/** `newest`: the highest number that any version has had; above the served one after a rollback, or while a trained one waits to be activated. */
+export type ActiveHead = (ServedHead | { readonly unchanged: true; readonly version: number }) & { readonly newest: number };
 
 export type TrainedVersion = {
   readonly job: string;
@@ -172,7 +174,7 @@ export interface ClassifierObject {
   deleteLabel(name: string): Promise<Outcome<{ version: number; objectKeys: string[] }>>;
   configure(change: { falseRejectRate: number | null }): Promise<{ version: number }>;
   /** The active head, or nothing new when the caller already holds `known`. */
-  servedHead(known: number | null): Promise<ServedHead | { unchanged: true; version: number }>;
+  servedHead(known: number | null): Promise<ActiveHead>;
   headOf(version: number): Promise<Outcome<ServedHead>>;
   /** Is this of that label? Compared with the label's examples and with what impostors (background, other labels) reach; see learning/verification.ts. */
   verify(asked: { label: string; embedding: Float32Array; falseAcceptRate: number }): Promise<Outcome<Verified>>;

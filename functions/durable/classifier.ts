@@ -122,8 +122,8 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
 
   async servedHead(known: number | null) {
     const version = records.activeVersion(this.#sql);
-    if (known === version) return { unchanged: true as const, version };
-    return this.#ledger.served(version);
+    const newest = records.latestVersion(this.#sql);
+    return known === version ? { unchanged: true as const, version, newest } : { ...this.#ledger.served(version), newest };
   }
 
   async headOf(version: number): Promise<Outcome<ServedHead>> {

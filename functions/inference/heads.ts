@@ -6,7 +6,7 @@
 import dotWasm from '../learning/simd/dot.wasm';
 import type { Head } from '../../shared/head.ts';
 import { decodeHead } from '../../shared/head-file.ts';
-import type { ServedHead } from '../domain/classifier-object.ts';
+import type { ActiveHead } from '../domain/classifier-object.ts';
 import { placeHead, type ResidentHead } from '../learning/resident-head.ts';
 import { RowMemory } from '../learning/row-memory.ts';
 import { HEADS_MAX_BYTES } from './isolate-budget.ts';
@@ -15,9 +15,11 @@ import { HEADS_MAX_BYTES } from './isolate-budget.ts';
 export const HEAD_TTL_SECONDS = 5;
 
 export type HeldHead = { readonly version: number; readonly model: string | null; readonly head: Head | null };
-export type FetchHead = (classifier: string, known: number | null) => Promise<ServedHead | { unchanged: true; version: number }>;
+/** The served one. `newest`: the highest number that a version had when this was read. */
+export type CurrentHead = HeldHead & { readonly newest: number };
+export type FetchHead = (classifier: string, known: number | null) => Promise<ActiveHead>;
 /** `resident`: null while the head's rows are in the heap, because they fit nowhere else. `fileBytes`: of the head's file. */
-type Entry = { readonly held: HeldHead; readonly resident: ResidentHead | null; readonly fileBytes: number; readonly readAt: number };
+type Entry = { readonly held: CurrentHead; readonly resident: ResidentHead | null; readonly fileBytes: number; readonly readAt: number };
 
 /** What an entry holds: its file, less what of it moved, and what that takes where it is now. */
 function bytesOf({ resident, fileBytes }: Entry): number {
@@ -36,7 +38,7 @@ function openRows(maxBytes: number): RowMemory | null {
 
 export class Heads {
   readonly #entries = new Map<string, Entry>();
-  readonly #reading = new Map<string, Promise<HeldHead>>();
+  readonly #reading = new Map<string, Promise<CurrentHead>>();
   readonly #fetch: FetchHead;
   readonly #now: () => number;
   readonly #maxBytes: number;
@@ -52,7 +54,7 @@ export class Heads {
   }
 
   /** The head to answer with. Below `minVersion` it is read again, so a write made before this call is seen. */
-  async get(classifier: string, minVersion: number): Promise<HeldHead> {
+  async get(classifier: string, minVersion: number): Promise<CurrentHead> {
     const entry = this.#entries.get(classifier);
     if (entry) this.#touch(classifier, entry);
     const fresh = entry && this.#now() - entry.readAt < HEAD_TTL_SECONDS * 1_000;
@@ -80,7 +82,7 @@ export class Heads {
     return { rowsBytes: this.#rows?.bytes ?? 0, heapBytes: this.bytes - placed };
   }
 
-  #read(classifier: string): Promise<HeldHead> {
+  #read(classifier: string): Promise<CurrentHead> {
     const reading = this.#load(classifier);
     this.#reading.set(classifier, reading);
     const done = () => {
@@ -90,19 +92,20 @@ export class Heads {
     return reading;
   }
 
-  async #load(classifier: string): Promise<HeldHead> {
+  async #load(classifier: string): Promise<CurrentHead> {
     const readAt = this.#now();
     const writes = this.#writes;
     const before = this.#entries.get(classifier);
     const served = await this.#fetch(classifier, before?.held.version ?? null);
-    if ('unchanged' in served && before) return this.#keep(classifier, { ...before, readAt }, writes);
+    const { newest } = served;
+    if ('unchanged' in served && before) return this.#keep(classifier, { ...before, held: { ...before.held, newest }, readAt }, writes);
     if ('unchanged' in served) throw new Error('a head was called unchanged that is not held');
-    const held = { version: served.version, model: served.model, head: served.head && decodeHead(served.head) };
+    const held = { version: served.version, newest, model: served.model, head: served.head && decodeHead(served.head) };
     return this.#keep(classifier, { held, resident: null, fileBytes: served.head?.byteLength ?? 0, readAt }, writes);
   }
 
   /** Answers the head to use: the same, with its rows placed where that was possible. */
-  #keep(classifier: string, entry: Entry, writes: number): HeldHead {
+  #keep(classifier: string, entry: Entry, writes: number): CurrentHead {
     const newer = this.#entries.get(classifier);
     // A slow reading must not replace what a later one brought.
     if (writes !== this.#writes || (newer && newer.readAt > entry.readAt)) return entry.held;

@@ -30,7 +30,7 @@ function makeParts(env: Bindings): Parts {
   };
   const encoder = makeEncoder({ catalogue, read, findNetwork });
   // Classifiers of a kind are as large as each other: `image-7` has the file of `image`.
-  const served = async (id: string) => ({ version: 1, model: null, head: await read(`heads/${id.split('-')[0]}`) });
+  const served = async (id: string) => ({ version: 1, newest: 1, model: null, head: await read(`heads/${id.split('-')[0]}`) });
   return { encoder, heads: new Heads(served, now) };
 }
 

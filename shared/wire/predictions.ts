@@ -4,12 +4,10 @@ import { BATCH_MAX_INPUTS, LABELS_MAX } from '../limits.ts';
 import { inputCount, inputFields, ONE_INPUT } from './inputs.ts';
 
 const topK = z.number().int().min(1).max(LABELS_MAX).optional().meta({ description: 'How many scores to answer. Default: all.' });
-const minVersion = z
-  .number()
-  .int()
-  .nonnegative()
-  .optional()
-  .meta({ description: 'Answer with this version or a later state: the `version` of an enrollment makes it visible here.' });
+const minVersion = z.number().int().nonnegative().optional().meta({
+  description:
+    'Answer with this version or a later state: the `version` of an enrollment makes it visible here. A number that the classifier has not reached is refused as `unknown_version`; after a rollback the version gone back to is the later state.',
+});
 
 export const PredictInput = z
   .strictObject(inputFields)

@@ -251,8 +251,19 @@ describe('classifiers', () => {
     expect((await answer(await call(path, { key }), 200, Version)).labels.toSorted()).toEqual(['east', 'north']);
     const back = await answer(await call(`${path}/activate`, { key, method: 'POST' }), 200, Version);
     expect(back.active).toBe(true);
-    const seen = await ask(key, id, [0, 0, 1, 0]);
-    expect(seen.scores.map((s) => s.label).toSorted()).toEqual(['east', 'north']);
+    // Whoever enrolled just before is answered from what was gone back to, and a number that no version had is no earlier state.
+    for (const asked of [0, version, later.version]) {
+      const seen = await ask(key, id, [0, 0, 1, 0], asked);
+      expect(seen.scores.map((s) => s.label).toSorted()).toEqual(['east', 'north']);
+    }
+    for (const [query, json] of [
+      ['', { inputs: [{ vector: NORTH }], min_version: later.version + 1 }],
+      [`?min_version=${later.version + 1}`, { vector: NORTH }],
+    ] as const) {
+      const ahead = await problem(await call(`/v1/classifiers/${id}/predict${query}`, { key, json }), 'unknown_version');
+      expect(ahead).toMatchObject({ status: 422, param: 'min_version' });
+      expect(ahead.detail).toContain(`newest is ${later.version}`);
+    }
     const events = await (await call('/v1/events', { key })).json<{ data: { type: string; data: Record<string, unknown> }[] }>();
     const told = events.data.filter((e) => e.type === 'classifier.version.activated');
     expect(told).toHaveLength(1);

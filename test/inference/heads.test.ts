@@ -43,7 +43,9 @@ function heads(room: number) {
   const fetched = async (id: string, known: number | null) => {
     asked.push(id);
     if (known === 1) await gate.promise;
-    return known === 1 ? { unchanged: true as const, version: 1 } : { version: 1, model: null, head: encodeHead(headOf(Number(id))) };
+    return known === 1
+      ? { unchanged: true as const, version: 1, newest: 1 }
+      : { version: 1, newest: 1, model: null, head: encodeHead(headOf(Number(id))) };
   };
   const cache = new Heads(fetched, () => now, room * bytesOf + 1);
   return { cache, asked, later: () => (now += HEAD_TTL_SECONDS * 1_000), answer: gate.resolve };
@@ -96,7 +98,7 @@ describe('heads held by an isolate', () => {
 
   it('stay in the heap without a memory, and answer the same', async () => {
     const cache = new Heads(
-      async () => ({ version: 1, model: null, head: encodeHead(headOf(7)) }),
+      async () => ({ version: 1, newest: 1, model: null, head: encodeHead(headOf(7)) }),
       () => 0,
       1e6,
       null,

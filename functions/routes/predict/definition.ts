@@ -49,7 +49,7 @@ export const predictRoute = createRoute({
   },
   responses: {
     200: { ...jsonAnswer(z.union([Prediction, PredictionList]), 'The prediction, or of `inputs` a list of them in order.'), headers: timing },
-    ...problems,
+    ...problemResponses(...refusals, 'unknown_version'),
   },
 });
 
