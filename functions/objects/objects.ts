@@ -1,12 +1,24 @@
 /** Objects in S3-compatible storage: whole small objects, presigned transfers and multipart uploads. Keys come from shared/object-keys.ts. */
+import { createHash } from 'node:crypto';
 import { GraftError } from '../../shared/errors.ts';
 import type { UploadTarget } from '../../shared/runner.ts';
 import type { Settings } from '../env.ts';
 import { S3Client } from './s3-client.ts';
-import { completeMultipartXml, parseError, parseListParts, textOf, unquoteEtag, type ListedPart } from './s3-xml.ts';
+import {
+  completeMultipartXml,
+  deleteObjectsXml,
+  parseDeleteErrors,
+  parseError,
+  parseListObjects,
+  parseListParts,
+  textOf,
+  unquoteEtag,
+  type ListedObject,
+  type ListedPart,
+} from './s3-xml.ts';
 
-/** Deletions in flight at once: Workers allow six open connections. */
-const DELETES_AT_ONCE = 5;
+/** Keys of one DeleteObjects request. A request of a Worker may make a limited number of others, and a classifier has thousands of originals. */
+const DELETES_AT_ONCE = 1_000;
 
 /** Of the store itself: S3 says them with status 200 where it had begun to answer, and the same request is to be sent again. */
 const PASSING_ERRORS: ReadonlySet<string> = new Set(['InternalError', 'ServiceUnavailable', 'SlowDown', 'RequestTimeout', 'OperationAborted']);
@@ -36,6 +48,8 @@ export interface Objects {
   /** False when `ifNoneMatch` was asked and the key exists already, or `ifMatch` and it has another ETag; its old bytes stay. */
   put(key: string, bytes: Uint8Array, more?: { contentType?: string; ifNoneMatch?: '*'; ifMatch?: string }): Promise<boolean>;
   head(key: string): Promise<ObjectInfo | null>;
+  /** One page of the objects under a prefix, with what asks for the next one; null: there is none. */
+  list(prefix: string, from?: string | null): Promise<{ objects: ListedObject[]; next: string | null }>;
   /** Missing keys are no error. */
   delete(keys: readonly string[]): Promise<void>;
   presignGet(key: string, more: { ttlSeconds: number; downloadName?: string }): Promise<string>;
@@ -62,8 +76,14 @@ export interface Objects {
 export function makeObjects(s3: Settings['s3']): Objects {
   const client = new S3Client(s3);
 
-  async function remove(key: string): Promise<void> {
-    await discard(await client.send({ method: 'DELETE', key, allow: [404] }));
+  async function remove(keys: readonly string[]): Promise<void> {
+    const body = deleteObjectsXml(keys);
+    // S3 wants one of the checksums, and this is the one that every store knows.
+    const headers = { 'content-type': 'application/xml', 'content-md5': createHash('md5').update(body).digest('base64') };
+    const response = await client.send({ method: 'POST', key: '', query: { delete: '' }, headers, body });
+    // With status 200, because each key has its own outcome.
+    const code = parseDeleteErrors(await response.text()).find((one) => one !== 'NoSuchKey');
+    if (code !== undefined) throw new GraftError('unavailable', `The object storage did not delete all that it was asked to (${code}). Try again.`);
   }
 
   return {
@@ -116,8 +136,15 @@ export function makeObjects(s3: Settings['s3']): Objects {
       };
     },
 
+    async list(prefix, from = null) {
+      const query = { 'list-type': '2', prefix, ...(from === null ? {} : { 'continuation-token': from }) };
+      const response = await client.send({ method: 'GET', key: '', query });
+      return parseListObjects(await response.text());
+    },
+
     async delete(keys) {
-      for (let at = 0; at < keys.length; at += DELETES_AT_ONCE) await Promise.all(keys.slice(at, at + DELETES_AT_ONCE).map(remove));
+      if (keys.length === 1) await discard(await client.send({ method: 'DELETE', key: keys[0]!, allow: [404] }));
+      else for (let at = 0; at < keys.length; at += DELETES_AT_ONCE) await remove(keys.slice(at, at + DELETES_AT_ONCE));
     },
 
     async presignGet(key, more) {

@@ -4,8 +4,10 @@ import { GraftError } from '../../shared/errors.ts';
 import type { Settings } from '../env.ts';
 import { parseError } from './s3-xml.ts';
 
-/** Tries after the first one, on network errors, 5xx and 429; every request here is safe to repeat. */
+/** Tries after the first one, on network errors and what `PASSING` says; every request here is safe to repeat. */
 const RETRIES = 3;
+/** Besides 5xx. 409: S3 saw two conditional writes of a key at once and decided neither. */
+const PASSING: ReadonlySet<number> = new Set([409, 429]);
 const RETRY_BASE_MS = 100;
 
 export type S3Request = {
@@ -56,7 +58,7 @@ export class S3Client {
         const text = await response.text();
         const error = parseError(text);
         problem = `status ${response.status}${error ? ` ${error.code}` : ''}`;
-        if (response.status < 500 && response.status !== 429) throw new GraftError('unavailable', storeProblem(request.method, problem));
+        if (response.status < 500 && !PASSING.has(response.status)) throw new GraftError('unavailable', storeProblem(request.method, problem));
       } catch (error) {
         if (error instanceof GraftError) throw error;
         problem = 'no answer';

@@ -1,5 +1,5 @@
 /**
- * Reads the four small XML answers of the S3 API that Graft needs. It is no general XML parser and promises nothing for other documents:
+ * Reads the few small XML answers of the S3 API that Graft needs. It is no general XML parser and promises nothing for other documents:
  * no entities but the five of XML and character references, no DTD (a document with one is refused), no attributes.
  */
 
@@ -54,12 +54,32 @@ export function parseError(xml: string): { code: string; message: string } | nul
   return { code: textOf(xml, 'Code') ?? 'Unknown', message: textOf(xml, 'Message') ?? '' };
 }
 
+export type ListedObject = { readonly key: string; readonly bytes: number };
+
+/** ListBucketResult: one page of objects and, when there are more, the token that asks for the next page. */
+export function parseListObjects(xml: string): { objects: ListedObject[]; next: string | null } {
+  const objects = elements(xml, 'Contents').map((one) => ({ key: textOf(one, 'Key') ?? '', bytes: Number(textOf(one, 'Size')) }));
+  return { objects, next: textOf(xml, 'IsTruncated') === 'true' ? textOf(xml, 'NextContinuationToken') : null };
+}
+
+/** The body of DeleteObjects. Quiet: the answer names only what could not be deleted. */
+export function deleteObjectsXml(keys: readonly string[]): string {
+  const objects = keys.map((key) => `<Object><Key>${escapeXml(key)}</Key></Object>`).join('');
+  return `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Quiet>true</Quiet>${objects}</Delete>`;
+}
+
+/** Codes of the keys that DeleteObjects could not delete. */
+export function parseDeleteErrors(xml: string): string[] {
+  return elements(xml, 'Error').map((one) => textOf(one, 'Code') ?? 'Unknown');
+}
+
+const escapeXml = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+
 /** The body of CompleteMultipartUpload. `checksum`: base64 of a part's SHA-256, where the upload was created with it. */
 export function completeMultipartXml(parts: readonly { number: number; etag: string; checksum: string | null }[]): string {
-  const escape = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
   const sha256 = (checksum: string | null) => (checksum === null ? '' : `<ChecksumSHA256>${checksum}</ChecksumSHA256>`);
   const body = parts
-    .map((p) => `<Part><PartNumber>${p.number}</PartNumber><ETag>&quot;${escape(p.etag)}&quot;</ETag>${sha256(p.checksum)}</Part>`)
+    .map((p) => `<Part><PartNumber>${p.number}</PartNumber><ETag>&quot;${escapeXml(p.etag)}&quot;</ETag>${sha256(p.checksum)}</Part>`)
     .join('');
   return `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${body}</CompleteMultipartUpload>`;
 }

@@ -1,5 +1,5 @@
 /** What is deleted is gone with its originals, also when the object storage did not answer in the middle of it. */
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { GraftError } from '../../shared/errors.ts';
 import { DeletedClassifier, DeletedLabel } from '../../shared/wire/classifiers.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
@@ -9,6 +9,7 @@ import { models } from '../../functions/db/schema.ts';
 import { addUsage } from '../../functions/stores/usage.ts';
 import { deleteClassifier } from '../../functions/usecases/classifiers/delete-classifier.ts';
 import { deleteDataset } from '../../functions/usecases/datasets/delete-dataset.ts';
+import { forgetOriginals, keepOriginals } from '../../functions/usecases/examples/originals.ts';
 import { deleteLabel } from '../../functions/usecases/labels/labels.ts';
 import { deleteModel } from '../../functions/usecases/models/models.ts';
 import { dropReviewItem } from '../../functions/usecases/review/review-items.ts';
@@ -35,6 +36,27 @@ const stored = async () => (await answer(await call('/v1/usage', { key }), 200, 
 const silence = () => Promise.reject(new GraftError('unavailable', 'The object storage could not carry out a DELETE.'));
 const silent = { ...deps, objects: { ...deps.objects, delete: silence } };
 const remove = async (path: string, by = key) => await call(`/v1/classifiers/${path}`, { key: by, method: 'DELETE' });
+
+describe('of thousands', () => {
+  it('the originals go in few requests, and a deletion that was cut off goes on where it was', async () => {
+    const keys = Array.from({ length: 250 }, (_, n) => `tests/${id}/many/${n}`);
+    await keepOriginals(
+      deps,
+      keys.map((original) => ({ key: original, bytes: new Uint8Array(BYTES), contentType: 'text/plain' })),
+    );
+    await addUsage(deps.db, tenant, 'stored_bytes', keys.length * BYTES, deps.now());
+    const before = await stored();
+    await deps.objects.delete(keys.slice(0, 1));
+    const asked = vi.spyOn(globalThis, 'fetch');
+    await forgetOriginals(deps, tenant, keys);
+    const requests = asked.mock.calls.length;
+    asked.mockRestore();
+    expect(requests).toBe(2);
+    expect(await Promise.all(keys.slice(-3).map(async (original) => await deps.objects.head(original)))).toEqual([null, null, null]);
+    expect(before - (await stored())).toBe((keys.length - 1) * BYTES);
+    expect([await left('apple'), await left('pear')]).toEqual([EXAMPLES, EXAMPLES]);
+  });
+});
 
 describe('while the object storage does not answer', () => {
   it('the deletion of a classifier is not over, and goes on when it is asked for again', async () => {

@@ -6,6 +6,8 @@ import { addUsage } from '../../stores/usage.ts';
 const AT_ONCE = 5;
 /** What was deleted is off the account though the rest could not be: one write for so many. */
 const COUNTED_AT_ONCE = 50;
+/** Of more originals than this the sizes are read from listings, a thousand at a time: a request of a Worker may make a limited number of others. */
+const SIZED_ALONE_MAX = 200;
 
 export type Original = { readonly key: string; readonly bytes: Uint8Array; readonly contentType: string };
 
@@ -31,13 +33,40 @@ export async function keepOriginals(deps: Pick<Deps, 'objects'>, originals: read
 
 /** Deletes originals and takes their bytes off the tenant's account. Missing ones are no error. */
 export async function forgetOriginals(deps: Pick<Deps, 'objects' | 'db' | 'now'>, tenant: string, keys: readonly string[]): Promise<void> {
-  for (let at = 0; at < keys.length; at += COUNTED_AT_ONCE) {
-    const some = keys.slice(at, at + COUNTED_AT_ONCE);
-    const sizes = await inTurns(some, async (key) => (await deps.objects.head(key))?.bytes ?? 0);
-    await deps.objects.delete(some);
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  const sized = keys.length > SIZED_ALONE_MAX ? listedSizes(deps, keys) : askedSizes(deps, keys);
+  for await (const some of sized) {
+    await deps.objects.delete(some.map(({ key }) => key));
+    const bytes = some.reduce((sum, one) => sum + one.bytes, 0);
     if (bytes > 0) await addUsage(deps.db, tenant, 'stored_bytes', -bytes, deps.now());
   }
+}
+
+type Sized = { readonly key: string; readonly bytes: number };
+
+async function* askedSizes(deps: Pick<Deps, 'objects'>, keys: readonly string[]): AsyncGenerator<Sized[]> {
+  for (let at = 0; at < keys.length; at += COUNTED_AT_ONCE)
+    yield await inTurns(keys.slice(at, at + COUNTED_AT_ONCE), async (key) => ({ key, bytes: (await deps.objects.head(key))?.bytes ?? 0 }));
+}
+
+/** Only what is still there: a deletion that is repeated goes on where it was cut off instead of asking for everything again. */
+async function* listedSizes(deps: Pick<Deps, 'objects'>, keys: readonly string[]): AsyncGenerator<Sized[]> {
+  const wanted = new Set(keys);
+  const prefix = commonFolder(keys);
+  let from: string | null = null;
+  do {
+    const page: Awaited<ReturnType<Deps['objects']['list']>> = await deps.objects.list(prefix, from);
+    const some = page.objects.filter(({ key }) => wanted.has(key));
+    if (some.length > 0) yield some;
+    from = page.next;
+  } while (from !== null);
+}
+
+/** The folder that all of them are under, with its slash. */
+function commonFolder(keys: readonly string[]): string {
+  const first = keys[0] ?? '';
+  let length = first.length;
+  for (const key of keys) while (!key.startsWith(first.slice(0, length))) length--;
+  return first.slice(0, first.lastIndexOf('/', length - 1) + 1);
 }
 
 /**
