@@ -43,6 +43,11 @@ export function newId(kind: IdKind): string {
   return makeId(kind, Date.now(), crypto.getRandomValues(new Uint8Array(RANDOM_CHARS)));
 }
 
+/** What sorts before every identifier made at this time or later, and after all made earlier. */
+export function firstId(kind: IdKind, now: number): string {
+  return makeId(kind, now, new Uint8Array(RANDOM_CHARS));
+}
+
 /** The example that a review item becomes: the same time and random part, so that becoming one twice is becoming one once. */
 export function exampleOfReviewItem(item: string): string {
   return ID_PREFIXES.example + item.slice(ID_PREFIXES.review.length);

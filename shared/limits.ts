@@ -64,6 +64,8 @@ export const FAIL_DETAIL_MAX_CHARS = 4_000;
 export const WEBHOOK_MAX_BYTES = 20_000;
 export const WEBHOOK_TIMEOUT_MS = 15_000;
 export const WEBHOOK_RETRY_SECONDS = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
+/** Events, and deliveries that are over. */
+export const EVENTS_KEPT_DAYS = 90;
 export const IDEMPOTENCY_TTL_SECONDS = 86_400;
 export const KEY_CACHE_TTL_SECONDS = 30;
 export const VERSIONS_KEPT = 50;

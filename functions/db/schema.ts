@@ -277,6 +277,7 @@ export const deliveries = sqliteTable(
     uniqueIndex('deliveries_once').on(t.webhookId, t.eventId),
     index('deliveries_due').on(t.status, t.nextAttemptAt),
     index('deliveries_webhook').on(t.webhookId, t.id),
+    index('deliveries_event').on(t.eventId),
   ],
 );
 

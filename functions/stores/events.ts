@@ -1,9 +1,10 @@
 /** The events table: what happened, per tenant, and at the same time the outbox of webhook deliveries (`fanned_out` = 0). */
-import { and, asc, desc, eq, lt } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, lt, notExists, sql } from 'drizzle-orm';
+import { firstId } from '../../shared/ids.ts';
 import type { EventType } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged } from '../db/insert-if-changed.ts';
-import { events } from '../db/schema.ts';
+import { deliveries, events } from '../db/schema.ts';
 
 export type EventRow = typeof events.$inferSelect;
 export type NewEvent = { readonly id: string; readonly tenant: string; readonly type: EventType; readonly data: unknown; readonly now: number };
@@ -51,4 +52,19 @@ export async function pendingEvents(db: Database, limit: number): Promise<EventR
 /** A statement for the batch that also inserts the deliveries. */
 export function markFannedOut(db: Database, id: string) {
   return db.update(events).set({ fannedOut: 1 }).where(eq(events.id, id));
+}
+
+/** For the sweep: events that happened before then and that no delivery needs, at most `limit`. Ids begin with the time. */
+export async function forgetOldEvents(db: Database, before: number, limit: number): Promise<void> {
+  const needed = db
+    .select({ one: sql`1` })
+    .from(deliveries)
+    .where(eq(deliveries.eventId, events.id));
+  const old = db
+    .select({ id: events.id })
+    .from(events)
+    .where(and(lt(events.id, firstId('event', before)), eq(events.fannedOut, 1), notExists(needed)))
+    .orderBy(asc(events.id))
+    .limit(limit);
+  await db.delete(events).where(inArray(events.id, old));
 }

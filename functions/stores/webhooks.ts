@@ -1,5 +1,6 @@
 /** Webhook endpoints and their deliveries. A delivery is sent only by the consumer whose claim statement changed its row. */
 import { and, asc, desc, eq, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm';
+import { firstId } from '../../shared/ids.ts';
 import type { Database } from '../db/database.ts';
 import { deliveries, webhooks } from '../db/schema.ts';
 
@@ -70,20 +71,22 @@ export async function rotateWebhook(
   return row ?? null;
 }
 
-/** A statement. The pair of endpoint and event is unique: fanning out twice delivers once. */
-export function insertDelivery(db: Database, row: { id: string; tenant: string; webhook: string; event: string; now: number }) {
+/**
+ * A statement that answers the new ones, however many: D1 counts statements. The pair of endpoint and event is unique: fanning out twice delivers once.
+ */
+export function insertDeliveries(
+  db: Database,
+  of: { tenant: string; event: string; now: number },
+  rows: readonly { readonly id: string; readonly webhook: string }[],
+) {
+  // In the order of the table's columns.
+  const each = sql`select json_extract(value, '$.id'), ${of.tenant}, json_extract(value, '$.webhook'), ${of.event}, 'pending', 0, ${of.now}, null, null,
+    null, ${of.now}, null from json_each(${JSON.stringify(rows)}) where true`;
   return db
     .insert(deliveries)
-    .values({
-      id: row.id,
-      tenantId: row.tenant,
-      webhookId: row.webhook,
-      eventId: row.event,
-      status: 'pending',
-      nextAttemptAt: row.now,
-      createdAt: row.now,
-    })
-    .onConflictDoNothing({ target: [deliveries.webhookId, deliveries.eventId] });
+    .select(each)
+    .onConflictDoNothing({ target: [deliveries.webhookId, deliveries.eventId] })
+    .returning({ id: deliveries.id });
 }
 
 export async function getDelivery(db: Database, tenant: string, webhook: string, id: string): Promise<DeliveryRow | null> {
@@ -101,13 +104,6 @@ export async function listDeliveries(db: Database, webhook: string, page: { limi
     .where(and(eq(deliveries.webhookId, webhook), page.after ? lt(deliveries.id, page.after) : undefined))
     .orderBy(desc(deliveries.id))
     .limit(page.limit + 1);
-}
-
-export async function deliveriesOfEvent(db: Database, event: string): Promise<{ id: string }[]> {
-  return await db
-    .select({ id: deliveries.id })
-    .from(deliveries)
-    .where(and(eq(deliveries.eventId, event), eq(deliveries.status, 'pending')));
 }
 
 const due = (now: number) =>
@@ -154,4 +150,15 @@ export async function restartDelivery(db: Database, id: string, now: number): Pr
 /** Due deliveries, oldest first: what the sweep announces again because no message may be left for them. */
 export async function dueDeliveries(db: Database, now: number, limit: number): Promise<{ id: string }[]> {
   return await db.select({ id: deliveries.id }).from(deliveries).where(due(now)).orderBy(asc(deliveries.nextAttemptAt)).limit(limit);
+}
+
+/** For the sweep: deliveries that are over, made before then, at most `limit`. Ids begin with the time. */
+export async function forgetOldDeliveries(db: Database, before: number, limit: number): Promise<void> {
+  const old = db
+    .select({ id: deliveries.id })
+    .from(deliveries)
+    .where(and(lt(deliveries.id, firstId('delivery', before)), inArray(deliveries.status, ['delivered', 'failed'])))
+    .orderBy(asc(deliveries.id))
+    .limit(limit);
+  await db.delete(deliveries).where(inArray(deliveries.id, old));
 }

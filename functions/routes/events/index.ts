@@ -1,5 +1,6 @@
 /** `/v1/events`. */
 import { createRoute } from '@hono/zod-openapi';
+import { EVENTS_KEPT_DAYS } from '../../../shared/limits.ts';
 import { Event } from '../../../shared/wire/webhooks.ts';
 import { requireScope, tenantOf } from '../../http/auth.ts';
 import { listOf, PageQuery, pageOf, toList } from '../../http/pages.ts';
@@ -14,6 +15,7 @@ const listEventsRoute = createRoute({
   operationId: 'listEvents',
   tags: ['Events and webhooks'],
   summary: 'List what happened',
+  description: `Events are kept for ${EVENTS_KEPT_DAYS} days.`,
   middleware: [requireScope('train', 'enroll')],
   request: { query: PageQuery },
   responses: { 200: jsonAnswer(listOf(Event, 'EventList'), 'One page, newest first.'), ...problemResponses() },

@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { EVENTS_KEPT_DAYS } from '../../../shared/limits.ts';
 import { CreateWebhookRequest, Delivery, UpdateWebhookRequest, Webhook, WebhookWithSecret } from '../../../shared/wire/webhooks.ts';
 import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
@@ -87,6 +88,7 @@ export const listDeliveriesRoute = createRoute({
   path: '/v1/webhooks/{id}/deliveries',
   operationId: 'listWebhookDeliveries',
   summary: 'List deliveries with their last answer',
+  description: `Deliveries that are over are kept for ${EVENTS_KEPT_DAYS} days, and so long they can be sent again.`,
   request: { params, query: PageQuery },
   responses: { 200: jsonAnswer(listOf(Delivery, 'WebhookDeliveryList'), 'One page, newest first.'), ...problemResponses('not_found') },
 });

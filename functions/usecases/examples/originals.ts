@@ -1,22 +1,14 @@
 /** The originals of enrolled examples in object storage, and their share of `stored_bytes`. */
 import type { Deps } from '../../deps.ts';
+import { inTurns } from '../../domain/in-turns.ts';
 import { addUsage } from '../../stores/usage.ts';
 
-/** Workers allow six open connections; one is left for others. */
-const AT_ONCE = 5;
 /** What was deleted is off the account though the rest could not be: one write for so many. */
 const COUNTED_AT_ONCE = 50;
 /** Of more originals than this the sizes are read from listings, a thousand at a time: a request of a Worker may make a limited number of others. */
 const SIZED_ALONE_MAX = 200;
 
 export type Original = { readonly key: string; readonly bytes: Uint8Array; readonly contentType: string };
-
-/** Runs `work` on all, a few at a time. The first failure ends it. */
-async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const out: R[] = [];
-  for (let i = 0; i < items.length; i += AT_ONCE) out.push(...(await Promise.all(items.slice(i, i + AT_ONCE).map(work))));
-  return out;
-}
 
 /** Stores all or none. */
 export async function keepOriginals(deps: Pick<Deps, 'objects'>, originals: readonly Original[]): Promise<void> {

@@ -1,12 +1,15 @@
 /**
  * What time alone makes necessary, once a minute: hosts that vanished, completions half carried out, events and deliveries that no queue message
- * announces any more, uploads that nobody finished and checkpoints that nothing goes on from. Each part is safe to repeat; a failure of one does not stop the others.
+ * announces any more, uploads that nobody finished, checkpoints that nothing goes on from, and what is older than it is kept. Each part is safe to
+ * repeat; a failure of one does not stop the others.
  */
+import { EVENTS_KEPT_DAYS } from '../../../shared/limits.ts';
 import type { Deps } from '../../deps.ts';
 import { forgetCheckpoint, uselessCheckpoints } from '../../stores/checkpoints.ts';
 import { closeUpload, staleUploads } from '../../stores/datasets.ts';
+import { forgetOldEvents } from '../../stores/events.ts';
 import { forgetOldIdempotencyKeys } from '../../stores/idempotency.ts';
-import { dueDeliveries } from '../../stores/webhooks.ts';
+import { dueDeliveries, forgetOldDeliveries } from '../../stores/webhooks.ts';
 import { expireLeases } from '../runner/expire-leases.ts';
 import { announceDeliveries } from '../webhooks/announce-deliveries.ts';
 import { fanOut } from '../webhooks/fan-out.ts';
@@ -22,6 +25,8 @@ const UPLOAD_GRACE_MS = 24 * 3_600_000;
 /** An ended job goes on from nothing; until then its checkpoints can be looked at (docs/storage.md). */
 const CHECKPOINTS_KEPT_MS = 7 * 24 * 3_600_000;
 const CHECKPOINTS = 50;
+/** More go with the next sweep. */
+const OLD_ROWS = 1_000;
 
 export async function sweep(deps: Needs): Promise<void> {
   const parts: Record<string, () => Promise<unknown>> = {
@@ -34,6 +39,11 @@ export async function sweep(deps: Needs): Promise<void> {
       ),
     uploads: () => abortStaleUploads(deps),
     checkpoints: () => deleteUselessCheckpoints(deps),
+    old: async () => {
+      const before = deps.now() - EVENTS_KEPT_DAYS * 24 * 3_600_000;
+      await forgetOldDeliveries(deps.db, before, OLD_ROWS);
+      await forgetOldEvents(deps.db, before, OLD_ROWS);
+    },
     idempotency: () => forgetOldIdempotencyKeys(deps.db, deps.now() - IDEMPOTENCY_KEPT_MS),
   };
   for (const [part, run] of Object.entries(parts)) {

@@ -3,7 +3,7 @@ import type { EventType } from '../../../shared/jobs.ts';
 import { wants } from '../../domain/event-patterns.ts';
 import type { Deps } from '../../deps.ts';
 import { markFannedOut, pendingEvents } from '../../stores/events.ts';
-import { activeWebhooks, deliveriesOfEvent, insertDelivery, type WebhookRow } from '../../stores/webhooks.ts';
+import { activeWebhooks, insertDeliveries, type WebhookRow } from '../../stores/webhooks.ts';
 import { announceDeliveries } from './announce-deliveries.ts';
 
 const BATCH = 50;
@@ -18,14 +18,10 @@ export async function fanOut(deps: Pick<Deps, 'db' | 'deliveries' | 'newId' | 'n
     if (!all) endpoints.set(event.tenantId, (all = await activeWebhooks(deps.db, event.tenantId)));
     // An endpoint hears only of what happened after it was made.
     const wanting = all.filter((webhook) => webhook.createdAt <= event.createdAt && wants(webhook.events, event.type as EventType));
-    const now = deps.now();
-    await deps.db.batch([
-      markFannedOut(deps.db, event.id),
-      ...wanting.map((webhook) =>
-        insertDelivery(deps.db, { id: deps.newId('delivery'), tenant: event.tenantId, webhook: webhook.id, event: event.id, now }),
-      ),
-    ]);
-    if (wanting.length > 0) made.push(...(await deliveriesOfEvent(deps.db, event.id)).map((row) => row.id));
+    const rows = wanting.map((webhook) => ({ id: deps.newId('delivery'), webhook: webhook.id }));
+    const of = { tenant: event.tenantId, event: event.id, now: deps.now() };
+    const [, fresh] = await deps.db.batch([markFannedOut(deps.db, event.id), insertDeliveries(deps.db, of, rows)]);
+    made.push(...fresh.map((row) => row.id));
   }
   await announceDeliveries(deps, made);
   return events.length;

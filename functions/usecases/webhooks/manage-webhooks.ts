@@ -114,7 +114,7 @@ export async function testWebhook(deps: Needs, input: { tenant: string; id: stri
     insertEvent(deps.db, event),
     // Not for the outbox: other endpoints with the pattern `*` did not ask for this test.
     markFannedOut(deps.db, event.id),
-    store.insertDelivery(deps.db, { id: delivery, tenant: input.tenant, webhook: webhook.id, event: event.id, now }),
+    store.insertDeliveries(deps.db, { tenant: input.tenant, event: event.id, now }, [{ id: delivery, webhook: webhook.id }]),
   ]);
   await announceDeliveries(deps, [delivery]);
   const row = await store.getDelivery(deps.db, input.tenant, webhook.id, delivery);

@@ -1,0 +1,1 @@
+CREATE INDEX `deliveries_event` ON `deliveries` (`event_id`);
