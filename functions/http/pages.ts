@@ -1,5 +1,6 @@
 /** Cursors of lists. A cursor is opaque to callers: base64url of the last id of the page before. */
 import { GraftError } from '../../shared/errors.ts';
+import { idPattern, type IdKind } from '../../shared/ids.ts';
 import type { PageQuery, WholeQuery } from '../../shared/wire/page.ts';
 
 export { listOf, PageQuery, WholeQuery } from '../../shared/wire/page.ts';
@@ -30,17 +31,24 @@ function foreignCursor(): GraftError {
   return new GraftError('invalid_request', detail, { param: 'cursor' });
 }
 
-/** What stores take: at most `limit` rows after the id `after` (null: from the start). Throws `invalid_request` for a foreign cursor. */
-export function pageOf(query: PageQuery): { limit: number; after: string | null } {
-  return { limit: query.limit, after: query.cursor === undefined ? null : decodeCursor(query.cursor) };
+/**
+ * What stores take: at most `limit` rows after the id `after` (null: from the start).
+ *
+ * @param kind of the list's ids. Ids are compared as text: that of another kind would give nothing, or the first page for ever.
+ * @throws `invalid_request` for the cursor of another list
+ */
+export function pageOf(query: PageQuery, kind: IdKind): { limit: number; after: string | null } {
+  const after = query.cursor === undefined ? null : decodeCursor(query.cursor);
+  if (after !== null && !idPattern(kind).test(after)) throw foreignCursor();
+  return { limit: query.limit, after };
 }
 
 /** The same for a list that goes by numbers: the one to start after, 0 from the start. */
 export function numbersOf(query: PageQuery): { limit: number; after: number } {
-  const { limit, after } = pageOf(query);
+  const after = query.cursor === undefined ? null : decodeCursor(query.cursor);
   // Taken for the start, the cursor of another list would give the first page for ever.
   if (after !== null && !/^\d{1,15}$/.test(after)) throw foreignCursor();
-  return { limit, after: Number(after ?? 0) };
+  return { limit: query.limit, after: Number(after ?? 0) };
 }
 
 /** The answer from `limit + 1` rows as stores give them: the one too many says that there is a next page. */

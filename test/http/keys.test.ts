@@ -44,6 +44,10 @@ describe('tenants and keys', () => {
     expect(seen.toSorted()).toEqual(ids.toSorted());
     expect(new Set(seen).size).toBe(5);
     expect((await problem(await call('/v1/keys?cursor=bm90IG91cnM', { key }), 'invalid_request')).param).toBe('cursor');
+    // Of another list: compared with ids of another kind it would give nothing, or the first page for ever.
+    const { next_cursor: foreign } = await answer(await call('/v1/keys?limit=1', { key }), 200, KeyList);
+    for (const list of ['classifiers', 'datasets', 'training/jobs', 'models', 'events', 'webhooks'])
+      expect((await problem(await call(`/v1/${list}?cursor=${foreign}`, { key }), 'invalid_request')).param, list).toBe('cursor');
     expect((await problem(await call('/v1/keys?limit=101', { key }), 'invalid_request')).errors?.[0]?.pointer).toBe('/limit');
   });
 

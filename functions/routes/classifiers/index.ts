@@ -13,7 +13,7 @@ import * as routes from './definition.ts';
 export const classifiersRoutes = newRouter()
   .openapi(routes.createClassifierRoute, async (c) => c.json(await createClassifier(c.get('deps'), tenantOf(c), c.req.valid('json')), 201))
   .openapi(routes.listClassifiersRoute, async (c) => {
-    const { data, hasMore, lastId } = await listClassifiers(c.get('deps'), tenantOf(c), pageOf(c.req.valid('query')));
+    const { data, hasMore, lastId } = await listClassifiers(c.get('deps'), tenantOf(c), pageOf(c.req.valid('query'), 'classifier'));
     return c.json(listAnswer(data, hasMore, lastId), 200);
   })
   .openapi(routes.getClassifierRoute, async (c) => c.json(await getClassifier(c.get('deps'), tenantOf(c), c.req.valid('param').id), 200))

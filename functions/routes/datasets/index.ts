@@ -14,7 +14,7 @@ export const datasetsRoutes = newRouter()
     return c.json(await createDataset(c.get('deps'), { tenant: tenantOf(c), request: c.req.valid('json') }), 201);
   })
   .openapi(listDatasetsRoute, async (c) => {
-    const page = pageOf(c.req.valid('query'));
+    const page = pageOf(c.req.valid('query'), 'dataset');
     const rows = await listDatasets(c.get('deps'), { tenant: tenantOf(c), page });
     return c.json(
       toList(rows, page.limit, (dataset) => dataset),

@@ -22,7 +22,7 @@ const listEventsRoute = createRoute({
 });
 
 export const eventsRoutes = newRouter().openapi(listEventsRoute, async (c) => {
-  const page = pageOf(c.req.valid('query'));
+  const page = pageOf(c.req.valid('query'), 'event');
   const rows = await listEvents(c.get('deps'), { tenant: tenantOf(c), page });
   return c.json(
     toList(rows, page.limit, (event) => event),

@@ -20,7 +20,7 @@ export const examplesRoutes = newRouter()
   })
   .openapi(routes.listExamplesRoute, async (c) => {
     const query = c.req.valid('query');
-    const page = { ...pageOf(query), label: query.label ?? null };
+    const page = { ...pageOf(query, 'example'), label: query.label ?? null };
     const { data, hasMore } = await listExamples(c.get('deps'), tenantOf(c), c.req.valid('param').id, page);
     return c.json(listAnswer(data, hasMore, data.at(-1)?.id ?? null), 200);
   })

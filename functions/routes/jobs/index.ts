@@ -29,7 +29,7 @@ export const jobsRoutes = newRouter()
   .openapi(createAdviceRoute, async (c) => c.json(await createAdvice(c.get('deps'), { tenant: tenantOf(c), request: c.req.valid('json') }), 202))
   .openapi(listJobsRoute, async (c) => {
     const { status, ...query } = c.req.valid('query');
-    const page = pageOf(query);
+    const page = pageOf(query, 'job');
     const rows = await listJobs(c.get('deps'), { tenant: tenantOf(c), page, status: status ?? null });
     return c.json(
       toList(rows, page.limit, (job) => job),

@@ -10,7 +10,7 @@ import { createKeyRoute, listKeysRoute, revokeKeyRoute } from './definition.ts';
 export const keysRoutes = newRouter()
   .openapi(createKeyRoute, async (c) => c.json(await createKey(c.get('deps'), tenantOf(c), c.req.valid('json')), 201))
   .openapi(listKeysRoute, async (c) => {
-    const page = pageOf(c.req.valid('query'));
+    const page = pageOf(c.req.valid('query'), 'key');
     const rows = await listKeys(c.get('deps'), tenantOf(c), page);
     return c.json(
       toList(rows, page.limit, (key) => key),

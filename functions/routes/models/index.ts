@@ -14,7 +14,7 @@ const typeOf = (name: string): string => TYPES[name.slice(name.lastIndexOf('.') 
 
 export const modelsRoutes = newRouter()
   .openapi(listModelsRoute, async (c) => {
-    const page = pageOf(c.req.valid('query'));
+    const page = pageOf(c.req.valid('query'), 'model');
     const rows = await listModels(c.get('deps'), { tenant: tenantOf(c), page });
     return c.json(
       toList(rows, page.limit, (model) => model),

@@ -7,7 +7,7 @@ import * as routes from './definition.ts';
 
 export const reviewRoutes = newRouter()
   .openapi(routes.listReviewRoute, async (c) => {
-    const { data, hasMore } = await listReview(c.get('deps'), tenantOf(c), c.req.valid('param').id, pageOf(c.req.valid('query')));
+    const { data, hasMore } = await listReview(c.get('deps'), tenantOf(c), c.req.valid('param').id, pageOf(c.req.valid('query'), 'review'));
     return c.json(listAnswer(data, hasMore, data.at(-1)?.id ?? null), 200);
   })
   .openapi(routes.enrollReviewedRoute, async (c) => {

@@ -10,7 +10,7 @@ export const webhooksRoutes = newRouter()
     return c.json(await webhooks.createWebhook(c.get('deps'), { tenant: tenantOf(c), request: c.req.valid('json') }), 201);
   })
   .openapi(routes.listWebhooksRoute, async (c) => {
-    const page = pageOf(c.req.valid('query'));
+    const page = pageOf(c.req.valid('query'), 'webhook');
     const rows = await webhooks.listWebhooks(c.get('deps'), { tenant: tenantOf(c), page });
     return c.json(
       toList(rows, page.limit, (webhook) => webhook),
@@ -35,7 +35,7 @@ export const webhooksRoutes = newRouter()
     return c.json(await webhooks.testWebhook(c.get('deps'), { tenant: tenantOf(c), id: c.req.valid('param').id }), 202);
   })
   .openapi(routes.listDeliveriesRoute, async (c) => {
-    const page = pageOf(c.req.valid('query'));
+    const page = pageOf(c.req.valid('query'), 'delivery');
     const rows = await webhooks.listDeliveries(c.get('deps'), { tenant: tenantOf(c), id: c.req.valid('param').id, page });
     return c.json(
       toList(rows, page.limit, (delivery) => delivery),
