@@ -183,9 +183,14 @@ export const JoinRequest = z.object({
     .max(10_000),
 });
 export type JoinRequest = z.infer<typeof JoinRequest>;
-/** `checkpoint`: first asks for a PUT (`stored: false`), then, after the PUT, records it (`stored: true`). */
+/** `checkpoint`: first asks where it goes (`stored: false`), then, when it is there, records it (`stored: true`). */
 export const CheckpointRequest = z.object({ epoch: z.number().int(), sha256: z.string(), bytes: z.number().int(), stored: z.boolean() });
-export const CheckpointResponse = z.object({ upload: UploadTarget.nullable() });
+/** A large one is in `in_parts` too, under the name that `part` and `join` know it by, and goes up that way. */
+export const CheckpointResponse = z.object({
+  upload: UploadTarget.nullable(),
+  in_parts: PartsTarget.extend({ name: FileName }).nullable().default(null),
+});
+export type CheckpointResponse = z.infer<typeof CheckpointResponse>;
 
 export const CompleteRequest = z.discriminatedUnion('kind', [
   z.object({

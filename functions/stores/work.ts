@@ -53,10 +53,7 @@ export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; hos
 
 /** The work that this token holds now, or null when the lease has passed on. */
 export async function findLease(db: Database, tokenHash: string): Promise<WorkRow | null> {
-  const [row] = await db
-    .select()
-    .from(work)
-    .where(and(eq(work.tokenHash, tokenHash), eq(work.status, 'leased')));
+  const [row] = await db.select().from(work).where(byHolder(tokenHash));
   return row ?? null;
 }
 
@@ -71,12 +68,19 @@ export async function findCompleted(db: Database, tokenHash: string): Promise<Wo
 
 const held = (id: string, tokenHash: string) => and(eq(work.id, id), eq(work.tokenHash, tokenHash), eq(work.status, 'leased'));
 
+const byHolder = (tokenHash: string) => and(eq(work.tokenHash, tokenHash), eq(work.status, 'leased'));
+
 /** A statement. It also heads batches of a lease holder: what follows "if changed" happens only while the lease is held. */
 export function renewLease(db: Database, tokenHash: string, expiresAt: number) {
+  return db.update(work).set({ expiresAt }).where(byHolder(tokenHash)).returning();
+}
+
+/** The same, and nothing follows for a job that was cancelled: its log has ended, though its host does not know it yet. */
+export function renewUncancelled(db: Database, tokenHash: string, expiresAt: number) {
   return db
     .update(work)
     .set({ expiresAt })
-    .where(and(eq(work.tokenHash, tokenHash), eq(work.status, 'leased')))
+    .where(and(byHolder(tokenHash), ne(work.command, 'cancel')))
     .returning();
 }
 

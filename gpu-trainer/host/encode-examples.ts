@@ -7,7 +7,7 @@ import type { EngineSpec } from '../../shared/engine.ts';
 import type { WorkExample } from '../../shared/runner.ts';
 import { ArrayWriter } from './array-writer.ts';
 import { loadDecoder, loadTokenizer } from './inputs.ts';
-import { download, TransferRefused } from './transfer.ts';
+import { download, isGone } from './transfer.ts';
 
 type Inputs = {
   readonly folder: string;
@@ -31,17 +31,22 @@ export async function encodeExamples(c: Inputs, name: 'enrolled' | 'source', exa
   const writer = await ArrayWriter.create(c.backbone.modality, path.join(c.folder, `${name}.scratch`));
   const there: WorkExample[] = [];
   const file = path.join(c.folder, 'original');
-  for (const example of examples) {
-    try {
-      await download(example.download, file, c.signal);
-    } catch (error) {
-      if (error instanceof TransferRefused) continue; // deleted since the lease was made
-      throw error;
+  try {
+    for (const example of examples) {
+      try {
+        await download(example.download, file, c.signal);
+      } catch (error) {
+        if (isGone(error)) continue; // deleted since the lease was made
+        throw error;
+      }
+      const bytes = new Uint8Array(await readFile(file));
+      if (decoder) await writer.add({ kind: 'image', pixels: decoder.decodeSquare(bytes).pixels });
+      else if (tokenizer) await writer.add({ kind: 'text', ids: tokenizer(new TextDecoder().decode(bytes)) });
+      there.push(example);
     }
-    const bytes = new Uint8Array(await readFile(file));
-    if (decoder) await writer.add({ kind: 'image', pixels: decoder.decodeSquare(bytes).pixels });
-    else if (tokenizer) await writer.add({ kind: 'text', ids: tokenizer(new TextDecoder().decode(bytes)) });
-    there.push(example);
+  } catch (error) {
+    await writer.discard();
+    throw error;
   }
   if (there.length === 0) {
     await writer.discard();

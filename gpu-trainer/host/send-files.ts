@@ -10,6 +10,8 @@ type Needs = {
   readonly keeper: Pick<Context['keeper'], 'signal'>;
 };
 
+type PartsApi = { readonly api: Pick<Context['api'], 'part' | 'join'> };
+
 const ABORT_MS = 10_000;
 
 /** In the order given. Of what was not sent in the end, no part stays with the store. */
@@ -22,7 +24,7 @@ export async function sendFiles(c: Needs, files: readonly NamedFile[]): Promise<
     for (const file of files) {
       const parts = inParts[file.name];
       const whole = uploads[file.name];
-      if (parts) await sendParts(c, file, parts);
+      if (parts) await sendParts(c, file, parts, c.keeper.signal);
       else if (whole) await upload(file.file, whole, c.keeper.signal);
       else throw new Error(`the Worker gave no address for ${file.name}`);
     }
@@ -33,9 +35,28 @@ export async function sendFiles(c: Needs, files: readonly NamedFile[]): Promise<
   }
 }
 
+/** A checkpoint, of which no part stays with the store when it was not sent in the end. `signal` is not that of a stop, which is why it is written. */
+export async function sendCheckpoint(
+  c: Pick<Needs, 'lease'> & PartsApi,
+  file: Omit<NamedFile, 'sha256'>,
+  to: PartsTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await sendParts(c, file, to, signal);
+  } catch (error) {
+    await takeBack(to);
+    throw error;
+  }
+}
+
 /** One after another: the store's SHA-256 of a part is signed, so each is read twice, and the second time from the system's memory. */
-async function sendParts(c: Needs, { name, file, bytes }: NamedFile, { upload: id, part_bytes: partBytes }: PartsTarget): Promise<void> {
-  const { signal } = c.keeper;
+async function sendParts(
+  c: Pick<Needs, 'lease'> & PartsApi,
+  { name, file, bytes }: Omit<NamedFile, 'sha256'>,
+  { upload: id, part_bytes: partBytes }: PartsTarget,
+  signal: AbortSignal,
+): Promise<void> {
   const parts: JoinRequest['parts'] = [];
   for (let start = 0; start < bytes; start += partBytes) {
     signal.throwIfAborted();

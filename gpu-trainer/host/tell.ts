@@ -5,6 +5,7 @@
 import { rm } from 'node:fs/promises';
 import type { EngineLine } from '../../shared/engine.ts';
 import type { HostEvent } from '../../shared/runner.ts';
+import { sendCheckpoint } from './send-files.ts';
 import type { Context } from './train-work.ts';
 import { upload } from './transfer.ts';
 import { StaleLease } from './worker-api.ts';
@@ -32,15 +33,20 @@ export class Checkpoints {
   }
 
   /** Uploads it, and deletes the one before. Rejects only when the lease is somebody else's: without it the next host starts from an older one. */
-  async store(c: Needs<'events' | 'checkpoint'>, { file, epoch, sha256, bytes }: Extract<EngineLine, { type: 'checkpoint' }>): Promise<void> {
+  async store(
+    c: Needs<'events' | 'checkpoint' | 'part' | 'join'>,
+    { file, epoch, sha256, bytes }: Extract<EngineLine, { type: 'checkpoint' }>,
+  ): Promise<void> {
     const before = this.#last;
     this.#last = file;
     const stored = await orGoOn('a checkpoint was not stored', async () => {
       const facts = { epoch, sha256, bytes };
-      const { upload: target } = await c.api.checkpoint(c.lease.token, { ...facts, stored: false });
-      if (!target) return;
+      const { upload: whole, in_parts: parts } = await c.api.checkpoint(c.lease.token, { ...facts, stored: false });
       // Not the keeper's signal: a checkpoint written because of a stop must still arrive.
-      await upload(file, target, AbortSignal.timeout(CHECKPOINT_MS + Math.ceil(bytes / BYTES_PER_MS_MIN)));
+      const signal = AbortSignal.timeout(CHECKPOINT_MS + Math.ceil(bytes / BYTES_PER_MS_MIN));
+      if (parts) await sendCheckpoint(c, { name: parts.name, file, bytes }, parts, signal);
+      else if (whole) await upload(file, whole, signal);
+      else return;
       await c.api.checkpoint(c.lease.token, { ...facts, stored: true });
     });
     // A whole network's are hundreds of megabytes each.

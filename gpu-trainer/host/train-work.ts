@@ -16,7 +16,7 @@ import type { LeaseKeeper } from './lease-keeper.ts';
 import { sendFiles } from './send-files.ts';
 import type { HostSettings } from './settings.ts';
 import { Checkpoints, tell } from './tell.ts';
-import { download, TransferRefused } from './transfer.ts';
+import { download, isGone } from './transfer.ts';
 import type { WorkerApi } from './worker-api.ts';
 
 export type Context = {
@@ -133,7 +133,7 @@ async function fetchCheckpoint(c: Context, work: TrainWork): Promise<string | nu
     await download(work.checkpoint, file, c.keeper.signal);
     return file;
   } catch (error) {
-    if (!(error instanceof TransferRefused)) throw error;
+    if (!isGone(error)) throw error;
     await tell(c, [{ type: 'log', level: 'warning', message: 'The last checkpoint cannot be read; the training starts again.' }]);
     return null;
   }

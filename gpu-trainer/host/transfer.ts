@@ -22,6 +22,14 @@ export class TransferRefused extends Error {
   }
 }
 
+/**
+ * The object is no longer there, or is not the promised one. Any other refusal (a signature that ran out, a clock that is off, credentials) says nothing of
+ * the object, and whoever asks again with another URL may have it.
+ */
+export function isGone(error: unknown): boolean {
+  return error instanceof TransferRefused && (error.status === null || error.status === 404);
+}
+
 const DISK_FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** A write that found no room: repeating it on the same host cannot help. */
 export function isDiskFull(error: unknown): boolean {

@@ -7,7 +7,7 @@ import { inspectFrozen } from './inspect.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import { sendFiles } from './send-files.ts';
 import type { Context } from './train-work.ts';
-import { download, TransferRefused } from './transfer.ts';
+import { download, isGone, TransferRefused } from './transfer.ts';
 import { freezeDataset, type Frozen } from './validate/freeze.ts';
 import { checkLabels } from './validate/answers.ts';
 import { RowError } from './validate/row-error.ts';
@@ -46,7 +46,7 @@ async function freeze(work: ValidateWork, keeper: LeaseKeeper, folder: string): 
       ({ bytes } = await download(from, file, keeper.signal));
     } catch (error) {
       // The promised SHA-256 is the caller's own: other bytes are an invalid upload, not a fault of ours.
-      if (error instanceof TransferRefused && from.sha256 !== null)
+      if (error instanceof TransferRefused && error.status === null && from.sha256 !== null)
         return rejected(new RowError('checksum_mismatch', `The upload ${filename} does not have the promised SHA-256 ${from.sha256}.`, filename));
       throw error;
     }
@@ -98,7 +98,7 @@ export async function* fromExamples(work: ValidateWork, signal: AbortSignal, fol
       await download(example.download, file, signal);
     } catch (error) {
       if (error instanceof RowError) onError(error);
-      else if (!(error instanceof TransferRefused)) throw error;
+      else if (!isGone(error)) throw error;
       else onError(new RowError('example_missing', 'The original of this example is no longer in object storage.', example.id));
       continue;
     }

@@ -11,10 +11,11 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { makeObjects, type Objects } from '../../functions/objects/objects.ts';
 import { joinParts } from '../../functions/usecases/datasets/join-parts.ts';
 import { sendFiles, type NamedFile } from '../../gpu-trainer/host/send-files.ts';
+import { Checkpoints } from '../../gpu-trainer/host/tell.ts';
 import { makeWorkerApi, StaleLease } from '../../gpu-trainer/host/worker-api.ts';
 import { startObjectStore, type ObjectStore } from '../../infra/object-store.ts';
 import { ERRORS, GraftError } from '../../shared/errors.ts';
-import { JoinRequest, PartRequest, type ArtifactsRequest } from '../../shared/runner.ts';
+import { CheckpointRequest, JoinRequest, PartRequest, type ArtifactsRequest } from '../../shared/runner.ts';
 
 /** The smallest part that stores take. */
 const PART = 5 * 1024 * 1024;
@@ -74,6 +75,16 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     }
     return void say(200, { uploads, in_parts: inParts });
   }
+  if (verb === 'checkpoint') {
+    const { sha256, bytes, stored } = CheckpointRequest.parse(body);
+    if (stored) return void say(200, { upload: null });
+    const key = keyOf('checkpoint');
+    opened.push(await objects.createMultipart(key, { checked: true }));
+    const abort = await objects.presignAbort(key, opened[0]!, ttlSeconds);
+    const inParts = { name: 'checkpoint', upload: opened[0], part_bytes: PART, abort };
+    return void say(200, { upload: await objects.presignPut(key, { sha256, bytes, ttlSeconds }), in_parts: inParts });
+  }
+  if (verb === 'events') return void response.writeHead(204).end();
   if (verb === 'part') {
     const { name, upload, ...part } = PartRequest.parse(body);
     return void say(200, { upload: await objects.presignCheckedPart(keyOf(name), upload, { ...part, ttlSeconds }) });
@@ -182,4 +193,22 @@ it('a stop ends a part on its way, which is not repeated', async () => {
   await expect(send(files, over)).rejects.toThrow(/abort/i);
   expect(sent).toEqual([1, 2]);
   expect(await kept('dataset.safetensors')).toBe(false);
+});
+
+it('a large checkpoint goes in parts as well, though its training was stopped, and leaves none where its lease is gone', async () => {
+  const { content, ...made } = await fileOf('checkpoint', PART + 11);
+  const c = { api: makeWorkerApi(workerUrl, 'secret'), lease: { token: 'tok' } };
+  breaks = (number, nth, response) => {
+    if (number === 2 && nth === 1) response.destroy();
+    return number === 2 && nth === 1;
+  };
+  await new Checkpoints().store(c, { type: 'checkpoint', epoch: 2, ...made });
+  expect(sent).toEqual([1, 2, 2, -1]);
+  expect(Buffer.compare(Buffer.from((await objects.get(keyOf('checkpoint')))!), content)).toBe(0);
+
+  [run, opened] = [run + 1, []];
+  stale = (verb) => verb === 'join';
+  await expect(new Checkpoints().store(c, { type: 'checkpoint', epoch: 2, ...made })).rejects.toThrow(StaleLease);
+  expect(await kept('checkpoint')).toBe(false);
+  expect(await objects.head(keyOf('checkpoint'))).toBeNull();
 });

@@ -2,9 +2,9 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { HOST_FILE_PART_BYTES, HOST_FILE_SINGLE_MAX_BYTES } from '../../shared/limits.ts';
 import { objectKeys } from '../../shared/object-keys.ts';
-import { ArtifactsResponse, PartResponse, type JoinRequest, type PartsTarget } from '../../shared/runner.ts';
+import { ArtifactsResponse, CheckpointResponse, PartResponse, type JoinRequest, type PartsTarget } from '../../shared/runner.ts';
 import { Dataset } from '../../shared/wire/datasets.ts';
-import { presignArtifacts } from '../../functions/usecases/runner/serve-lease.ts';
+import { presignArtifacts, saveCheckpoint } from '../../functions/usecases/runner/serve-lease.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import {
   clearQueue,
@@ -146,5 +146,48 @@ describe('a large file of a trainer host', () => {
     expect((await fetch(target.abort, { method: 'DELETE' })).ok).toBe(true);
     expect((await deps.objects.head(objectKeys.frozen(tenant, id, fence, file.name)))?.bytes).toBe(PART + 1);
     await runner(`leases/${token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'caller' });
+  });
+});
+
+describe('a large checkpoint', () => {
+  it('goes up in parts under the lease, is whole when it is recorded, and is what the next host goes on from', async () => {
+    const { id: dataset } = await readyDataset(key);
+    const { id } = await newJob(key, { dataset });
+    const first = await lease(['train'], 'first');
+    const file = { name: 'c', bytes: large(PART + 777) };
+    const facts = { epoch: 4, sha256: (await named(file)).sha256, bytes: file.bytes.length };
+    const asked = CheckpointResponse.parse(await saveCheckpoint(deps, { token: first.token, ...facts, stored: false }, SIZES));
+    const target = asked.in_parts!;
+    const under = { ...file, name: target.name };
+    const parts = [await sendPart(first.token, under, target, 1), await sendPart(first.token, under, target, 2)];
+    await problem(await runner(`leases/${first.token}/checkpoint`, { ...facts, stored: true }), 'upload_incomplete');
+    expect((await join(first.token, under, target, parts)).status).toBe(204);
+    expect((await runner(`leases/${first.token}/checkpoint`, { ...facts, stored: true })).status).toBe(200);
+
+    await deps.d1.prepare('update work set expires_at = 1 where id = ?').bind(id).run();
+    const second = await lease(['train'], 'second');
+    if (second.work.kind !== 'train') throw new Error('expected training');
+    expect(second.work.checkpoint).toMatchObject(facts);
+    const bytes = new Uint8Array(await (await fetch(second.work.checkpoint!.url)).arrayBuffer());
+    expect(await named({ name: 'c', bytes })).toEqual(await named(file));
+    await runner(`leases/${second.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+  });
+
+  it('is one beyond the limit, and no file of another kind of work', async () => {
+    const { id: dataset } = await readyDataset(key);
+    await newJob(key, { dataset });
+    const { token } = await lease(['train']);
+    const of = async (bytes: number) =>
+      await answer(await runner(`leases/${token}/checkpoint`, { epoch: 1, sha256: '0'.repeat(64), bytes, stored: false }), 200, CheckpointResponse);
+    expect((await of(HOST_FILE_SINGLE_MAX_BYTES)).in_parts).toBeNull();
+    const { in_parts: target } = await of(HOST_FILE_SINGLE_MAX_BYTES + 1);
+    expect(target).toMatchObject({ name: `checkpoint-1-${'0'.repeat(16)}.safetensors`, part_bytes: HOST_FILE_PART_BYTES });
+    expect((await fetch(target!.abort, { method: 'DELETE' })).status).toBe(204);
+    await runner(`leases/${token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+    await uploadedDataset(key);
+    const other = await lease(['validate']);
+    const part = { upload: target!.upload, number: 1, sha256: '0'.repeat(64), bytes: 1 };
+    await problem(await runner(`leases/${other.token}/part`, { name: target!.name, ...part }), 'unprocessable');
+    await runner(`leases/${other.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'caller' });
   });
 });

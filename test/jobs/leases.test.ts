@@ -305,6 +305,37 @@ describe('owners', () => {
     expect((await runner('lease', ask)).status).toBe(204);
   });
 
+  it('cancel for good: what the host says before it hears of it is not told any more, and no checkpoint is taken', async () => {
+    const { id } = await newJob(key, { dataset });
+    const { token } = await lease(['train']);
+    const events = [
+      { type: 'phase', phase: 'training' },
+      { type: 'log', level: 'info', message: 'before' },
+    ];
+    expect((await runner(`leases/${token}/events`, { events })).status).toBe(204);
+    const bytes = new TextEncoder().encode('a checkpoint');
+    const facts = { epoch: 1, sha256: (await named({ name: 'c', bytes })).sha256, bytes: bytes.length };
+    const asked = await answer(await runner(`leases/${token}/checkpoint`, { ...facts, stored: false }), 200, CheckpointResponse);
+    expect((await put(asked.upload!, bytes)).status).toBe(200);
+    await post(id, 'cancel');
+    const log = async () => (await answer(await call(`/v1/training/jobs/${id}/events?limit=100`, { key }), 200, JobEvents)).data;
+    const before = await log();
+    expect(before.at(-1)).toMatchObject({ type: 'status', data: { status: 'cancelled' } });
+
+    const progress = { epoch: 1, epochs: 5, step: 10, examples_per_second: 22.5, eta_seconds: 40, loss: 0.7 };
+    const late = [...events, { type: 'progress', progress }];
+    expect((await runner(`leases/${token}/events`, { events: late })).status).toBe(204);
+    expect((await runner(`leases/${token}/heartbeat`, { progress })).status).toBe(200);
+    for (const stored of [true, false])
+      expect(await answer(await runner(`leases/${token}/checkpoint`, { ...facts, stored }), 200, CheckpointResponse)).toMatchObject({ upload: null });
+    expect(await log()).toEqual(before);
+    expect(await get(id)).toMatchObject({ status: 'cancelled', progress: null });
+    const list = await answer(await call(`/v1/training/jobs/${id}/checkpoints`, { key }), 200, listOf(Checkpoint, 'CheckpointList'));
+    expect(list.data).toEqual([]);
+    expect((await runner(`leases/${token}/release`, { reason: 'cancelled' })).status).toBe(204);
+    await problem(await runner(`leases/${token}/events`, { events }), 'stale_lease');
+  });
+
   it('pause and resume, waiting or running', async () => {
     const { id } = await newJob(key, { dataset });
     expect((await answer(await post(id, 'pause'), 200, Job)).status).toBe('paused');

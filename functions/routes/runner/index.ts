@@ -78,7 +78,7 @@ export const runnerRoutes = new Hono<HttpEnv>()
   })
   .post(`${lease}/checkpoint`, async (c) => {
     const request = await read(c, CheckpointRequest);
-    return c.json({ upload: await saveCheckpoint(c.get('deps'), { token: c.req.param('token'), ...request }) });
+    return c.json(await saveCheckpoint(c.get('deps'), { token: c.req.param('token'), ...request }));
   })
   .post(`${lease}/complete`, async (c) => {
     const request = await read(c, CompleteRequest);

@@ -22,8 +22,14 @@ const FROZEN_FILES: readonly string[] = ['dataset.safetensors', 'rows.jsonl', 'q
 export type HostFileSizes = { readonly singleMaxBytes: number; readonly partBytes: number };
 export const HOST_FILE_SIZES: HostFileSizes = { singleMaxBytes: HOST_FILE_SINGLE_MAX_BYTES, partBytes: HOST_FILE_PART_BYTES };
 
+/** Of a checkpoint among the files of a training: its epoch, and as much of its digest as is in its key. */
+const CHECKPOINT = /^checkpoint-(\d{1,9})-([0-9a-f]{16})\.safetensors$/;
+export const checkpointName = (epoch: number, sha256: string): string => `checkpoint-${epoch}-${sha256.slice(0, 16)}.safetensors`;
+
 /** Throws `unprocessable` for a name that this kind of work has no file of. */
 export function keyOfFile(work: WorkRow, name: string): string {
+  const [, epoch, digest] = (work.kind === 'train' ? CHECKPOINT.exec(name) : null) ?? [];
+  if (epoch !== undefined && digest !== undefined) return objectKeys.checkpoint(work.tenantId, work.id, work.fence, Number(epoch), digest);
   const allowed: readonly string[] = work.kind === 'train' ? ArtifactName.options : FROZEN_FILES;
   if (!allowed.includes(name)) throw new GraftError('unprocessable', `"${name}" is not a file of this work; it may be ${allowed.join(', ')}.`);
   return work.kind === 'train'

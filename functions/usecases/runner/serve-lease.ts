@@ -2,18 +2,17 @@
 import { Progress } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
-import { objectKeys } from '../../../shared/object-keys.ts';
-import type { ArtifactsResponse, HeartbeatResponse, HostEvent, UploadTarget } from '../../../shared/runner.ts';
+import type { ArtifactsResponse, CheckpointResponse, HeartbeatResponse, HostEvent } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
 import { checkpointOf, forgetCheckpoint, saveCheckpointIfChanged, supersededCheckpoints } from '../../stores/checkpoints.ts';
 import { appendJobEventIfChanged, getJob, moveJobIfChanged, setProgress } from '../../stores/jobs.ts';
-import { renewLease, type WorkRow } from '../../stores/work.ts';
+import { findLease, renewLease, renewUncancelled, type WorkRow } from '../../stores/work.ts';
 import { iso } from '../datasets/present-dataset.ts';
 import { wakeOutbox } from '../events/record-event.ts';
 import { tellMove } from '../jobs/job-moves.ts';
 import { endAttempt } from './end-attempt.ts';
-import { HOST_FILE_SIZES, keyOfFile, openInParts, UPLOAD_TTL_SECONDS, type HostFileSizes } from './host-files.ts';
+import { checkpointName, HOST_FILE_SIZES, keyOfFile, openInParts, UPLOAD_TTL_SECONDS, type HostFileSizes } from './host-files.ts';
 import { needLease, staleLease } from './lease-token.ts';
 import { verifyFiles, type NamedFile } from './verify-artifacts.ts';
 
@@ -28,30 +27,32 @@ export async function heartbeat(deps: Needs, input: { token: string; progress: P
   const expiresAt = untilOf(deps);
   const [work] = await renewLease(deps.db, await sha256Hex(input.token), expiresAt);
   if (!work) throw staleLease();
-  if (input.progress && work.kind === 'train') await recordProgress(deps, work, input.progress);
+  if (input.progress && work.kind === 'train' && work.command !== 'cancel') await recordProgress(deps, work, input.progress);
   return { expires_at: iso(expiresAt), expires_in_seconds: LEASE_TTL_SECONDS, command: work.command };
 }
 
+/** Of a cancelled job they are let go: its log ends with that, and its host hears of it at the next heartbeat. */
 export async function takeHostEvents(deps: Needs, input: { token: string; events: readonly HostEvent[] }): Promise<void> {
   const { work, hash } = await needLease(deps, input.token);
   const job = work.kind === 'train' ? await getJob(deps.db, work.tenantId, work.id) : null;
   for (const event of input.events) {
-    const renew = renewLease(deps.db, hash, untilOf(deps));
-    if (!job) {
-      if ((await renew).length === 0) throw staleLease();
-      continue;
+    const renew = renewUncancelled(deps.db, hash, untilOf(deps));
+    let renewed: WorkRow[];
+    if (!job || event.type === 'progress') renewed = await renew;
+    else {
+      const { type, ...data } = event;
+      [renewed] = await deps.db.batch([renew, appendJobEventIfChanged(deps.db, { job: job.id, type, data, now: deps.now() })]);
     }
-    if (event.type === 'progress') {
-      if ((await renew).length === 0) throw staleLease();
-      await recordProgress(deps, work, event.progress);
-      continue;
-    }
-    const { type, ...data } = event;
-    const [renewed] = await deps.db.batch([renew, appendJobEventIfChanged(deps.db, { job: job.id, type, data, now: deps.now() })]);
-    if (renewed.length === 0) throw staleLease();
+    if (renewed.length === 0) return await needCancelled(deps, hash);
+    if (job && event.type === 'progress') await recordProgress(deps, work, event.progress);
     // Not every method has a phase `training`: a linear probe embeds and solves.
-    if (event.type === 'phase' && event.phase !== 'loading') await startRunning(deps, hash, job);
+    if (job && event.type === 'phase' && event.phase !== 'loading') await startRunning(deps, hash, job);
   }
+}
+
+/** Throws `stale_lease` where nothing was renewed because the lease is another's. */
+async function needCancelled(deps: Needs, hash: string): Promise<void> {
+  if ((await findLease(deps.db, hash)) === null) throw staleLease();
 }
 
 async function startRunning(deps: Needs, hash: string, job: NonNullable<Awaited<ReturnType<typeof getJob>>>): Promise<void> {
@@ -70,7 +71,7 @@ async function recordProgress(deps: Needs, work: WorkRow, progress: Progress): P
   await setProgress(deps.db, work.id, progress);
   if (before?.epoch !== progress.epoch && work.tokenHash !== null)
     await deps.db.batch([
-      renewLease(deps.db, work.tokenHash, untilOf(deps)),
+      renewUncancelled(deps.db, work.tokenHash, untilOf(deps)),
       appendJobEventIfChanged(deps.db, { job: work.id, type: 'progress', data: progress, now: deps.now() }),
     ]);
 }
@@ -95,25 +96,37 @@ export async function presignArtifacts(
 export async function saveCheckpoint(
   deps: Needs,
   input: { token: string; epoch: number; sha256: string; bytes: number; stored: boolean },
-): Promise<UploadTarget | null> {
+  sizes: HostFileSizes = HOST_FILE_SIZES,
+): Promise<CheckpointResponse> {
   const { work, hash } = await needLease(deps, input.token);
   if (work.kind !== 'train') throw new GraftError('unprocessable', 'Only training has checkpoints.');
+  // Nothing goes on from a job that was cancelled.
+  if (work.command === 'cancel') return { upload: null, in_parts: null };
   const { epoch, sha256, bytes } = input;
-  const key = objectKeys.checkpoint(work.tenantId, work.id, work.fence, epoch, sha256);
-  if (!input.stored) return await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS });
+  const name = checkpointName(epoch, sha256);
+  const key = keyOfFile(work, name);
+  if (!input.stored)
+    return {
+      upload: await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS }),
+      in_parts: bytes > sizes.singleMaxBytes ? { name, ...(await openInParts(deps, key, bytes, sizes)) } : null,
+    };
   await verifyFiles(deps, [{ name: `checkpoint of epoch ${epoch}`, sha256, bytes }], () => key);
   const now = deps.now();
   const row = { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now };
   const [before, renewed] = await deps.db.batch([
     checkpointOf(deps.db, row),
-    renewLease(deps.db, hash, untilOf(deps)),
+    renewUncancelled(deps.db, hash, untilOf(deps)),
     appendJobEventIfChanged(deps.db, { job: work.id, type: 'checkpoint', data: { epoch, bytes }, now }),
     saveCheckpointIfChanged(deps.db, row),
   ]);
-  if (renewed.length === 0) throw staleLease();
+  if (renewed.length === 0) {
+    await needCancelled(deps, hash);
+    await deps.objects.delete([key]);
+    return { upload: null, in_parts: null };
+  }
   const replaced = before.map((earlier) => earlier.objectKey).filter((earlier) => earlier !== key);
   await forgetSuperseded(deps, work.id, replaced);
-  return null;
+  return { upload: null, in_parts: null };
 }
 
 /**
