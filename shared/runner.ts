@@ -143,7 +143,8 @@ export const HostEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('log'), level: z.enum(['info', 'warning', 'error']), message: z.string().max(EVENT_MESSAGE_MAX_CHARS) }),
 ]);
 export type HostEvent = z.infer<typeof HostEvent>;
-export const EventsRequest = z.object({ events: z.array(HostEvent).min(1).max(100) });
+/** `first`: number of the first one; they grow over the life of a host, so that those of a request that comes again are told once. */
+export const EventsRequest = z.object({ events: z.array(HostEvent).min(1).max(100), first: z.number().int().positive().optional() });
 
 /**
  * `incumbent`: the head of the version that is compared with, as it would be had these examples never been enrolled, because they are held out. Null

@@ -14,7 +14,7 @@ export function insertIfChanged<T extends SQLiteTable>(db: Database, table: T, r
 }
 
 /** Inserts `row` if the condition holds. */
-export function insertWhen<T extends SQLiteTable>(db: Database, table: T, row: Row<T>, condition: SQL) {
+function insertWhen<T extends SQLiteTable>(db: Database, table: T, row: Row<T>, condition: SQL) {
   const given = row as Record<string, unknown>;
   const values = Object.entries(getTableColumns(table)).map(([name, column]) => {
     const value = given[name] ?? column.default ?? null;

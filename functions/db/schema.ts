@@ -148,6 +148,8 @@ export const work = sqliteTable(
     leasedAt: integer('leased_at'),
     availableAt: integer('available_at').notNull(),
     attempts: integer('attempts').notNull().default(0),
+    /** Number of the last event that the holder told: sent again because an answer was lost, it is not told twice. */
+    told: integer('told').notNull().default(0),
     /** What the owner wants of the lease holder: continue, pause or cancel. */
     command: text('command').$type<'continue' | 'pause' | 'cancel'>().notNull().default('continue'),
     /** Token, request digest and answer of the completion, for its repetition. */

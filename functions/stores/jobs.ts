@@ -1,9 +1,9 @@
 /** Training jobs and their event log. A move is one conditional statement with the machine's own sources in its `where`. */
-import { and, asc, desc, eq, gt, inArray, isNull, lt, notExists, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, isNull, lt, notExists, sql, type SQL } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/sqlite-core';
 import type { JobStatus } from '../../shared/jobs.ts';
 import type { Database } from '../db/database.ts';
-import { insertIfChanged, insertWhen } from '../db/insert-if-changed.ts';
+import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { classifiers, datasets, jobEvents, jobs, work } from '../db/schema.ts';
 import { sourcesOf } from '../domain/job-machine.ts';
 
@@ -78,9 +78,13 @@ export async function setProgress(db: Database, id: string, progress: unknown): 
 }
 
 type NewJobEvent = { readonly job: string; readonly type: string; readonly data: unknown; readonly now: number };
+/** The place of the next event in a job's log. */
+export const nextEvent = <Id extends string | SQL>(job: Id) => ({
+  jobId: job,
+  sequence: sql`(select coalesce(max(sequence), 0) + 1 from job_events where job_id = ${job})`,
+});
 const eventRow = (event: NewJobEvent) => ({
-  jobId: event.job,
-  sequence: sql`(select coalesce(max(sequence), 0) + 1 from job_events where job_id = ${event.job})`,
+  ...nextEvent(event.job),
   type: event.type,
   data: event.data,
   createdAt: event.now,
@@ -89,11 +93,6 @@ const eventRow = (event: NewJobEvent) => ({
 /** A statement that appends to the job's log if the statement directly before it in the batch changed a row. */
 export function appendJobEventIfChanged(db: Database, event: NewJobEvent) {
   return insertIfChanged(db, jobEvents, eventRow(event));
-}
-
-/** A statement that appends to the job's log. */
-export function appendJobEvent(db: Database, event: NewJobEvent) {
-  return insertWhen(db, jobEvents, eventRow(event), sql`true`);
 }
 
 /** In order, after a sequence number; one row more than `limit` says that there is more. */

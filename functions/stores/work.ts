@@ -2,12 +2,13 @@
  * Leases: who may work on what. Every statement of a lease holder carries the hash of its token, and a token dies when another host gets the work,
  * so a host that was away too long can change nothing. The fence (a number that grows with every lease) is part of every object key it writes.
  */
-import { and, asc, eq, inArray, isNotNull, isNull, lt, ne, or, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, isNull, lt, ne, or, sql, type SQL } from 'drizzle-orm';
 import type { WorkKind } from '../../shared/jobs.ts';
 import { LEASE_TTL_SECONDS } from '../../shared/limits.ts';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged } from '../db/insert-if-changed.ts';
-import { hosts, jobs, work } from '../db/schema.ts';
+import { hosts, jobEvents, jobs, work } from '../db/schema.ts';
+import { nextEvent } from './jobs.ts';
 import { line } from './work-line.ts';
 
 export type WorkRow = typeof work.$inferSelect;
@@ -23,8 +24,8 @@ export function insertWork(db: Database, row: { id: string; kind: WorkKind; tena
 }
 
 /**
- * Two statements for one batch that give the first piece of work in line to one host and move its job to `validating`. The first is one conditional
- * statement, so of two hosts exactly one gets the work; together no job is ever leased and queued at the same time.
+ * Three statements for one batch that give the first piece of work in line to one host, move its job to `validating` and say so in its log. The first is one
+ * conditional statement, so of two hosts exactly one gets the work; together no job is ever leased and queued at the same time.
  */
 export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; host: string; tokenHash: string; now: number; expiresAt: number }) {
   const next = sql`(with ${line(lease.kinds, lease.now)} select id from line where available_at <= ${lease.now} order by position limit 1)`;
@@ -38,6 +39,7 @@ export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; hos
       host: lease.host,
       expiresAt: lease.expiresAt,
       leasedAt: lease.now,
+      told: 0,
       command: 'continue',
     })
     .where(and(eq(work.id, next), eq(work.status, 'queued')))
@@ -48,7 +50,10 @@ export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; hos
     .set({ status: 'validating', startedAt: sql`coalesce(${jobs.startedAt}, ${lease.now})` })
     .where(and(sql`changes() > 0`, eq(jobs.id, mine), eq(jobs.status, 'queued')))
     .returning();
-  return [claim, move] as const;
+  const of = (what: SQL) => sql`(select ${what} from work where token_hash = ${lease.tokenHash})`;
+  const data = of(sql`json_object('status', 'validating', 'host', host, 'attempt', attempts)`);
+  const tell = insertIfChanged(db, jobEvents, { ...nextEvent(of(sql`id`)), type: 'status', data, createdAt: lease.now });
+  return [claim, move, tell] as const;
 }
 
 /** The work that this token holds now, or null when the lease has passed on. */
@@ -75,12 +80,15 @@ export function renewLease(db: Database, tokenHash: string, expiresAt: number) {
   return db.update(work).set({ expiresAt }).where(byHolder(tokenHash)).returning();
 }
 
-/** The same, and nothing follows for a job that was cancelled: its log has ended, though its host does not know it yet. */
-export function renewUncancelled(db: Database, tokenHash: string, expiresAt: number) {
+/**
+ * The same, and nothing follows for a job that was cancelled (its log has ended, though its host does not know it yet), nor for an event whose number, or a
+ * later one, was told before.
+ */
+export function renewTelling(db: Database, tokenHash: string, expiresAt: number, event: number | null = null) {
   return db
     .update(work)
-    .set({ expiresAt })
-    .where(and(byHolder(tokenHash), ne(work.command, 'cancel')))
+    .set({ expiresAt, ...(event === null ? {} : { told: event }) })
+    .where(and(byHolder(tokenHash), ne(work.command, 'cancel'), event === null ? undefined : lt(work.told, event)))
     .returning();
 }
 

@@ -73,6 +73,8 @@ export function makeWorkerApi(url: string, token: string) {
       }
     }
   };
+  /** Events of this host so far, over all leases: a lease is held by one host from its beginning to its end. */
+  let told = 0;
   const PATIENCE_MS = 10 * 60_000;
   const until = (): number => performance.now() + PATIENCE_MS;
   const of = (lease: string, verb: string): string => `/runner/v1/leases/${lease}/${verb}`;
@@ -85,7 +87,9 @@ export function makeWorkerApi(url: string, token: string) {
       HeartbeatResponse.parse((await once(of(lease, 'heartbeat'), body, signal)).body),
     events: async (lease: string, events: HostEvent[]): Promise<void> => {
       const taken = events.map((event) => (event.type === 'log' ? { ...event, message: cut(event.message, EVENT_MESSAGE_MAX_CHARS) } : event));
-      await repeat(of(lease, 'events'), { events: taken }, performance.now() + 15_000);
+      const first = told + 1;
+      told += taken.length;
+      await repeat(of(lease, 'events'), { events: taken, first }, performance.now() + 15_000);
     },
     incumbent: async (lease: string, body: { version: number; without: readonly string[] }) =>
       IncumbentResponse.parse(await repeat(of(lease, 'incumbent'), body, until())),

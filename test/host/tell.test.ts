@@ -106,7 +106,7 @@ describe('events', () => {
   it('that nobody takes are lost, unless the lease is', async () => {
     refusing = { events: 400 };
     await tell(c(), [{ type: 'phase', phase: 'training' }]);
-    expect(said).toEqual([['events', { events: [{ type: 'phase', phase: 'training' }] }]]);
+    expect(said).toEqual([['events', { events: [{ type: 'phase', phase: 'training' }], first: 1 }]]);
     refusing = { events: 409 };
     await expect(tell(c(), [{ type: 'phase', phase: 'training' }])).rejects.toThrow(StaleLease);
   });

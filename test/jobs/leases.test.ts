@@ -274,6 +274,32 @@ describe('progress and checkpoints', () => {
     expect(text).toContain('event: status');
   });
 
+  it('tells each event and checkpoint once, though the host sends it again because an answer was lost', async () => {
+    const { id } = await newJob(key, { dataset });
+    const first = await lease(['train'], 'first');
+    const say = async (token: string, number: number, ...messages: string[]) => {
+      const events = messages.map((message) => ({ type: 'log', level: 'info', message }));
+      expect((await runner(`leases/${token}/events`, { events, first: number })).status).toBe(204);
+    };
+    await say(first.token, 7, 'a', 'b');
+    await say(first.token, 7, 'a', 'b');
+    // Only the first of them had been taken.
+    await say(first.token, 8, 'b', 'c');
+    const bytes = new TextEncoder().encode('a checkpoint');
+    const facts = { epoch: 1, sha256: (await named({ name: 'c', bytes })).sha256, bytes: bytes.length };
+    const { upload } = await answer(await runner(`leases/${first.token}/checkpoint`, { ...facts, stored: false }), 200, CheckpointResponse);
+    expect((await put(upload!, bytes)).status).toBe(200);
+    for (let i = 0; i < 2; i++) expect((await runner(`leases/${first.token}/checkpoint`, { ...facts, stored: true })).status).toBe(200);
+    await expire(id);
+    // Another host counts from its own beginning.
+    const second = await lease(['train'], 'second');
+    await say(second.token, 1, 'd');
+    const log = await answer(await call(`/v1/training/jobs/${id}/events?limit=100`, { key }), 200, JobEvents);
+    expect(log.data.filter((e) => e.type === 'log').map((e) => e.data['message'])).toEqual(['a', 'b', 'c', 'd']);
+    expect(log.data.filter((e) => e.type === 'checkpoint')).toHaveLength(1);
+    await runner(`leases/${second.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+  });
+
   it('streams a running job until its end', async () => {
     const { id } = await newJob(key, { dataset });
     const stream = await call(`/v1/training/jobs/${id}/events`, { key, headers: { accept: 'text/event-stream' } });

@@ -9,6 +9,7 @@ import { steerJob } from '../../functions/usecases/jobs/steer-job.ts';
 import { completeWork } from '../../functions/usecases/runner/complete-work.ts';
 import { endAttempt } from '../../functions/usecases/runner/end-attempt.ts';
 import { expireLeases } from '../../functions/usecases/runner/expire-leases.ts';
+import { leaseWork } from '../../functions/usecases/runner/lease-work.ts';
 import { finishPending } from '../../functions/usecases/runner/finish-pending.ts';
 import { saveCheckpoint } from '../../functions/usecases/runner/serve-lease.ts';
 import { answer, call, newTenant } from '../setup/harness.ts';
@@ -84,6 +85,36 @@ describe('the end of an attempt that was decided before the owner changed their 
     expect(await endAttempt(deps, seen, { kind: 'expired' })).toBe(false);
     expect((await complete(id, leased.token)).status).toBe(200);
     expect((await get(id)).status).toBe('succeeded');
+  });
+});
+
+describe('a Worker that ends right after it gave a job away', () => {
+  it('has told of it: the log misses no step', async () => {
+    const { id } = await newJob(key, { dataset });
+    let given = false;
+    const db = new Proxy(deps.db, {
+      get(target, name) {
+        const own = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+        if (typeof own !== 'function') return own;
+        return (...args: unknown[]) => {
+          if (given) throw new Error('the isolate is gone');
+          given = name === 'batch';
+          return own.apply(target, args);
+        };
+      },
+    });
+    const request = { host: 'h', capacity: { kinds: ['train' as const], device: 'cpu' as const }, wait_seconds: 0 };
+    await expect(leaseWork({ ...deps, db }, { request })).rejects.toThrow('gone');
+    await deps.d1.prepare('update work set expires_at = 1 where id = ?').bind(id).run();
+    const { token } = await lease(['train']);
+    const { results } = await deps.d1.prepare("select data from job_events where job_id = ? and type = 'status' order by sequence").bind(id).all();
+    const told = results.map(({ data }) => JSON.parse(data as string) as Record<string, unknown>);
+    expect(told.map(({ status }) => status)).toEqual(['queued', 'validating', 'queued', 'validating']);
+    expect([told[1], told[3]]).toEqual([
+      { status: 'validating', host: 'h', attempt: 1 },
+      { status: 'validating', host: 'host-a', attempt: 2 },
+    ]);
+    await runner(`leases/${token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
   });
 });
 

@@ -55,8 +55,7 @@ export const runnerRoutes = new Hono<HttpEnv>()
     return c.json(await heartbeat(c.get('deps'), { token: c.req.param('token'), progress: progress ?? null }));
   })
   .post(`${lease}/events`, async (c) => {
-    const { events } = await read(c, EventsRequest);
-    await takeHostEvents(c.get('deps'), { token: c.req.param('token'), events });
+    await takeHostEvents(c.get('deps'), { token: c.req.param('token'), ...(await read(c, EventsRequest)) });
     return c.body(null, 204);
   })
   .post(`${lease}/incumbent`, async (c) => {

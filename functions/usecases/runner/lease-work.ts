@@ -3,7 +3,6 @@ import { GraftError } from '../../../shared/errors.ts';
 import { LEASE_TTL_SECONDS, LEASE_WAIT_MAX_SECONDS } from '../../../shared/limits.ts';
 import type { Lease, LeaseRequest, Work } from '../../../shared/runner.ts';
 import type { Deps } from '../../deps.ts';
-import { appendJobEvent } from '../../stores/jobs.ts';
 import { leaseWork as leaseStatements, sawHost, setInputs, type WorkRow } from '../../stores/work.ts';
 import { iso } from '../datasets/present-dataset.ts';
 import { endAttempt } from './end-attempt.ts';
@@ -39,15 +38,11 @@ async function tryLease(deps: Needs, request: LeaseRequest): Promise<Lease | nul
   const { token, hash } = await newLeaseToken();
   const now = deps.now();
   const expiresAt = now + LEASE_TTL_SECONDS * 1_000;
-  const [leased, moved] = await deps.db.batch(
+  const [leased] = await deps.db.batch(
     leaseStatements(deps.db, { kinds: request.capacity.kinds, host: request.host, tokenHash: hash, now, expiresAt }),
   );
   const row = leased[0];
   if (!row) return null;
-  if (moved.length > 0) {
-    const data = { status: 'validating', host: request.host, attempt: row.attempts };
-    await appendJobEvent(deps.db, { job: row.id, type: 'status', data, now });
-  }
   const work = await present(deps, row, hash);
   // What does not answer for this one does not for the next one either, and the host asks again soon.
   if (work === 'postponed') return null;

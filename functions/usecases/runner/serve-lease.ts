@@ -7,7 +7,7 @@ import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
 import { checkpointOf, forgetCheckpoint, saveCheckpointIfChanged, supersededCheckpoints } from '../../stores/checkpoints.ts';
 import { appendJobEventIfChanged, getJob, moveJobIfChanged, setProgress } from '../../stores/jobs.ts';
-import { findLease, renewLease, renewUncancelled, type WorkRow } from '../../stores/work.ts';
+import { findLease, renewLease, renewTelling, type WorkRow } from '../../stores/work.ts';
 import { iso } from '../datasets/present-dataset.ts';
 import { wakeOutbox } from '../events/record-event.ts';
 import { tellMove } from '../jobs/job-moves.ts';
@@ -31,19 +31,25 @@ export async function heartbeat(deps: Needs, input: { token: string; progress: P
   return { expires_at: iso(expiresAt), expires_in_seconds: LEASE_TTL_SECONDS, command: work.command };
 }
 
-/** Of a cancelled job they are let go: its log ends with that, and its host hears of it at the next heartbeat. */
-export async function takeHostEvents(deps: Needs, input: { token: string; events: readonly HostEvent[] }): Promise<void> {
+/**
+ * Of a cancelled job they are let go: its log ends with that, and its host hears of it at the next heartbeat. `first`: the number of the first of them;
+ * those that were taken before are passed over.
+ */
+export async function takeHostEvents(deps: Needs, input: { token: string; events: readonly HostEvent[]; first?: number | undefined }): Promise<void> {
   const { work, hash } = await needLease(deps, input.token);
   const job = work.kind === 'train' ? await getJob(deps.db, work.tenantId, work.id) : null;
-  for (const event of input.events) {
-    const renew = renewUncancelled(deps.db, hash, untilOf(deps));
+  for (const [i, event] of input.events.entries()) {
+    const renew = renewTelling(deps.db, hash, untilOf(deps), input.first === undefined ? null : input.first + i);
     let renewed: WorkRow[];
     if (!job || event.type === 'progress') renewed = await renew;
     else {
       const { type, ...data } = event;
       [renewed] = await deps.db.batch([renew, appendJobEventIfChanged(deps.db, { job: job.id, type, data, now: deps.now() })]);
     }
-    if (renewed.length === 0) return await needCancelled(deps, hash);
+    if (renewed.length === 0) {
+      await needHeld(deps, hash);
+      continue;
+    }
     if (job && event.type === 'progress') await recordProgress(deps, work, event.progress);
     // Not every method has a phase `training`: a linear probe embeds and solves.
     if (job && event.type === 'phase' && event.phase !== 'loading') await startRunning(deps, hash, job);
@@ -51,7 +57,7 @@ export async function takeHostEvents(deps: Needs, input: { token: string; events
 }
 
 /** Throws `stale_lease` where nothing was renewed because the lease is another's. */
-async function needCancelled(deps: Needs, hash: string): Promise<void> {
+async function needHeld(deps: Needs, hash: string): Promise<void> {
   if ((await findLease(deps.db, hash)) === null) throw staleLease();
 }
 
@@ -71,7 +77,7 @@ async function recordProgress(deps: Needs, work: WorkRow, progress: Progress): P
   await setProgress(deps.db, work.id, progress);
   if (before?.epoch !== progress.epoch && work.tokenHash !== null)
     await deps.db.batch([
-      renewUncancelled(deps.db, work.tokenHash, untilOf(deps)),
+      renewTelling(deps.db, work.tokenHash, untilOf(deps)),
       appendJobEventIfChanged(deps.db, { job: work.id, type: 'progress', data: progress, now: deps.now() }),
     ]);
 }
@@ -110,17 +116,20 @@ export async function saveCheckpoint(
       upload: await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS }),
       in_parts: bytes > sizes.singleMaxBytes ? { name, ...(await openInParts(deps, key, bytes, sizes)) } : null,
     };
+  const recorded = { jobId: work.id, fence: work.fence, epoch };
+  // Sent again because the answer was lost: it is in the log already.
+  if ((await checkpointOf(deps.db, recorded))[0]?.objectKey === key) return { upload: null, in_parts: null };
   await verifyFiles(deps, [{ name: `checkpoint of epoch ${epoch}`, sha256, bytes }], () => key);
   const now = deps.now();
-  const row = { jobId: work.id, fence: work.fence, epoch, objectKey: key, sha256, bytes, createdAt: now };
+  const row = { ...recorded, objectKey: key, sha256, bytes, createdAt: now };
   const [before, renewed] = await deps.db.batch([
     checkpointOf(deps.db, row),
-    renewUncancelled(deps.db, hash, untilOf(deps)),
+    renewTelling(deps.db, hash, untilOf(deps)),
     appendJobEventIfChanged(deps.db, { job: work.id, type: 'checkpoint', data: { epoch, bytes }, now }),
     saveCheckpointIfChanged(deps.db, row),
   ]);
   if (renewed.length === 0) {
-    await needCancelled(deps, hash);
+    await needHeld(deps, hash);
     await deps.objects.delete([key]);
     return { upload: null, in_parts: null };
   }
