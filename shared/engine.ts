@@ -85,6 +85,8 @@ export const EngineSpec = z
     exclude_rows: z.array(z.number().int().nonnegative()).default([]),
     /** The same of `target`: labelled rows of it whose content judges elsewhere. */
     exclude_target_rows: z.array(z.number().int().nonnegative()).default([]),
+    /** The same of `validation`: rows whose example was deleted since. */
+    exclude_validation_rows: z.array(z.number().int().nonnegative()).default([]),
     /** Another dataset whose labelled rows are what is held out; all of `dataset` is then for training. */
     validation: EngineDataset.nullable().default(null),
     /** The target domain, unlabelled or partly labelled; its held-out rows (labelled, validation or test) are what a model is judged by when there are any. */

@@ -62,7 +62,13 @@ export const ValidateWork = z.object({
 });
 export type ValidateWork = z.infer<typeof ValidateWork>;
 
-const WorkDataset = z.object({ id: z.string(), manifest: DatasetManifest, files: z.record(z.string(), Download) });
+const WorkDataset = z.object({
+  id: z.string(),
+  manifest: DatasetManifest,
+  files: z.record(z.string(), Download),
+  /** Of a dataset made from a classifier: which examples are still there. A row (its `file`) of any other was deleted since, and is not used. */
+  examples_left: z.array(z.string()).nullable().default(null),
+});
 
 export const TrainWork = z.object({
   kind: z.literal('train'),

@@ -193,6 +193,8 @@ export interface ClassifierObject {
     fromDatasets: number;
     falseRejectRate: number | null;
   }>;
+  /** Ids of all examples that were enrolled and are still there. */
+  enrolledIds(): Promise<string[]>;
   /** The head of a version had these examples never been enrolled; null where it cannot be solved, or would have nothing to answer with. */
   headWithout(version: number, examples: readonly string[]): Promise<Uint8Array | null>;
   /** Which of these inputs (by SHA-256) are neither waiting for review nor examples. */

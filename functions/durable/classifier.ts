@@ -25,7 +25,7 @@ import { forgetWithLabels } from './brought-labels.ts';
 import { deleteLabel, relabelExample, updateLabel, type LabelChange } from './label-changes.ts';
 import { DriftMonitor, settleDrift } from './drift.ts';
 import { enrollInto } from './enroll.ts';
-import { exportForTraining, headWithout } from './for-training.ts';
+import { enrolledIds, exportForTraining, headWithout } from './for-training.ts';
 import { Ledger } from './ledger.ts';
 import { originalsOf } from './originals.ts';
 import * as records from './records.ts';
@@ -155,6 +155,10 @@ export class Classifier extends DurableObject<Bindings> implements ClassifierObj
 
   async exportForTraining() {
     return exportForTraining(this.#ledger);
+  }
+
+  async enrolledIds() {
+    return enrolledIds(this.#sql);
   }
 
   async headWithout(version: number, examples: readonly string[]) {

@@ -13,6 +13,13 @@ export function exportForTraining(ledger: Ledger) {
   return { version, model, head, examples, fromDatasets: all.length - examples.length, falseRejectRate: ledger.config().falseRejectRate };
 }
 
+export function enrolledIds(sql: SqlStorage): string[] {
+  return sql
+    .exec<{ id: string }>("SELECT id FROM examples WHERE source = 'enrolled'")
+    .toArray()
+    .map(({ id }) => id);
+}
+
 /**
  * The head of a version as it would be, had these examples never been enrolled: rows that judge it must not have taught it. Null where the version is
  * gone, where nothing would be left to answer with, and where its head was not solved here: a job's learnt from rows of which some are kept, a

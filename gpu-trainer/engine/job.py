@@ -151,7 +151,7 @@ class Job:
 
     def from_elsewhere(self, dataset: dict[str, Any]) -> Rows:
         """Labelled rows of another dataset, of labels that this one has too."""
-        rows = moved(self.read(dataset), dataset["labels"], self.labels)
+        rows = moved(self.included(self.read(dataset), "exclude_validation_rows"), dataset["labels"], self.labels)
         known = np.flatnonzero(rows.labelled)
         unknown = sorted(set(dataset["labels"]) - set(self.labels))
         if unknown:

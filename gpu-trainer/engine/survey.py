@@ -44,7 +44,7 @@ def open_backbone(folder: Path, modality: str, threads: int) -> Backbone:
 
 def load(spec: dict[str, Any], which: str = "dataset") -> Rows:
     rows = load_rows(Path(spec[which]["arrays"]), spec["modality"], len(spec[which]["labels"]))
-    excluded = spec.get("exclude_rows") if which == "dataset" else None
+    excluded = spec.get("exclude_rows" if which == "dataset" else f"exclude_{which}_rows")
     return rows.take(np.flatnonzero(~np.isin(rows.row, excluded))) if excluded else rows
 
 

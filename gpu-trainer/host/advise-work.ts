@@ -30,7 +30,7 @@ async function takeLine(c: Context, line: EngineLine): Promise<void> {
 }
 
 async function prepare(c: Context, work: TrainWork): Promise<EngineSpec> {
-  const { dataset, target, excludeRows } = await fetchDatasets({ ...work, enrolled: [] }, c.folder, c.keeper.signal);
+  const { dataset, target, excludeRows, withdrawn } = await fetchDatasets({ ...work, enrolled: [] }, c.folder, c.keeper.signal);
   const backbones: EngineSpec['backbones'] = [];
   for (const backbone of work.backbones.length > 0 ? work.backbones : [work.backbone])
     backbones.push({ id: backbone.manifest.id, dir: await fetchBackbone(backbone, c.settings.GRAFT_WORK_DIR, c.keeper.signal) });
@@ -46,7 +46,8 @@ async function prepare(c: Context, work: TrainWork): Promise<EngineSpec> {
     method: work.method,
     dataset,
     exclude_rows: excludeRows,
-    exclude_target_rows: [],
+    exclude_target_rows: withdrawn.target,
+    exclude_validation_rows: [],
     validation: null,
     target,
     enrolled: null,

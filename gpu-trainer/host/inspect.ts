@@ -68,6 +68,7 @@ async function inspect(
     dataset: { arrays: path.join(c.folder, 'dataset.safetensors'), labels, tasks: [] },
     exclude_rows: [],
     exclude_target_rows: [],
+    exclude_validation_rows: [],
     validation: null,
     target: null,
     enrolled: null,

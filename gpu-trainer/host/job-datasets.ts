@@ -13,8 +13,12 @@ import { textLines } from './validate/text-lines.ts';
 export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> & {
   /** Rows of `dataset` that nothing may learn from, in order, and why. */
   readonly excludeRows: number[];
-  /** Labelled rows of `target` whose labels nothing may learn from. */
+  /** Labelled rows of `target` whose labels nothing may learn from, and the withdrawn ones. */
   readonly excludeTargetRows: number[];
+  /** Rows that nothing may use, because their example was deleted since; those of `dataset` are among `excludeRows`. */
+  readonly withdrawn: { readonly validation: number[]; readonly target: number[] };
+  /** Of `notes`, what the job's result says, too. */
+  readonly told: string[];
   readonly notes: string[];
   /** SHA-256 of everything that is held out somewhere; no example of a source is learnt from that is among them. */
   readonly held: ReadonlySet<string>;
@@ -22,7 +26,14 @@ export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> 
   readonly judged: ReadonlySet<string>;
 };
 type Work = Pick<TrainWork, 'dataset' | 'validation' | 'target' | 'exclude'> & Partial<Pick<TrainWork, 'source' | 'enrolled' | 'method'>>;
-type Fetched = { readonly spec: EngineSpec['dataset']; readonly rows: FrozenRow[]; readonly folder: string };
+/** `rows`: without those that were `withdrawn`, whose example was deleted since. */
+type Fetched = {
+  readonly spec: EngineSpec['dataset'];
+  readonly rows: FrozenRow[];
+  readonly withdrawn: readonly number[];
+  readonly count: number;
+  readonly folder: string;
+};
 
 /** Downloads them and compares their rows: what is held out in one must not be trained on in another, or the proof would be worth nothing. */
 export async function fetchDatasets(work: Work, folder: string, signal: AbortSignal): Promise<JobDatasets> {
@@ -40,7 +51,7 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const leaked = dataset.rows.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
   const found = work.exclude.length === 0 ? new Map<number, QualityCode>() : await rowsWithIssues(work, dataset, signal);
 
-  const out = new Set([...leaked, ...known, ...found.keys()]);
+  const out = new Set([...leaked, ...known, ...found.keys(), ...dataset.withdrawn]);
   const judging = (rows: readonly FrozenRow[] = []) => judgesAmong(rows, work.method);
   const ofTarget = validation ? [] : judging(target?.rows);
   const judges = validation?.rows.filter(isLabelled) ?? (ofTarget.length > 0 ? ofTarget : judging(dataset.rows.filter((row) => !out.has(row.row))));
@@ -48,8 +59,10 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const twice = rowsThatAreExamples(work, dataset.rows).filter((row) => !judged.has(row.sha256) && !out.has(row.row));
   for (const row of twice) out.add(row.row);
   // What the target itself judges by, the engine holds out. Unlabelled inputs tell an adaptation of the domain, and nothing of the answers.
-  const told = ofTarget.length > 0 ? [] : (target?.rows.filter((row) => isLabelled(row) && judged.has(row.sha256)) ?? []);
+  const toldOfTarget = ofTarget.length > 0 ? [] : (target?.rows.filter((row) => isLabelled(row) && judged.has(row.sha256)) ?? []);
 
+  const gone = dataset.withdrawn.length + (validation?.withdrawn.length ?? 0) + (target?.withdrawn.length ?? 0);
+  const told = gone === 0 ? [] : [`${gone} rows are examples that were deleted from their classifier since; they are left out.`];
   const notes: string[] = [];
   if (leaked.length > 0)
     notes.push(`${leaked.length} rows of the dataset are also held out in the validation or target dataset; they are not trained on.`);
@@ -57,18 +70,22 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   if (twice.length > 0) notes.push(`${twice.length} rows of the dataset are examples of the classifier; they are learnt from once, as examples.`);
   const byCode = Map.groupBy(found.values(), (code) => code);
   if (found.size > 0) notes.push(`Left out by their quality: ${[...byCode].map(([code, rows]) => `${rows.length} ${code}`).join(', ')}.`);
-  if (told.length > 0) notes.push(`${told.length} labelled rows of the target are held out elsewhere; they are not trained on.`);
+  if (toldOfTarget.length > 0) notes.push(`${toldOfTarget.length} labelled rows of the target are held out elsewhere; they are not trained on.`);
   return {
     dataset: dataset.spec,
     validation: validation?.spec ?? null,
     target: target?.spec ?? null,
-    excludeRows: [...out].toSorted((a, b) => a - b),
-    excludeTargetRows: told.map((row) => row.row),
-    notes,
+    excludeRows: inOrder(out),
+    excludeTargetRows: inOrder([...toldOfTarget.map((row) => row.row), ...(target?.withdrawn ?? [])]),
+    withdrawn: { validation: [...(validation?.withdrawn ?? [])], target: [...(target?.withdrawn ?? [])] },
+    notes: [...notes, ...told],
+    told,
     held: new Set([...own, ...elsewhere]),
     judged,
   };
 }
+
+const inOrder = (rows: Iterable<number>): number[] => [...rows].toSorted((a, b) => a - b);
 
 /**
  * A row that is an example too would be learnt from twice, and vouch for itself wherever it is left out. The example stays, because the classifier keeps
@@ -104,10 +121,13 @@ async function fetchOne(of: TrainWork['dataset'], folder: string, signal: AbortS
     return file;
   };
   const arrays = await get('dataset.safetensors');
-  const rows: FrozenRow[] = [];
-  for await (const value of jsonLinesOf(await get('rows.jsonl'))) rows.push(FrozenRow.parse(value));
+  const all: FrozenRow[] = [];
+  for await (const value of jsonLinesOf(await get('rows.jsonl'))) all.push(FrozenRow.parse(value));
+  const left = of.examples_left && new Set(of.examples_left);
+  const rows = left ? all.filter((row) => left.has(row.file)) : all;
+  const withdrawn = left ? all.filter((row) => !left.has(row.file)).map((row) => row.row) : [];
   const tasks = of.manifest.tasks.map(({ name, labels }) => ({ name, labels }));
-  return { spec: { arrays, labels: of.manifest.labels, tasks }, rows, folder };
+  return { spec: { arrays, labels: of.manifest.labels, tasks }, rows, withdrawn, count: all.length, folder };
 }
 
 /** Row → the first of the asked findings about it. A dataset without a quality report has none. */
@@ -120,7 +140,7 @@ async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal)
   const asked = new Set(work.exclude);
   for await (const value of jsonLinesOf(file)) {
     const issue = QualityIssue.parse(value);
-    if (asked.has(issue.code) && issue.row < dataset.rows.length && !found.has(issue.row)) found.set(issue.row, issue.code);
+    if (asked.has(issue.code) && issue.row < dataset.count && !found.has(issue.row)) found.set(issue.row, issue.code);
   }
   return found;
 }

@@ -31,7 +31,7 @@ type Made = { readonly artifacts: Artifact[]; readonly checkpoints: Checkpoints 
 
 /** Runs the job; the caller releases or fails the lease when this throws. */
 export async function trainModel(c: Context, work: TrainWork): Promise<void> {
-  const { spec, enrolledIds } = await prepare(c, work);
+  const { spec, enrolledIds, told } = await prepare(c, work);
   const made: Made = { artifacts: [], checkpoints: new Checkpoints() };
   let batch = spec.method.batch_size;
   for (;;) {
@@ -50,7 +50,7 @@ export async function trainModel(c: Context, work: TrainWork): Promise<void> {
       // manifest.json comes last, so whoever finds it finds the rest.
       await sendFiles(c, finished);
       const named = finished.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
-      const result = boundHeldOut(end.result, work.seed);
+      const result = boundHeldOut({ ...end.result, notes: [...end.result.notes, ...told] }, work.seed);
       await c.api.complete(c.lease.token, { kind: 'train', result, artifacts: named, enrolled_ids: enrolledIds });
       return;
     }
@@ -77,10 +77,10 @@ async function takeLine(c: Context, line: EngineLine, made: Made): Promise<void>
   else if (line.type === 'checkpoint') await made.checkpoints.store(c, line);
 }
 
-async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec; enrolledIds: string[] }> {
+async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec; enrolledIds: string[]; told: string[] }> {
   const { folder, keeper } = c;
   const backboneDir = await fetchBackbone(work.backbone, c.settings.GRAFT_WORK_DIR, keeper.signal);
-  const { notes, held, judged, excludeRows, excludeTargetRows, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
+  const { notes, told, held, judged, excludeRows, excludeTargetRows, withdrawn, ...datasets } = await fetchDatasets(work, folder, keeper.signal);
   const inputs = { folder, signal: keeper.signal, task: work.dataset.manifest.task, backbone: work.backbone.manifest, backboneDir };
   if (notes.length > 0)
     await tell(
@@ -104,6 +104,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     ...datasets,
     exclude_rows: excludeRows,
     exclude_target_rows: excludeTargetRows,
+    exclude_validation_rows: withdrawn.validation,
     backbones: [],
     label_texts: await writeLabelTexts(c, work),
     enrolled,
@@ -122,7 +123,7 @@ async function prepare(c: Context, work: TrainWork): Promise<{ spec: EngineSpec;
     },
     false_reject_rate: work.false_reject_rate,
   };
-  return { spec, enrolledIds: enrolled?.ids ?? [] };
+  return { spec, enrolledIds: enrolled?.ids ?? [], told };
 }
 
 /** Null where there is none, or none that can be had: a lost checkpoint costs time, not the job. */

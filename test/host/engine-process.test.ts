@@ -26,6 +26,7 @@ const spec = (): EngineSpec => ({
   dataset: { arrays: 'none', labels: ['a', 'b'], tasks: [] },
   exclude_rows: [],
   exclude_target_rows: [],
+  exclude_validation_rows: [],
   validation: null,
   target: null,
   backbones: [],

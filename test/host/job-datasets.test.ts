@@ -85,7 +85,7 @@ function dataset(
     error_count: 0,
     split_seed: 1,
   };
-  return { id, manifest, files: Object.fromEntries(files) };
+  return { id, manifest, files: Object.fromEntries(files), examples_left: null };
 }
 const example = (sha256: string) => {
   const download = { url, bytes: null, sha256: null };
@@ -108,6 +108,37 @@ describe('datasets of a job', () => {
     expect(held(got)).toEqual(['r', 's']);
     expect(got.dataset).toMatchObject({ labels: ['a', 'b'], tasks: [{ name: 't', labels: ['a', 'b'] }] });
     expect(got.dataset.tasks[0]).not.toHaveProperty('counts');
+  });
+
+  it('leave out everywhere what was deleted from the classifier that they were made of', async () => {
+    const left = (rows: number, gone: readonly number[]) =>
+      Array.from({ length: rows }, (_, row) => `${row}.png`).filter((_, row) => !gone.includes(row));
+    const one = { ...dataset('one', source), examples_left: left(5, [1, 2]) };
+    const alone = await fetchDatasets({ dataset: one, validation: null, target: null, exclude: [] }, folder, signal);
+    expect(alone).toMatchObject({ excludeRows: [1, 2], withdrawn: { validation: [], target: [] } });
+    expect([held(alone), [...alone.judged]]).toEqual([['s'], ['s']]);
+    expect(alone.told).toEqual(['2 rows are examples that were deleted from their classifier since; they are left out.']);
+    expect(alone.notes).toEqual(alone.told);
+
+    // A row that nothing judges by any more may be learnt from where it is another's.
+    const validation = {
+      ...dataset('judge', [
+        ['p', 'train'],
+        ['t', 'test'],
+      ]),
+      examples_left: left(2, [0]),
+    };
+    const target = {
+      ...dataset('far', [
+        ['x', 'train', null],
+        ['y', 'train', null],
+      ]),
+      examples_left: left(2, [1]),
+    };
+    const work = { dataset: one, validation, target, exclude: [] };
+    const all = await fetchDatasets(work, folder, signal);
+    expect(all).toMatchObject({ excludeRows: [1, 2, 4], excludeTargetRows: [1], withdrawn: { validation: [0], target: [1] } });
+    expect(all.told).toEqual([expect.stringMatching(/^4 rows /)]);
   });
 
   it('may have line separators of Unicode in labels and names', async () => {
@@ -296,7 +327,7 @@ describe('what a candidate is compared with', () => {
     expect(await fetched(of, ['q', 'r', 'z'])).toEqual({
       posted: [
         ['incumbent', { version: 7, without: ['q', 'r'] }],
-        ['events', { events: [log] }],
+        ['events', { events: [log], first: 1 }],
       ],
       head: 'the head without some examples',
     });

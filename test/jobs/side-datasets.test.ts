@@ -3,15 +3,16 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DatasetManifest } from '../../shared/dataset.ts';
 import { Job } from '../../shared/wire/jobs.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
-import { clearQueue, deps, lease, newJob, publishTinyBackbone, readyDataset, runner, TINY } from '../setup/training.ts';
+import { clearQueue, deps, lease, newJob, publishTinyBackbone, readyDataset, runner, tinyClassifier, TINY } from '../setup/training.ts';
 
 const UNLABELLED: Partial<DatasetManifest> = { labels: [], unlabelled: 12, counts: { train: {}, validation: {}, test: {} } };
 let key = '';
+let tenant = '';
 let dataset = '';
 let other = '';
 let target = '';
 beforeAll(async () => {
-  ({ key } = await newTenant());
+  ({ key, tenant } = await newTenant());
   await publishTinyBackbone();
   dataset = (await readyDataset(key)).id;
   other = (await readyDataset(key)).id;
@@ -46,6 +47,25 @@ describe('a job', () => {
     await call(`/v1/training/jobs/${job.id}/cancel`, { key, method: 'POST' });
     const spare = await readyDataset(key, UNLABELLED);
     expect((await call(`/v1/datasets/${spare.id}`, { key, method: 'DELETE' })).status).toBe(204);
+  });
+
+  it('says which examples are left of the classifier that a dataset was made of, as long as there is one', async () => {
+    const classifier = await tinyClassifier(tenant, 2);
+    const made = (await readyDataset(key)).id;
+    await deps.d1.prepare('update datasets set from_classifier = ? where id = ?').bind(classifier, made).run();
+    const listed = await deps.classifier(classifier).listExamples({ limit: 100, after: null, label: null });
+    const [first, ...left] = listed.data.map(({ id }) => id);
+    expect((await call(`/v1/classifiers/${classifier}/examples/${first}`, { key, method: 'DELETE' })).status).toBe(200);
+    const leasedNow = async () => {
+      await newJob(key, { dataset, validation_dataset: made });
+      const { work, token } = await lease(['train']);
+      await runner(`leases/${token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
+      if (work.kind !== 'train') throw new Error('expected training');
+      return [work.dataset.examples_left, work.validation!.examples_left?.toSorted()];
+    };
+    expect(await leasedNow()).toEqual([null, left.toSorted()]);
+    expect((await call(`/v1/classifiers/${classifier}`, { key, method: 'DELETE' })).status).toBe(204);
+    expect(await leasedNow()).toEqual([null, undefined]);
   });
 
   it('needs nothing beside its dataset', async () => {

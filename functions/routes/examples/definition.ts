@@ -97,7 +97,8 @@ export const deleteExampleRoute = createRoute({
   tags,
   summary: 'Delete an example as if it had never been enrolled',
   description:
-    'A label that was there only because examples had it goes with the last of them; one that was named or described by a call of its own stays.',
+    'A label that was there only because examples had it goes with the last of them; one that was named or described by a call of its own stays. A ' +
+    'dataset that was made from the classifier before keeps its frozen copy until it is deleted, but no job uses that row from now on.',
   middleware: [requireScope('enroll')],
   request: { params: exampleParams },
   responses: { 200: jsonAnswer(DeletedExample, 'Deleted, and the version without it.'), ...problemResponses('not_found') },

@@ -9,7 +9,7 @@ import { labelText } from '../../domain/label-text.ts';
 import type { Deps } from '../../deps.ts';
 import { readIndex } from '../../inference/catalogue.ts';
 import { getDataset } from '../../stores/datasets.ts';
-import { findAdvice, type JobRow } from '../../stores/jobs.ts';
+import { findAdvice, getTrainable, type JobRow } from '../../stores/jobs.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
 
@@ -30,7 +30,17 @@ export async function workDataset(deps: Needs, tenant: string, id: string, role:
   const fence = row?.frozenFence ?? null;
   if (!row || fence === null) throw new GraftError('not_found', `The job's ${role} was deleted.`);
   const manifest = DatasetManifest.parse(row.manifest);
-  return { id, manifest, files: await record(manifest.files, (file) => download(deps, objectKeys.frozen(tenant, id, fence, file.name), file)) };
+  const files = await record(manifest.files, (file) => download(deps, objectKeys.frozen(tenant, id, fence, file.name), file));
+  return { id, manifest, files, examples_left: await examplesLeft(deps, tenant, row.fromClassifier) };
+}
+
+/**
+ * Null for an upload, and where the classifier was deleted: then the dataset is a copy that its owner kept. While it is there, deleting an example has the
+ * effect of never having enrolled it, so no job may bring it back from what was frozen before.
+ */
+async function examplesLeft(deps: Needs, tenant: string, id: string | null): Promise<string[] | null> {
+  if (id === null || !(await getTrainable(deps.db, tenant, id))) return null;
+  return await deps.classifier(id).enrolledIds();
 }
 
 /** Null when the backbone is not published. */

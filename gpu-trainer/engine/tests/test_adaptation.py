@@ -174,3 +174,13 @@ def test_rows_of_a_target_that_judge_elsewhere_teach_nothing(domains: dict[str, 
     assert job.target is not None
     assert sorted(job.target.row[job.target.labels >= 0].tolist()) == sorted(told[5:].tolist())
     assert len(job.target) == len(whole.target) - 5 and (job.held.row == whole.held.row).all()
+
+
+def test_withdrawn_rows_of_a_validation_dataset_judge_nothing(domains: dict[str, Path], tmp_path: Path) -> None:
+    judges = {"arrays": str(domains["partly"]), "labels": NAMES}
+    spec = {**spec_of("image", domains["source"], NAMES, tmp_path, method={"type": "linear_probe"}), "validation": judges}
+    whole = Job(spec, [])
+    rows = whole.held.row
+    job = Job({**spec, "exclude_validation_rows": [int(rows[0]), int(rows[3])]}, [])
+    assert (job.held.row == np.delete(rows, [0, 3])).all()
+    assert len(job.train) == len(whole.train)

@@ -79,6 +79,7 @@ export function writeCell(folder: string, source: Domain, target: Domain | null,
         method: {},
         target: alone === null ? null : { arrays: alone, labels },
         exclude_target_rows: [],
+        exclude_validation_rows: [],
         exclude_rows: target ? [] : Array.from({ length: heldOut }, (_, i) => labelled.rows.length + i),
       }),
   };
