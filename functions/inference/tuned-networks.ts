@@ -25,8 +25,11 @@ type Entry = {
   evicted: boolean;
 };
 
-/** Somebody who is given up by the platform never says that a network is free: then it takes memory, but keeps nobody waiting. */
-const WAIT_MAX_MS = 10_000;
+/**
+ * Somebody who is given up by the platform never says that a network is free: once so long nobody has let one go, what is still held takes memory, but
+ * keeps nobody waiting. Sixteen requests at once for sixteen networks take longer than this all together, so it counts from the last that was let go.
+ */
+const SILENT_MAX_MS = 10_000;
 
 export class TunedNetworks {
   readonly #entries = new Map<string, Entry>();
@@ -97,7 +100,7 @@ export class TunedNetworks {
   }
 
   /** The big graph first: opened second it finds the memory torn and needs more of it. */
-  async #open({ trunk, tail }: NetworkSource, room: Promise<unknown> | null): Promise<TunedNetwork> {
+  async #open({ trunk, tail }: NetworkSource, room: Promise<void> | null): Promise<TunedNetwork> {
     await room;
     const open = async (source: GraphSource): Promise<Graph> => {
       const files = await readGraph(this.#read, source);
@@ -128,12 +131,30 @@ export class TunedNetworks {
   }
 
   /** When those that leave have left. Each only waits for some that came before it, so nobody waits in a circle. */
-  #left(): Promise<unknown> | null {
-    if (this.#leaving.size === 0) return null;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const longest = new Promise((resolve) => (timer = setTimeout(resolve, WAIT_MAX_MS)));
-    const left = Promise.all([...this.#leaving].map(async ({ waiting }) => await new Promise<void>((resolve) => waiting.push(resolve))));
-    return Promise.race([left, longest]).finally(() => clearTimeout(timer));
+  #left(): Promise<void> | null {
+    return this.#leaving.size === 0 ? null : this.#untilLeft(new Set(this.#leaving));
+  }
+
+  /** The timers are the caller's own: one that is set while another request lets go would end with that one. */
+  async #untilLeft(held: Set<Entry>): Promise<void> {
+    let wake = (): void => undefined;
+    for (const entry of held) {
+      entry.waiting.push(() => {
+        held.delete(entry);
+        wake();
+      });
+    }
+    while (held.size > 0) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const silent = await new Promise<boolean>((resolve) => {
+        wake = () => resolve(false);
+        timer = setTimeout(() => resolve(true), SILENT_MAX_MS);
+      });
+      clearTimeout(timer);
+      if (!silent) continue;
+      for (const entry of held) this.#leaving.delete(entry);
+      return;
+    }
   }
 
   #close(entry: Entry): void {

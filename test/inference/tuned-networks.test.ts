@@ -1,6 +1,6 @@
 /** Tenants' own networks in an isolate: tails over the shared trunk, whole networks one at a time. The shipped graphs stand in for tuned ones. */
 import { env } from 'cloudflare:workers';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { makeDeps } from '../../functions/deps.ts';
 import { models } from '../../functions/db/schema.ts';
 import { graphSource } from '../../functions/inference/catalogue.ts';
@@ -140,5 +140,51 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
     expect(await Promise.all(ids.map(async (id) => await networks.with(id, async () => id)))).toEqual(ids);
     expect(networks.models).toHaveLength(1);
     expect(await networks.with('whole-1', async () => 'again')).toBe('again');
+  });
+
+  it('wait while one after the other is let go, however long, and not for one that never is', { timeout: 20_000 }, async () => {
+    const { tail } = (await deps.catalogue.get(SHIPPED_BACKBONES.text)) as BackboneManifest;
+    let reads = 0;
+    const networks = new TunedNetworks(
+      async (key) => {
+        reads += 1;
+        return await deps.objects.get(key);
+      },
+      async () => ({ trunk: graphSource(tail), tail: graphSource(tail) }),
+      new RunQueue(),
+    );
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    /** Asks for a network and holds it until it is told to let go. */
+    const hold = (id: string) => {
+      const [opened, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const ended = networks.with(id, async () => {
+        opened.resolve();
+        await free.promise;
+      });
+      return { opened: opened.promise, letGo: free.resolve, ended };
+    };
+    const [first, second, third] = [hold('whole-1'), hold('whole-2'), hold('whole-3')];
+    await first.opened;
+    const each = reads;
+    await vi.advanceTimersByTimeAsync(9_000);
+    first.letGo();
+    await second.opened;
+    await vi.advanceTimersByTimeAsync(9_000);
+    // The third is not even read.
+    expect(reads).toBe(2 * each);
+    second.letGo();
+    await third.opened;
+    // The third is never let go: the fourth waits for it, the fifth for the fourth alone.
+    const fourth = hold('whole-4');
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(reads).toBe(3 * each);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await fourth.opened;
+    const fifth = hold('whole-5');
+    fourth.letGo();
+    await fifth.opened;
+    for (const one of [third, fifth]) one.letGo();
+    await Promise.all([first, second, third, fourth, fifth].map(async ({ ended }) => await ended));
   });
 });
