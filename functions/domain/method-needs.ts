@@ -1,6 +1,6 @@
 /** What a training method needs and what contradicts it: said when the job is created, not by an engine half an hour later. Pure. */
 import type { DatasetManifest } from '../../shared/dataset.ts';
-import type { MethodOptions } from '../../shared/engine.ts';
+import type { MethodOptions } from '../../shared/method-options.ts';
 import type { MethodType } from '../../shared/jobs.ts';
 import { list } from './gate-words.ts';
 

@@ -17,10 +17,11 @@ export const Backbone = z
     accuracy: z.string(),
     serving: z.object({
       bytes: z.number().int(),
-      /** False: only training jobs use it. */
-      edge: z.boolean(),
-      /** Of one run, and the wasm memory that it takes at most: measured when an operator added it. */
-      milliseconds: z.number().optional(),
+      edge: z.boolean().meta({ description: 'False: only training jobs use it.' }),
+      milliseconds: z
+        .number()
+        .optional()
+        .meta({ description: 'Of one run, and the wasm memory that it takes at most: measured when an operator added it.' }),
       memory_bytes: z.number().int().optional(),
     }),
   })
@@ -48,13 +49,20 @@ export const NewBackbone = z
   .object({
     id: BackboneId,
     modality: z.enum(['image', 'text']),
-    /** Checked when given; otherwise what the network gives. */
-    dimension: z.number().int().positive().max(VECTOR_MAX_DIMENSION).optional(),
+    dimension: z
+      .number()
+      .int()
+      .positive()
+      .max(VECTOR_MAX_DIMENSION)
+      .optional()
+      .meta({ description: 'Checked when given; otherwise what the network gives.' }),
     version: Words,
     license: Words,
     source: Words,
-    /** Of the ONNX file. */
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .meta({ description: 'Of the ONNX file.' }),
     preprocessing: z.discriminatedUnion('kind', [NewImagePreprocessing, NewTextPreprocessing]),
     transform: z.enum(['l2', 'sqrt_l2']).default('l2'),
     accuracy: Words.default('not measured'),
@@ -67,8 +75,7 @@ export type NewBackbone = z.infer<typeof NewBackbone>;
 export const AddBackboneRequest = z
   .object({
     ...NewBackbone.shape,
-    /** The file, base64. */
-    onnx: z.string(),
+    onnx: z.string().meta({ description: 'The file, base64.' }),
   })
   .strict()
   .refine((b) => b.modality === b.preprocessing.kind, { message: 'The preprocessing is for another modality.', path: ['preprocessing', 'kind'] })

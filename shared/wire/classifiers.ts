@@ -71,10 +71,8 @@ export const Classifier = z
     unknown: UnknownRule.nullable(),
     /** Which predictions are kept for a person to look at; null: none. */
     review: ReviewRule.nullable(),
-    /** The version being served. */
-    version: z.number().int(),
-    /** The fine-tuned model that this version runs on; null for the plain backbone. */
-    model: z.string().nullable(),
+    version: z.number().int().meta({ description: 'The version being served.' }),
+    model: z.string().nullable().meta({ description: 'The fine-tuned model that this version runs on; null for the plain backbone.' }),
     labels: z.array(Label),
     created_at: z.string(),
   })
@@ -107,8 +105,7 @@ export const Version = z
     backbone: z.string().nullable(),
     model: z.string().nullable(),
     labels: z.array(z.string()),
-    /** Leave-one-out figures, candidates tried, the gate's comparison: what made this version. */
-    evidence: z.unknown(),
+    evidence: z.unknown().meta({ description: "Leave-one-out figures, candidates tried, the gate's comparison: what made this version." }),
     parent: z.number().int().nullable(),
     active: z.boolean(),
     created_at: z.string(),

@@ -67,18 +67,23 @@ export const Dataset = z
     columns: DatasetColumns.nullable(),
     from_classifier: z.string().nullable(),
     status: DatasetStatus,
-    /** Null until it is ready. */
-    rows: z.number().int().nullable(),
+    rows: z.number().int().nullable().meta({ description: 'Null until it is ready.' }),
     labels: z.array(z.string()).nullable(),
-    /** counts[split][label]: rows of the split that have the label. */
-    counts: z.record(z.string(), z.record(z.string(), z.number().int())).nullable(),
-    /** Rows that nobody labelled; of a multi-label dataset those that have none of the labels are not among them. */
-    unlabelled: z.number().int().nullable(),
-    /** Of datasets whose rows answer several questions; `labels` and `counts` are those of the first. */
-    tasks: z.array(z.object({ name: z.string(), labels: z.array(z.string()), counts: z.record(z.string(), z.number().int()) })).nullable(),
+    counts: z
+      .record(z.string(), z.record(z.string(), z.number().int()))
+      .nullable()
+      .meta({ description: 'counts[split][label]: rows of the split that have the label.' }),
+    unlabelled: z
+      .number()
+      .int()
+      .nullable()
+      .meta({ description: 'Rows that nobody labelled; of a multi-label dataset those that have none of the labels are not among them.' }),
+    tasks: z
+      .array(z.object({ name: z.string(), labels: z.array(z.string()), counts: z.record(z.string(), z.number().int()) }))
+      .nullable()
+      .meta({ description: 'Of datasets whose rows answer several questions; `labels` and `counts` are those of the first.' }),
     digest: z.string().nullable(),
-    /** Rows that were left out and why, and warnings; the first 1,000 of `error_count`. */
-    errors: z.array(ErrorDetail),
+    errors: z.array(ErrorDetail).meta({ description: 'Rows that were left out and why, and warnings; the first 1,000 of `error_count`.' }),
     error_count: z.number().int(),
     upload_id: z.string().nullable(),
     /** Only of a dataset asked for by its id, while its validation waits for a host. */
@@ -94,8 +99,7 @@ export const DatasetQuality = Inspection.omit({ issues: true })
   .extend({
     object: z.literal('dataset.quality'),
     dataset: z.string(),
-    /** By code, surest first; at most 1,000, the rest is in quality.jsonl. */
-    issues: z.array(DatasetIssue),
+    issues: z.array(DatasetIssue).meta({ description: 'By code, surest first; at most 1,000, the rest is in quality.jsonl.' }),
     has_more: z.boolean(),
   })
   .meta({ id: 'DatasetQuality' });
@@ -131,8 +135,7 @@ export const Upload = z
     filename: z.string(),
     bytes: z.number().int(),
     status: z.enum(['open', 'completed', 'aborted']),
-    /** Every part has this many bytes, but the last one, which has the rest. */
-    part_bytes: z.number().int(),
+    part_bytes: z.number().int().meta({ description: 'Every part has this many bytes, but the last one, which has the rest.' }),
     parts: z.array(z.object({ number: z.number().int(), url: z.string() })),
     expires_at: z.string(),
     created_at: z.string(),

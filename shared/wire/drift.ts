@@ -19,11 +19,12 @@ export const DriftWindow = z.object({
     stability_index: z.number(),
     threshold: z.number().nullable(),
     reference: z.enum(['enrolled', 'traffic']),
-    /** The labels that changed most. */
-    mix: z.array(z.object({ label: z.string(), share: z.number(), expected: z.number() })),
+    mix: z.array(z.object({ label: z.string(), share: z.number(), expected: z.number() })).meta({ description: 'The labels that changed most.' }),
   }),
-  /** null: the classifier never answers unknown. */
-  unknown: z.object({ share: z.number(), expected: z.number(), threshold: z.number() }).nullable(),
+  unknown: z
+    .object({ share: z.number(), expected: z.number(), threshold: z.number() })
+    .nullable()
+    .meta({ description: 'Null: the classifier never answers unknown.' }),
 });
 
 export const Drift = z
@@ -31,8 +32,7 @@ export const Drift = z
     status: z.enum(['collecting', 'normal', 'drifting']),
     causes: z.array(DriftCause),
     since: z.string().nullable(),
-    /** Predictions in the open window; it is judged at `window`. */
-    collected: z.number().int(),
+    collected: z.number().int().meta({ description: 'Predictions in the open window; it is judged at `window`.' }),
     window: z.number().int(),
     /** The last window that was judged. */
     last: DriftWindow.nullable(),

@@ -32,22 +32,21 @@ export type Contender = z.infer<typeof Contender>;
 export const Comparison = z
   .object({
     against: Contender,
-    /** `shared_labels`: only rows whose true label the incumbent knows; of a multi-label model all rows, by the labels that it knows. */
-    on: z.enum(['all_rows', 'shared_labels']),
+    on: z.enum(['all_rows', 'shared_labels']).meta({
+      description: '`shared_labels`: only rows whose true label the incumbent knows; of a multi-label model all rows, by the labels that it knows.',
+    }),
     rows: z.number().int(),
-    /** Accuracy (of a multi-label model: share of exact matches) of the candidate minus that of the contender, and its 95 % paired-bootstrap interval. */
-    difference: z.number(),
+    difference: z.number().meta({
+      description:
+        'Accuracy (of a multi-label model: share of exact matches) of the candidate minus that of the contender, and its 95 % paired-bootstrap interval.',
+    }),
     interval: Interval,
-    /** Share of resamples in which the candidate is better, ties counting half. */
-    probability_better: z.number(),
-    /** Rows on which only the candidate, and only the contender, is right. */
-    wins: z.number().int(),
+    probability_better: z.number().meta({ description: 'Share of resamples in which the candidate is better, ties counting half.' }),
+    wins: z.number().int().meta({ description: 'Rows on which only the candidate, and only the contender, is right.' }),
     losses: z.number().int(),
-    /** Exact one-sided sign test that the candidate is better. */
-    p_value: z.number(),
+    p_value: z.number().meta({ description: 'Exact one-sided sign test that the candidate is better.' }),
     macro_recall_difference: z.number(),
-    /** Null unless the model is a multi-label one. */
-    macro_f1_difference: z.number().nullable().default(null),
+    macro_f1_difference: z.number().nullable().default(null).meta({ description: 'Null unless the model is a multi-label one.' }),
   })
   .meta({ id: 'Comparison' });
 export type Comparison = z.infer<typeof Comparison>;

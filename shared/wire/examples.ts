@@ -47,8 +47,7 @@ export const Example = z
     id: z.string(),
     label: z.string().meta({ description: 'The first of `labels`; empty where there is none.' }),
     labels: z.array(z.string()).meta({ description: 'None where a row of a multi-label dataset has none of them.' }),
-    /** `dataset`: learnt in training; its original stays with the dataset. */
-    source: z.enum(['enrolled', 'dataset']),
+    source: z.enum(['enrolled', 'dataset']).meta({ description: '`dataset`: learnt in training; its original stays with the dataset.' }),
     sha256: z.string(),
     content_type: z.string().nullable(),
     external_id: z.string().nullable(),

@@ -8,8 +8,7 @@ const Parameters = z.record(z.string(), z.unknown());
 const TensorMetadata = z.object({
   name: z.string(),
   datatype: z.enum(['BYTES', 'FP32', 'BOOL']),
-  /** −1: as many as the request has. */
-  shape: z.array(z.number().int()),
+  shape: z.array(z.number().int()).meta({ description: '−1: as many as the request has.' }),
   parameters: Parameters.optional(),
 });
 
@@ -67,10 +66,8 @@ export const InferResponse = z
     model_version: z.string(),
     id: z.string().optional(),
     parameters: z.object({
-      /** Of one input; of several, one each. */
-      unknown: z.union([z.boolean(), z.array(z.boolean())]),
-      /** Of the open-set rule; absent where the classifier never answers unknown. */
-      threshold: z.number().optional(),
+      unknown: z.union([z.boolean(), z.array(z.boolean())]).meta({ description: 'Of one input; of several, one each.' }),
+      threshold: z.number().optional().meta({ description: 'Of the open-set rule; absent where the classifier never answers unknown.' }),
     }),
     outputs: z.array(
       z.object({
@@ -79,8 +76,7 @@ export const InferResponse = z
         shape: z.array(z.number().int()),
         /** Of `scores` and `labels`: `labels`, what each column stands for. */
         parameters: Parameters.optional(),
-        /** `label`: the empty string where the input is unknown. */
-        data: z.array(z.union([z.string(), z.number(), z.boolean()])),
+        data: z.array(z.union([z.string(), z.number(), z.boolean()])).meta({ description: '`label`: the empty string where the input is unknown.' }),
       }),
     ),
   })

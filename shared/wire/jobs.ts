@@ -1,7 +1,8 @@
 /** Bodies of `/v1/training/jobs`. */
 import { z } from 'zod';
 import { Advice } from '../advice.ts';
-import { MethodOptions, Progress, TaskResult } from '../engine.ts';
+import { Progress, TaskResult } from '../engine.ts';
+import { MethodOptions } from '../method-options.ts';
 import { ArtifactName, Parity } from '../model-manifest.ts';
 import { idPattern } from '../ids.ts';
 import { JobStatus } from '../jobs.ts';
@@ -15,21 +16,44 @@ const METADATA_KEYS_MAX = 16;
 export const CreateJobRequest = z
   .strictObject({
     dataset: z.string().regex(idPattern('dataset')),
-    classifier: z.string().regex(idPattern('classifier')).nullable().optional(),
-    validation_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
-    target_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
-    /**
-     * A classifier of single labels over the same backbone to transfer from: its enrolled examples are learnt from beside the dataset's rows, and its
-     * served version is what the model is compared with unless `classifier` serves one. With a method that adapts and no target_dataset its examples are
-     * the labelled source and the dataset is the target.
-     */
-    source_classifier: z.string().regex(idPattern('classifier')).nullable().optional(),
-    backbone: z.string().min(1).max(100).nullable().optional(),
-    /** Rows of the dataset with one of these findings in its quality report are left out. */
-    exclude: z.array(QualityCode).max(20).nullable().optional(),
+    classifier: z.string().regex(idPattern('classifier')).nullable().optional().meta({
+      description: 'Gets the model as a version, and its served one is what the model is compared with. Without it the model is only kept.',
+    }),
+    validation_dataset: z
+      .string()
+      .regex(idPattern('dataset'))
+      .nullable()
+      .optional()
+      .meta({ description: 'Rows to judge by, in place of held-out ones of the dataset.' }),
+    target_dataset: z
+      .string()
+      .regex(idPattern('dataset'))
+      .nullable()
+      .optional()
+      .meta({ description: 'Rows, labelled or not, of the domain that the model will meet.' }),
+    source_classifier: z.string().regex(idPattern('classifier')).nullable().optional().meta({
+      description:
+        "A classifier of single labels over the same backbone to transfer from: its enrolled examples are learnt from beside the dataset's rows, and its served version is what the model is compared with unless `classifier` serves one. With a method that adapts and no `target_dataset` its examples are the labelled source and the dataset is the target.",
+    }),
+    backbone: z
+      .string()
+      .min(1)
+      .max(100)
+      .nullable()
+      .optional()
+      .meta({ description: "Default: the classifier's, or the one of the catalogue for the modality." }),
+    exclude: z
+      .array(QualityCode)
+      .max(20)
+      .nullable()
+      .optional()
+      .meta({ description: 'Rows of the dataset with one of these findings in its quality report are left out.' }),
     method: MethodOptions.optional(),
-    seed: z.number().int().min(0).max(SEED_MAX).nullable().optional(),
-    promote: z.enum(['if_better', 'never']).default('if_better'),
+    seed: z.number().int().min(0).max(SEED_MAX).nullable().optional().meta({ description: 'Default: one that is drawn; the job shows it.' }),
+    promote: z
+      .enum(['if_better', 'never'])
+      .default('if_better')
+      .meta({ description: '`never`: the version is made, and serves only when it is activated by hand.' }),
     metadata: z
       .record(z.string().min(1).max(64), z.string().max(512))
       .refine((all) => Object.keys(all).length <= METADATA_KEYS_MAX, `at most ${METADATA_KEYS_MAX} keys`)
@@ -58,8 +82,11 @@ export const JobResult = z
     }),
     held_out: Evaluation.shape.held_out,
     comparisons: z.array(Comparison),
-    /** The classifier's version that this job made, active or not; null without a classifier. */
-    version: z.number().int().nullable(),
+    version: z
+      .number()
+      .int()
+      .nullable()
+      .meta({ description: "The classifier's version that this job made, active or not; null without a classifier." }),
     method: z.object({ asked: z.string(), used: z.string() }),
     hyperparameters: z.record(z.string(), z.unknown()),
     tuned_mix: z.number(),
@@ -70,14 +97,14 @@ export const JobResult = z
     seconds: z.number(),
     device: z.string(),
     losses: z.array(z.number()),
-    /** Which network serves the tuned part: none of its own, a tail over the shared trunk, or a whole one. */
-    network: z.enum(['base', 'tail', 'whole']).default('base'),
+    network: z
+      .enum(['base', 'tail', 'whole'])
+      .default('base')
+      .meta({ description: 'Which network serves the tuned part: none of its own, a tail over the shared trunk, or a whole one.' }),
     /** How the model's own graphs answer beside torch on the held-out rows; null where it has none. */
     parity: Parity.nullable().default(null),
-    /** multi_task: each task beside the same task trained alone. */
-    tasks: z.array(TaskResult).default([]),
-    /** What the method wants to be known by, in its own names. */
-    evidence: z.record(z.string(), z.unknown()).default({}),
+    tasks: z.array(TaskResult).default([]).meta({ description: 'multi_task: each task beside the same task trained alone.' }),
+    evidence: z.record(z.string(), z.unknown()).default({}).meta({ description: 'What the method wants to be known by, in its own names.' }),
     notes: z.array(z.string()),
     artifacts: z.array(JobArtifact),
   })
@@ -111,10 +138,11 @@ export const Job = z
     error: JobError.nullable(),
     progress: Progress.nullable(),
     hyperparameters: z.record(z.string(), z.unknown()),
-    /** What was asked of the host and has not happened yet. */
-    requested: z.enum(['pause', 'cancel']).nullable(),
-    /** How often a host has taken it, the current time included; a pause and a host that gave it back do not count. */
-    attempts: z.number().int(),
+    requested: z.enum(['pause', 'cancel']).nullable().meta({ description: 'What was asked of the host and has not happened yet.' }),
+    attempts: z
+      .number()
+      .int()
+      .meta({ description: 'How often a host has taken it, the current time included; a pause and a host that gave it back do not count.' }),
     /** While queued. */
     queue: QueuePlace.nullable(),
     created_at: z.string(),
@@ -135,8 +163,13 @@ export const CreateAdviceRequest = z
   .strictObject({
     dataset: z.string().regex(idPattern('dataset')),
     target_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
-    /** Judged beside the backbones of the catalogue that read the dataset's modality. */
-    backbone: z.string().min(1).max(100).nullable().optional(),
+    backbone: z
+      .string()
+      .min(1)
+      .max(100)
+      .nullable()
+      .optional()
+      .meta({ description: "Judged beside the backbones of the catalogue that read the dataset's modality." }),
     seed: z.number().int().min(0).max(SEED_MAX).nullable().optional(),
     metadata: CreateJobRequest.shape.metadata,
   })
@@ -146,8 +179,7 @@ export type CreateAdviceRequest = z.infer<typeof CreateAdviceRequest>;
 export const JobEvent = z
   .object({
     object: z.literal('training.job.event'),
-    /** 1, 2, 3 … within the job: what Last-Event-ID names. */
-    id: z.number().int(),
+    id: z.number().int().meta({ description: '1, 2, 3 … within the job: what Last-Event-ID names.' }),
     job: z.string(),
     type: z.enum(['status', 'phase', 'progress', 'choice', 'log', 'checkpoint']),
     data: z.record(z.string(), z.unknown()),

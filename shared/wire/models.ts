@@ -7,13 +7,11 @@ export const Model = z
     id: z.string(),
     job: z.string(),
     classifier: z.string().nullable(),
-    /** The catalogue backbone that it was tuned from. */
-    backbone: z.string(),
+    backbone: z.string().meta({ description: 'The catalogue backbone that it was tuned from.' }),
     modality: z.enum(['image', 'text']),
     dimension: z.number().int(),
     labels: z.array(z.string()),
-    /** False when only heads were fitted and the plain backbone serves it. */
-    tuned: z.boolean(),
+    tuned: z.boolean().meta({ description: 'False when only heads were fitted and the plain backbone serves it.' }),
     seed: z.number().int(),
     dataset_digest: z.string().nullable(),
     files: z.array(z.object({ name: z.string(), sha256: z.string(), bytes: z.number().int() })),

@@ -35,16 +35,15 @@ export const Prediction = z
     object: z.literal('prediction'),
     classifier: z.string(),
     version: z.number().int(),
-    /** null exactly when `unknown`. */
-    label: z.string().nullable(),
-    /** Multi-label classifiers: every label that is present. */
-    labels: z.array(z.string()).optional(),
+    label: z.string().nullable().meta({ description: 'Null exactly when `unknown`.' }),
+    labels: z.array(z.string()).optional().meta({ description: 'Multi-label classifiers: every label that is present.' }),
     unknown: z.boolean(),
     confidence: z.number(),
-    /** Calibrated probabilities, in descending order. */
-    scores: z.array(z.object({ label: z.string(), score: z.number() })),
-    /** The enrolled example most like it; null before any example. */
-    nearest: z.object({ label: z.string(), similarity: z.number() }).nullable(),
+    scores: z.array(z.object({ label: z.string(), score: z.number() })).meta({ description: 'Calibrated probabilities, in descending order.' }),
+    nearest: z
+      .object({ label: z.string(), similarity: z.number() })
+      .nullable()
+      .meta({ description: 'The enrolled example most like it; null before any example.' }),
   })
   .meta({ id: 'Prediction' });
 export type Prediction = z.infer<typeof Prediction>;

@@ -26,8 +26,7 @@ export const ReviewedPrediction = z.object({
   label: z.string().nullable(),
   unknown: z.boolean(),
   confidence: z.number(),
-  /** The first few. */
-  scores: z.array(z.object({ label: z.string(), score: z.number() })),
+  scores: z.array(z.object({ label: z.string(), score: z.number() })).meta({ description: 'The first few.' }),
   nearest: z.object({ label: z.string(), similarity: z.number() }).nullable(),
 });
 export type ReviewedPrediction = z.infer<typeof ReviewedPrediction>;
@@ -38,11 +37,9 @@ export const ReviewItem = z
     id: z.string(),
     classifier: z.string(),
     prediction: ReviewedPrediction,
-    /** Of the input's bytes; of a vector: of its values as float32, little-endian. */
-    sha256: z.string(),
+    sha256: z.string().meta({ description: "Of the input's bytes; of a vector: of its values as float32, little-endian." }),
     content_type: z.string().nullable(),
-    /** Where the picture or text can be read for a quarter of an hour; null for vectors. */
-    original_url: z.string().nullable(),
+    original_url: z.string().nullable().meta({ description: 'Where the picture or text can be read for a quarter of an hour; null for vectors.' }),
     created_at: z.string(),
   })
   .meta({ id: 'ReviewItem' });

@@ -22,8 +22,7 @@ export const Key = z
     object: z.literal('key'),
     id: z.string(),
     name: z.string(),
-    /** The last four characters of the key. */
-    hint: z.string(),
+    hint: z.string().meta({ description: 'The last four characters of the key.' }),
     scopes: z.array(Scope),
     expires_at: z.string().nullable(),
     created_at: z.string(),

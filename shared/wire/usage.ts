@@ -21,8 +21,10 @@ export const Usage = Amounts.extend({
   object: z.literal('usage'),
   from: z.string(),
   to: z.string(),
-  /** Bytes kept at the end of `to`: originals of examples, uploads and frozen files of datasets, models and checkpoints. */
-  stored_bytes: z.number().int(),
+  stored_bytes: z
+    .number()
+    .int()
+    .meta({ description: 'Bytes kept at the end of `to`: originals of examples, uploads and frozen files of datasets, models and checkpoints.' }),
   days: z.array(Amounts.extend({ day: z.string() })),
 }).meta({ id: 'Usage' });
 export type Usage = z.infer<typeof Usage>;

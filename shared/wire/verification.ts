@@ -26,16 +26,17 @@ export const Verification = z
     classifier: z.string(),
     version: z.number().int(),
     label: z.string(),
-    /** Exactly when `similarity` is above `threshold`. */
-    match: z.boolean(),
-    /** Centred cosine to the label's most similar examples, the mean of three when it has as many. */
-    similarity: z.number(),
+    match: z.boolean().meta({ description: 'Exactly when `similarity` is above `threshold`.' }),
+    similarity: z.number().meta({ description: "Centred cosine to the label's most similar examples, the mean of three when it has as many." }),
     threshold: z.number(),
     false_accept_rate: z.number(),
-    /** False: so low a rate cannot be shown with the impostors there are; the threshold is extrapolated and `detail` says from what. */
-    promised: z.boolean(),
-    /** Inputs known not to be of the label (background and examples of other labels) that the threshold rests on. */
-    impostors: z.number().int(),
+    promised: z.boolean().meta({
+      description: 'False: so low a rate cannot be shown with the impostors there are; the threshold is extrapolated and `detail` says from what.',
+    }),
+    impostors: z
+      .number()
+      .int()
+      .meta({ description: 'Inputs known not to be of the label (background and examples of other labels) that the threshold rests on.' }),
     detail: z.string(),
   })
   .meta({ id: 'Verification' });

@@ -38,8 +38,7 @@ export const Webhook = z
     events: z.array(z.string()),
     disabled: z.boolean(),
     disabled_reason: z.string().nullable(),
-    /** Until then the secret before the last rotation signs too. */
-    previous_secret_until: z.string().nullable(),
+    previous_secret_until: z.string().nullable().meta({ description: 'Until then the secret before the last rotation signs too.' }),
     created_at: z.string(),
   })
   .meta({ id: 'Webhook' });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { judgingTasksFault, methodFault } from '../../functions/domain/method-needs.ts';
 import type { DatasetManifest } from '../../shared/dataset.ts';
-import { MethodOptions } from '../../shared/engine.ts';
+import { MethodOptions } from '../../shared/method-options.ts';
 
 const manifest = (change: Partial<DatasetManifest> = {}): DatasetManifest => ({
   format: 'graft-dataset-1',

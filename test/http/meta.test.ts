@@ -83,6 +83,11 @@ describe('meta', () => {
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(html).not.toMatch(/(?:src|href)="https?:/);
     for (const id of ['createClassifier', 'enrollExamples', 'predict', 'schema-Prediction']) expect(html).toContain(`id="${id}"`);
+    // What has no name of its own is told where it stands.
+    expect(html).toContain('<td>{ label: string, score: number }[]</td>');
+    expect(html).toContain('<td>{ label: string, similarity: number } | null</td>');
+    for (const said of ['Calibrated probabilities, in descending order.', 'Rows, labelled or not, of the domain that the model will meet.'])
+      expect(html).toContain(said);
     const links = [...html.matchAll(/href="#([^"]+)"/g)].map((m) => m[1] ?? '');
     expect(links.filter((link) => !html.includes(`id="${link}"`))).toEqual([]);
   });

@@ -20,6 +20,17 @@ function prose(text: unknown): string {
   return escapeHtml(typeof text === 'string' ? text : '').replace(/&#96;|`([^`]+)`/g, (_, code: string) => `<code>${code}</code>`);
 }
 
+/** An object without a name of its own is told where it stands: there is no other place to look it up. */
+function shapeOf(schema: Json): string {
+  const required = new Set(Array.isArray(schema['required']) ? (schema['required'] as string[]) : []);
+  const fields = Object.entries(isObject(schema['properties']) ? schema['properties'] : {}).map(
+    ([name, field]) => `${escapeHtml(name)}${required.has(name) ? '' : '?'}: ${typeOf(field)}`,
+  );
+  const others = schema['additionalProperties'];
+  if (fields.length === 0 && isObject(others)) fields.push(`[name]: ${typeOf(others)}`);
+  return fields.length === 0 ? 'object' : `{ ${fields.join(', ')} }`;
+}
+
 /** A schema in one line, with links to named ones. */
 function typeOf(schema: unknown): string {
   if (!isObject(schema)) return 'any';
@@ -33,8 +44,11 @@ function typeOf(schema: unknown): string {
   if ('const' in schema) return escapeHtml(JSON.stringify(schema['const']));
   if (Array.isArray(schema['enum'])) return schema['enum'].map((value) => escapeHtml(JSON.stringify(value))).join(' | ');
   const type = Array.isArray(schema['type']) ? schema['type'].join(' | ') : typeof schema['type'] === 'string' ? schema['type'] : 'any';
-  if (type.startsWith('array')) return `${typeOf(schema['items'])}[]${type.slice(5)}`;
-  return escapeHtml(type);
+  if (type.startsWith('array')) {
+    const item = typeOf(schema['items']);
+    return `${item.includes(' | ') && !(item.startsWith('{') && item.endsWith('}')) ? `(${item})` : item}[]${type.slice(5)}`;
+  }
+  return type.startsWith('object') ? shapeOf(schema) + escapeHtml(type.slice(6)) : escapeHtml(type);
 }
 
 function introOf(document: unknown): string {

@@ -1,5 +1,5 @@
 /** Queues an advice job: the same machine as training, and a host that only measures. */
-import { MethodOptions } from '../../../shared/engine.ts';
+import { MethodOptions } from '../../../shared/method-options.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import type { AdviceJob, CreateAdviceRequest } from '../../../shared/wire/jobs.ts';
 import type { DatasetManifest } from '../../../shared/dataset.ts';

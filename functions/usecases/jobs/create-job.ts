@@ -1,7 +1,7 @@
 /** Queues a training job after checking everything that can be known now, so that a host never starts what cannot end. */
 import { BackboneId, BackboneManifest, SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import type { DatasetManifest } from '../../../shared/dataset.ts';
-import { MethodOptions } from '../../../shared/engine.ts';
+import { MethodOptions } from '../../../shared/method-options.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { CreateJobRequest, Job } from '../../../shared/wire/jobs.ts';

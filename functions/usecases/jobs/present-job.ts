@@ -1,6 +1,7 @@
 /** Rows of jobs, their log and their checkpoints as callers see them. */
 import { z } from 'zod';
-import { MethodOptions, Progress } from '../../../shared/engine.ts';
+import { Progress } from '../../../shared/engine.ts';
+import { MethodOptions } from '../../../shared/method-options.ts';
 import { QualityCode } from '../../../shared/quality.ts';
 import { Advice } from '../../../shared/advice.ts';
 import { JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';

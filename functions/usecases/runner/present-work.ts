@@ -1,7 +1,7 @@
 /** What a host gets to do its work: presigned downloads of exactly the files that this piece of work needs. */
 import { z } from 'zod';
 import { SHIPPED_BACKBONES, type Task } from '../../../shared/catalogue.ts';
-import { MethodOptions } from '../../../shared/engine.ts';
+import { MethodOptions } from '../../../shared/method-options.ts';
 import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';

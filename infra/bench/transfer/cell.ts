@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
-import { EngineSpec, type MethodOptions } from '../../../shared/engine.ts';
+import { EngineSpec } from '../../../shared/engine.ts';
+import type { MethodOptions } from '../../../shared/method-options.ts';
 import { encodeHead } from '../../../shared/head-file.ts';
 import type { Head } from '../../../shared/head.ts';
 import { encodeSafetensors, tensor, type Tensor } from '../../../shared/safetensors.ts';

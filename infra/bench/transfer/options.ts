@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import type { MethodOptions } from '../../../shared/engine.ts';
+import type { MethodOptions } from '../../../shared/method-options.ts';
 import { STYLES } from '../accuracy/sets.ts';
 
 /** `target` null: the same domain again, nothing to adapt to. */
