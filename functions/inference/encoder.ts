@@ -13,6 +13,7 @@ import { graphSource, type Catalogue } from './catalogue.ts';
 import { giveBack } from './give-back.ts';
 import { Graph, readGraph, type Read } from './graph.ts';
 import { ort, ortMemoryBytes } from './ort.ts';
+import { outlive } from './outlive.ts';
 import { RunQueue } from './run-queue.ts';
 import { tryOut, type Candidate, type Trial } from './trial.ts';
 import { TunedNetworks, type FindNetwork, type NetworkSource, type TunedNetwork } from './tuned-networks.ts';
@@ -94,7 +95,7 @@ export function makeEncoder(parts: { catalogue: Catalogue; read: Read; findNetwo
   function backbone(id: string): Promise<Opened> {
     let opening = opened.get(id);
     if (!opening) {
-      opening = open(id);
+      opening = outlive(open(id));
       opened.set(id, opening);
       // A failed opening is tried again by the next request.
       opening.catch(() => opened.delete(id));

@@ -10,6 +10,7 @@ import type { ActiveHead } from '../domain/classifier-object.ts';
 import { placeHead, type ResidentHead } from '../learning/resident-head.ts';
 import { RowMemory } from '../learning/row-memory.ts';
 import { HEADS_MAX_BYTES } from './isolate-budget.ts';
+import { outlive } from './outlive.ts';
 
 /** How long a version switched in another isolate may still be answered by the one before. */
 export const HEAD_TTL_SECONDS = 5;
@@ -83,7 +84,7 @@ export class Heads {
   }
 
   #read(classifier: string): Promise<CurrentHead> {
-    const reading = this.#load(classifier);
+    const reading = outlive(this.#load(classifier));
     this.#reading.set(classifier, reading);
     const done = () => {
       if (this.#reading.get(classifier) === reading) this.#reading.delete(classifier);

@@ -7,6 +7,7 @@ import { GraftError } from '../../shared/errors.ts';
 import { EDGE_NETWORK_MAX_BYTES } from '../../shared/limits.ts';
 import { NETWORKS_MAX_BYTES } from './isolate-budget.ts';
 import { Graph, readGraph, type GraphSource, type Read } from './graph.ts';
+import { outlive } from './outlive.ts';
 import type { RunQueue } from './run-queue.ts';
 
 /** `trunk` is null where the shared one feeds the tail. */
@@ -56,6 +57,11 @@ export class TunedNetworks {
    * @param alone whether the caller uses no other network meanwhile: only then it may wait until others have let theirs go
    */
   async with<T>(model: string, use: (network: TunedNetwork) => Promise<T>, alone = true): Promise<T | null> {
+    // To its end, or the network would count as used for ever.
+    return await outlive(this.#with(model, use, alone));
+  }
+
+  async #with<T>(model: string, use: (network: TunedNetwork) => Promise<T>, alone: boolean): Promise<T | null> {
     const held = this.#entries.get(model);
     const entry = held ? this.#claim(model, held) : await this.#load(model, alone);
     if (!entry) return null;
@@ -90,7 +96,7 @@ export class TunedNetworks {
         `The network of the model "${model}" has ${bytes} bytes, more than an isolate can hold beside the backbones.`,
       );
     this.#makeRoom(bytes, whole);
-    const network = this.#open(source, alone ? this.#left() : null);
+    const network = outlive(this.#open(source, alone ? this.#left() : null));
     const entry = this.#claim(model, { network, bytes, whole, waiting: [], users: 0, evicted: false });
     // A load that failed is forgotten, so the next request tries again.
     network.catch(() => {
