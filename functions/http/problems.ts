@@ -7,6 +7,7 @@ import type { Context } from 'hono';
 import { z, ZodError } from 'zod';
 import { ERRORS, GraftError, Problem, type ErrorCode, type ErrorDetail } from '../../shared/errors.ts';
 import type { HttpEnv } from './context.ts';
+import { forTheLog, isTransient } from './unforeseen.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 const DETAILS_MAX = 100;
@@ -103,7 +104,7 @@ async function presentable(error: unknown, c: Context<HttpEnv>): Promise<GraftEr
   if (error instanceof GraftError) return error;
   if (error instanceof HTTPException) return await fromHono(error, c);
   if (isTransient(error)) {
-    console.warn(JSON.stringify({ message: 'a part is overloaded', request_id: c.get('requestId'), error: String(error) }));
+    console.warn(JSON.stringify({ message: 'a part is overloaded', request_id: c.get('requestId'), error: forTheLog(error) }));
     return new GraftError('unavailable', 'A part that this call needs is overloaded. Nothing is lost; try again.', { retryAfterSeconds: 1 });
   }
   console.error(
@@ -112,7 +113,7 @@ async function presentable(error: unknown, c: Context<HttpEnv>): Promise<GraftEr
       request_id: c.get('requestId'),
       method: c.req.method,
       path: c.req.path,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      error: forTheLog(error),
     }),
   );
   return new GraftError('internal', 'Something went wrong on our side. Quote the request id when you ask about it.');
@@ -144,11 +145,6 @@ function jsonFault(body: ArrayBuffer | null): string {
     const at = /position (\d+)/.exec(String(error))?.[1];
     return at ? ` at position ${at}` : '';
   }
-}
-
-/** Durable Objects mark what may be tried again (https://developers.cloudflare.com/durable-objects/best-practices/error-handling/). */
-function isTransient(error: unknown): boolean {
-  return error instanceof Error && ((error as { overloaded?: unknown }).overloaded === true || (error as { retryable?: unknown }).retryable === true);
 }
 
 const isInferenceProtocol = (url: string): boolean => /^\/v2(?:\/|$)/.test(new URL(url).pathname);
