@@ -1,6 +1,6 @@
 /** How often a stream of a job's log looks, and that it says everything once and in order. The clock is the test's. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { nextWait, STREAM_PAGE, streamJobEvents, type Look } from '../../functions/routes/jobs/event-stream.ts';
+import { LOOKS_MAX, nextWait, STREAM_PAGE, streamJobEvents, type Look } from '../../functions/routes/jobs/event-stream.ts';
 import type { JobStatus } from '../../shared/jobs.ts';
 import type { JobEvent } from '../../shared/wire/jobs.ts';
 
@@ -96,4 +96,19 @@ test('stops looking when nobody listens any more', async () => {
   const before = looks.length;
   await vi.advanceTimersByTimeAsync(60_000);
   expect(looks.length - before).toBeLessThanOrEqual(1);
+});
+
+test('ends before a request has asked the database more than it may, and goes on where it was', async () => {
+  const { job, looks, add, start, connect } = watched();
+  [job.status] = ['running'];
+  add(1);
+  const stream = await start();
+  await vi.advanceTimersByTimeAsync(LOOKS_MAX * 1_000);
+  await stream.ended;
+  // Two statements each, and a few of authentication.
+  expect(2 * looks.length).toBeGreaterThan(800);
+  expect(2 * looks.length).toBeLessThan(950);
+  [job.status] = ['succeeded'];
+  add(1);
+  expect(ids(await (await connect(ids(stream.text()).at(-1))).text())).toEqual([2]);
 });

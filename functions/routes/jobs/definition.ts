@@ -99,7 +99,8 @@ export const jobEventsRoute = createRoute({
   operationId: 'listTrainingJobEvents',
   tags,
   summary: 'The log of a job, as a list or (Accept: text/event-stream) as a stream that goes on until the job is over',
-  description: 'A stream says what is new within about a second while a host has the job, and within five while it is queued or paused.',
+  description:
+    'A stream says what is new within about a second while a host has the job, and within five while it is queued or paused. It ends after some minutes; connect again with `Last-Event-ID`, as an EventSource does, and nothing is missed.',
   middleware: [requireScope('train')],
   request: {
     params,

@@ -14,6 +14,8 @@ const IDLE_GROWTH = 1.5;
 /** Proxies cut connections that say nothing for longer. */
 const KEEP_ALIVE_MS = 15_000;
 export const STREAM_PAGE = 100;
+/** D1 answers 1,000 queries of one request, and a look is two. Then the stream ends, and who wants more connects again, as an EventSource does by itself. */
+export const LOOKS_MAX = 450;
 const ACTIVE: ReadonlySet<JobStatus> = new Set(['validating', 'running']);
 const FINAL: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled']);
 
@@ -46,9 +48,11 @@ export function streamJobEvents(job: string, look: Look, first: JobLook, after: 
       let progress = '';
       let spokeAt = Date.now();
       let wait = ACTIVE_MS;
+      let looks = 0;
       try {
         send('retry: 2000\n\n');
-        for (let seen = first; !cancelled; seen = await look(sequence, STREAM_PAGE)) {
+        for (let seen = first; !cancelled && looks < LOOKS_MAX; seen = await look(sequence, STREAM_PAGE)) {
+          looks += 1;
           let spoke = false;
           for (const event of seen.events.slice(0, STREAM_PAGE)) {
             send(message(event.type, event, event.id));
