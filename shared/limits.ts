@@ -39,6 +39,8 @@ export const DATASET_MAX_ROWS = 1_000_000;
 /** What a trainer host sends is put at once up to here, and beyond it in parts: stores refuse a single PUT of more than 5 GiB, and a cut costs one part. */
 export const HOST_FILE_SINGLE_MAX_BYTES = 1024 * 1024 * 1024;
 export const HOST_FILE_PART_BYTES = 256 * 1024 * 1024;
+/** A presigned PUT of a host outlives many leases, but its key carries the fence, so a late one overwrites nobody's file. */
+export const HOST_UPLOAD_TTL_SECONDS = 3 * 3600;
 /** One line of JSONL or one record of CSV: the longest text with every character escaped, and room for fields that are not read. */
 export const LINE_MAX_BYTES = 4 * 1024 * 1024;
 export const DATASET_ERRORS_KEPT = 1_000;

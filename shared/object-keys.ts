@@ -8,6 +8,9 @@ export const objectKeys = {
   reviewItem: (tenant: string, classifier: string, item: string) => `tenants/${tenant}/classifiers/${classifier}/review/${item}`,
   upload: (tenant: string, dataset: string, upload: string, filename: string) =>
     `tenants/${tenant}/datasets/${dataset}/uploads/${upload}/${filename}`,
+  /** All that hosts have frozen for a dataset, and all that is a job's. */
+  frozenOf: (tenant: string, dataset: string) => `tenants/${tenant}/datasets/${dataset}/frozen/`,
+  job: (tenant: string, job: string) => `tenants/${tenant}/jobs/${job}/`,
   /** Frozen dataset files; the fence keeps two hosts from writing the same key. */
   frozen: (tenant: string, dataset: string, fence: number, name: string) => `tenants/${tenant}/datasets/${dataset}/frozen/${fence}/${name}`,
   incumbent: (tenant: string, job: string, fence: number, name: string) => `tenants/${tenant}/jobs/${job}/inputs/${fence}/${name}`,

@@ -161,8 +161,11 @@ export const work = sqliteTable(
     /** A verified completion that the durable object may have taken already: whoever comes next (host or sweep) carries it to its end. */
     pending: text('pending', { mode: 'json' }),
     createdAt: integer('created_at').notNull(),
+    /** When it has ended: from when on nothing can come any more of what its attempts were sending. Null again when that was looked for. */
+    tidyAt: integer('tidy_at'),
   },
   (t) => [
+    index('work_tidy').on(t.tidyAt),
     index('work_ready').on(t.status, t.availableAt),
     index('work_turn').on(t.tenantId, t.kind, t.leasedAt),
     index('work_token').on(t.tokenHash),

@@ -9,6 +9,7 @@ import type { Database } from '../db/database.ts';
 import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { hosts, jobEvents, jobs, work } from '../db/schema.ts';
 import { nextEvent } from './jobs.ts';
+import { tidyFrom } from './ended-work.ts';
 import { line } from './work-line.ts';
 
 export type WorkRow = typeof work.$inferSelect;
@@ -103,13 +104,13 @@ export async function setInputs(db: Database, id: string, tokenHash: string, inp
  */
 export function endLease(
   db: Database,
-  seen: { id: string; tokenHash: string; command: WorkRow['command']; expiredBefore: number | null },
+  seen: { id: string; tokenHash: string; command: WorkRow['command']; expiredBefore: number | null; now: number },
   next: { status: 'queued' | 'held' | 'dead'; availableAt: number; attempts: number; command: 'continue' | 'cancel'; leasedAt: number | null },
 ) {
   return (
     db
       .update(work)
-      .set({ ...next, tokenHash: null, host: null, expiresAt: null })
+      .set({ ...next, tokenHash: null, host: null, expiresAt: null, tidyAt: next.status === 'dead' ? tidyFrom(seen.now) : null })
       // A completion that was verified meanwhile has the right of way.
       .where(
         and(
@@ -131,7 +132,8 @@ export function beginCompletion(db: Database, id: string, tokenHash: string, pen
 }
 
 /** A statement: the work is done and its answer kept for whoever asks again. */
-export function finishWork(db: Database, id: string, tokenHash: string, digest: string, answer: unknown) {
+export function finishWork(db: Database, id: string, of: { tokenHash: string; digest: string; answer: unknown; now: number }) {
+  const { tokenHash, digest, answer, now } = of;
   return db
     .update(work)
     .set({
@@ -142,6 +144,7 @@ export function finishWork(db: Database, id: string, tokenHash: string, digest: 
       completionAnswer: answer,
       tokenHash: null,
       expiresAt: null,
+      tidyAt: tidyFrom(now),
     })
     .where(held(id, tokenHash));
 }
@@ -181,10 +184,15 @@ export async function commandHolder(db: Database, id: string, command: 'continue
 }
 
 /** A statement for the batch that cancels: a holder is told at its next heartbeat, waiting work is dead at once. */
-export function cancelWorkIfChanged(db: Database, id: string) {
+export function cancelWorkIfChanged(db: Database, id: string, now: number) {
+  const held = sql`${work.status} = 'leased'`;
   return db
     .update(work)
-    .set({ command: 'cancel', status: sql`case when ${work.status} = 'leased' then 'leased' else 'dead' end` })
+    .set({
+      command: 'cancel',
+      status: sql`case when ${held} then 'leased' else 'dead' end`,
+      tidyAt: sql`case when ${held} then null else ${tidyFrom(now)} end`,
+    })
     .where(and(eq(work.id, id), sql`changes() > 0`));
 }
 
@@ -205,10 +213,10 @@ export function restartHeldWorkIfChanged(db: Database, id: string, now: number) 
 }
 
 /** A statement: work whose owner was deleted is never leased again. */
-export function killWork(db: Database, id: string) {
+export function killWork(db: Database, id: string, now: number) {
   return db
     .update(work)
-    .set({ status: 'dead', tokenHash: null, expiresAt: null })
+    .set({ status: 'dead', tokenHash: null, expiresAt: null, tidyAt: tidyFrom(now) })
     .where(and(eq(work.id, id), or(eq(work.status, 'queued'), eq(work.status, 'leased'), eq(work.status, 'held'))));
 }
 

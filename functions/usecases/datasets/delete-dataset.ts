@@ -15,7 +15,7 @@ export async function deleteDataset(deps: Pick<Deps, 'db' | 'now' | 'objects'>, 
   const row = gone ?? (await needDataset(deps, input.tenant, input.id));
   if (!gone && !(await markDeleted(deps.db, input.tenant, row.id, deps.now())))
     throw new GraftError('conflict', 'A training job that is not finished uses this dataset. Cancel it first.');
-  await killWork(deps.db, row.id);
+  await killWork(deps.db, row.id, deps.now());
   const keys: string[] = [];
   for (const upload of await listUploads(deps.db, row.id)) {
     if (upload.status === 'open') {

@@ -34,7 +34,7 @@ async function move(deps: Needs, job: JobRow, to: JobRow['status']): Promise<boo
   // The public event is last of the chain: each statement runs only if the one before changed a row.
   const results =
     to === 'cancelled'
-      ? await deps.db.batch([cancelJob(deps.db, job.tenantId, job.id, now), cancelWorkIfChanged(deps.db, job.id), ...tellMove(deps, job, to)])
+      ? await deps.db.batch([cancelJob(deps.db, job.tenantId, job.id, now), cancelWorkIfChanged(deps.db, job.id, now), ...tellMove(deps, job, to)])
       : await deps.db.batch([
           moveJob(deps.db, job.id, job.status, to),
           moveWaitingWorkIfChanged(deps.db, job.id, to === 'paused' ? 'held' : 'queued', now),

@@ -32,7 +32,7 @@ export async function completeAdvice(
     ...tellMove(deps, job, 'running'),
   ]);
   const results: unknown[] = await deps.db.batch([
-    finishWork(deps.db, work.id, hash, digest, answer),
+    finishWork(deps.db, work.id, { tokenHash: hash, digest, answer, now }),
     moveJobIfChanged(deps.db, job.id, 'succeeded', { result: request.advice, finishedAt: now }),
     ...tellMove(deps, job, 'succeeded'),
     addUsageIfChanged(deps.db, { tenant: job.tenantId, metric: 'training_seconds', amount: Math.ceil(request.seconds), now }),

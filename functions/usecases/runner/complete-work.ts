@@ -70,7 +70,7 @@ async function completeValidation(
   const errors = request.errors.length > 0 ? request.errors : (manifest?.errors ?? []);
   const errorCount = Math.max(request.error_count, errors.length);
   const results: unknown[] = await deps.db.batch([
-    finishWork(deps.db, work.id, hash, digest, answer),
+    finishWork(deps.db, work.id, { tokenHash: hash, digest, answer, now: deps.now() }),
     finishValidationIfChanged(deps.db, work.id, {
       status,
       manifest,

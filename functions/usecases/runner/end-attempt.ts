@@ -38,7 +38,7 @@ export async function endAttempt(deps: Needs, work: WorkRow, cause: Cause): Prom
 async function endAs(deps: Needs, work: WorkRow, tokenHash: string, cause: Cause): Promise<boolean> {
   const now = deps.now();
   const next = decide(work, cause, now);
-  const end = endLease(deps.db, { id: work.id, tokenHash, command: work.command, expiredBefore: cause.kind === 'expired' ? now : null }, next);
+  const end = endLease(deps.db, { id: work.id, tokenHash, command: work.command, expiredBefore: cause.kind === 'expired' ? now : null, now }, next);
   const follow = work.kind === 'train' ? await jobFollows(deps, work, cause, next) : await datasetFollows(deps, work, cause, next);
   const results: unknown[] = await deps.db.batch([end, ...spent(deps, work, cause), ...follow]);
   const ended = (results[0] as D1Result).meta.changes > 0;

@@ -32,7 +32,7 @@ export async function finishPending(deps: Needs, work: WorkRow): Promise<Complet
   const now = deps.now();
   const told = { decision: result.decision, model: pending.model, ...choiceOf(result) };
   const results: unknown[] = await deps.db.batch([
-    finishWork(deps.db, work.id, tokenHash, completionDigest, answer),
+    finishWork(deps.db, work.id, { tokenHash, digest: completionDigest, answer, now }),
     moveJobIfChanged(deps.db, job.id, 'succeeded', { result, modelId: pending.model, finishedAt: now }),
     ...tellMove(deps, job, 'succeeded', told),
     ...versionEvent(deps, job, pending, result, activated),

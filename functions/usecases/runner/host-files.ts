@@ -3,7 +3,7 @@
  * the host says the store's id of it. A host that gives up takes back what it began; what a lost host leaves, the bucket's rule ends (docs/storage.md).
  */
 import { GraftError } from '../../../shared/errors.ts';
-import { HOST_FILE_PART_BYTES, HOST_FILE_SINGLE_MAX_BYTES } from '../../../shared/limits.ts';
+import { HOST_FILE_PART_BYTES, HOST_FILE_SINGLE_MAX_BYTES, HOST_UPLOAD_TTL_SECONDS } from '../../../shared/limits.ts';
 import { ArtifactName } from '../../../shared/model-manifest.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import type { JoinRequest, PartRequest, PartsTarget, UploadTarget } from '../../../shared/runner.ts';
@@ -13,8 +13,6 @@ import type { WorkRow } from '../../stores/work.ts';
 import { joinParts } from '../datasets/join-parts.ts';
 import { needLease } from './lease-token.ts';
 
-/** A presigned PUT outlives many leases, but its key carries the fence, so a late one overwrites nobody's file. */
-export const UPLOAD_TTL_SECONDS = 3 * 3600;
 /** The longest that a signature may be valid: it permits nothing but giving up. */
 const ABORT_TTL_SECONDS = 7 * 24 * 3600;
 const FROZEN_FILES: readonly string[] = ['dataset.safetensors', 'rows.jsonl', 'quality.jsonl'];
@@ -46,7 +44,7 @@ export async function openInParts(deps: Pick<Deps, 'objects'>, key: string, byte
 export async function presignPart(deps: Pick<Deps, 'db' | 'objects'>, input: { token: string; part: PartRequest }): Promise<UploadTarget> {
   const { work } = await needLease(deps, input.token);
   const { name, upload, number, sha256, bytes } = input.part;
-  return await deps.objects.presignCheckedPart(keyOfFile(work, name), upload, { number, sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS });
+  return await deps.objects.presignCheckedPart(keyOfFile(work, name), upload, { number, sha256, bytes, ttlSeconds: HOST_UPLOAD_TTL_SECONDS });
 }
 
 /**

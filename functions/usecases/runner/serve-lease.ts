@@ -1,7 +1,7 @@
 /** What a lease holder does while it works: heartbeat, events, artifacts, checkpoints, failing and giving back. */
 import { Progress } from '../../../shared/engine.ts';
 import { GraftError } from '../../../shared/errors.ts';
-import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
+import { HOST_UPLOAD_TTL_SECONDS, LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
 import type { ArtifactsResponse, CheckpointResponse, HeartbeatResponse, HostEvent } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
@@ -12,7 +12,7 @@ import { iso } from '../datasets/present-dataset.ts';
 import { wakeOutbox } from '../events/record-event.ts';
 import { tellMove } from '../jobs/job-moves.ts';
 import { endAttempt } from './end-attempt.ts';
-import { checkpointName, HOST_FILE_SIZES, keyOfFile, openInParts, UPLOAD_TTL_SECONDS, type HostFileSizes } from './host-files.ts';
+import { checkpointName, HOST_FILE_SIZES, keyOfFile, openInParts, type HostFileSizes } from './host-files.ts';
 import { needLease, staleLease } from './lease-token.ts';
 import { verifyFiles, type NamedFile } from './verify-artifacts.ts';
 
@@ -92,7 +92,8 @@ export async function presignArtifacts(
   // All names first: nothing is begun for a request that is refused.
   const files = input.files.map((file) => ({ ...file, key: keyOfFile(work, file.name) }));
   const uploads = files.map(
-    async ({ name, key, sha256, bytes }) => [name, await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS })] as const,
+    async ({ name, key, sha256, bytes }) =>
+      [name, await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: HOST_UPLOAD_TTL_SECONDS })] as const,
   );
   const large = files.filter(({ bytes }) => bytes > sizes.singleMaxBytes);
   const inParts = large.map(async ({ name, key, bytes }) => [name, await openInParts(deps, key, bytes, sizes)] as const);
@@ -113,7 +114,7 @@ export async function saveCheckpoint(
   const key = keyOfFile(work, name);
   if (!input.stored)
     return {
-      upload: await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: UPLOAD_TTL_SECONDS }),
+      upload: await deps.objects.presignPut(key, { sha256, bytes, ttlSeconds: HOST_UPLOAD_TTL_SECONDS }),
       in_parts: bytes > sizes.singleMaxBytes ? { name, ...(await openInParts(deps, key, bytes, sizes)) } : null,
     };
   const recorded = { jobId: work.id, fence: work.fence, epoch };

@@ -1,6 +1,6 @@
 /**
  * What time alone makes necessary, once a minute: hosts that vanished, completions half carried out, events and deliveries that no queue message
- * announces any more, uploads that nobody finished, checkpoints that nothing goes on from, and what is older than it is kept. Each part is safe to
+ * announces any more, uploads that nobody finished, checkpoints that nothing goes on from, files that ended work left, and what is older than it is kept. Each part is safe to
  * repeat; a failure of one does not stop the others.
  */
 import { EVENTS_KEPT_DAYS } from '../../../shared/limits.ts';
@@ -13,6 +13,7 @@ import { dueDeliveries, forgetOldDeliveries } from '../../stores/webhooks.ts';
 import { expireLeases } from '../runner/expire-leases.ts';
 import { announceDeliveries } from '../webhooks/announce-deliveries.ts';
 import { fanOut } from '../webhooks/fan-out.ts';
+import { tidyLeftovers } from './tidy-leftovers.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
 
@@ -39,6 +40,7 @@ export async function sweep(deps: Needs): Promise<void> {
       ),
     uploads: () => abortStaleUploads(deps),
     checkpoints: () => deleteUselessCheckpoints(deps),
+    leftovers: () => tidyLeftovers(deps),
     old: async () => {
       const before = deps.now() - EVENTS_KEPT_DAYS * 24 * 3_600_000;
       await forgetOldDeliveries(deps.db, before, OLD_ROWS);
