@@ -109,6 +109,13 @@ export const TrainWork = z.object({
       trunk_data: Download.nullable().default(null),
     })
     .nullable(),
+  /**
+   * Rows of datasets that the incumbent's classifier was trained on and keeps as examples, with the list of the rows' digests: those that judge here are
+   * taken from it as well. A dataset that was deleted is not among them.
+   */
+  taught: z
+    .array(z.object({ dataset: z.string(), rows: Download, examples: z.array(z.object({ id: z.string(), row: z.number().int().nonnegative() })) }))
+    .default([]),
   /** `auto`: a finished advice job about the same data. */
   advice: z.object({ job: z.string(), advice: Advice }).nullable().default(null),
   checkpoint: Download.extend({ epoch: z.number().int() }).nullable(),

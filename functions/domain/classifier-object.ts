@@ -190,6 +190,8 @@ export interface ClassifierObject {
     model: string | null;
     head: Uint8Array | null;
     examples: ExampleInfo[];
+    /** Which rows of which datasets it was trained on and kept, by the example that each became. */
+    rows: { id: string; dataset: string; row: number }[];
     fromDatasets: number;
     falseRejectRate: number | null;
   }>;

@@ -1,5 +1,6 @@
 /** What a training job takes from a classifier: the head being served, every example with an original, and that head without some of them. */
 import { encodeHead } from '../../shared/head-file.ts';
+import { rowOf } from './forget.ts';
 import { placedExamples, solveVersion } from './learn.ts';
 import type { Ledger } from './ledger.ts';
 import * as records from './records.ts';
@@ -10,7 +11,11 @@ export function exportForTraining(ledger: Ledger) {
   const { head, model } = ledger.served(version);
   const all = records.selectExamples(ledger.sql, { limit: Number.MAX_SAFE_INTEGER, after: null, label: null });
   const examples = all.filter((e) => e.source === 'enrolled');
-  return { version, model, head, examples, fromDatasets: all.length - examples.length, falseRejectRate: ledger.config().falseRejectRate };
+  const rows = all.flatMap(({ id, source, externalId: name }) => {
+    const row = source === 'dataset' && name !== null ? rowOf(name) : null;
+    return row ? [{ id, ...row }] : [];
+  });
+  return { version, model, head, examples, rows, fromDatasets: all.length - examples.length, falseRejectRate: ledger.config().falseRejectRate };
 }
 
 export function enrolledIds(sql: SqlStorage): string[] {

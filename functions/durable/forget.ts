@@ -5,6 +5,12 @@ import { deleteBlob } from './tables.ts';
 /** Where a row of a dataset comes from, as its example's external id. */
 export const rowName = (datasetId: string, row: number): string => `${datasetId}#${row}`;
 
+/** The other way round; null for a name of the caller's own. */
+export function rowOf(name: string): { dataset: string; row: number } | null {
+  const [, dataset, row] = /^(.+)#(\d+)$/.exec(name) ?? [];
+  return dataset === undefined ? null : { dataset, row: Number(row) };
+}
+
 /** Removes the example and every head that ever saw it; those versions are solved again, without it, when somebody asks for them. */
 export function forgetExample(sql: SqlStorage, id: string): void {
   const first = sql.exec<{ n: number | null }>('SELECT min(since) AS n FROM memberships WHERE example_id = ?', id).one().n;
@@ -26,7 +32,7 @@ function forgetRow(sql: SqlStorage, name: string): void {
   for (const { n, recipe: text } of candidates) {
     const recipe = JSON.parse(text) as Recipe & { readonly pending: Pending };
     const { datasetId, forgotten = [] } = recipe.pending;
-    const row = Number(name.slice(name.lastIndexOf('#') + 1));
+    const row = rowOf(name)?.row ?? -1;
     if (name !== rowName(datasetId, row)) continue;
     const pending: Pending = { ...recipe.pending, forgotten: [...forgotten, row] };
     sql.exec('UPDATE versions SET recipe = ? WHERE n = ?', JSON.stringify({ ...recipe, pending }), n);

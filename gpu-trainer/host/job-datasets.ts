@@ -1,5 +1,4 @@
 /** The datasets of a training job on disk: which rows are held out, and which must not be learnt from. */
-import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { FrozenRow } from '../../shared/dataset.ts';
@@ -8,7 +7,7 @@ import { GraftError } from '../../shared/errors.ts';
 import { QualityIssue, type QualityCode } from '../../shared/quality.ts';
 import type { TrainWork } from '../../shared/runner.ts';
 import { download } from './transfer.ts';
-import { textLines } from './validate/text-lines.ts';
+import { jsonLinesOf } from './validate/text-lines.ts';
 
 export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> & {
   /** Rows of `dataset` that nothing may learn from, in order, and why. */
@@ -143,8 +142,4 @@ async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal)
     if (asked.has(issue.code) && issue.row < dataset.count && !found.has(issue.row)) found.set(issue.row, issue.code);
   }
   return found;
-}
-
-async function* jsonLinesOf(file: string): AsyncGenerator<unknown> {
-  for await (const line of textLines(createReadStream(file))) yield JSON.parse(line.text(file));
 }

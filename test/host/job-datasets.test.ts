@@ -1,6 +1,6 @@
 /** Several datasets in one job: no row is both learnt from and judged by, whichever of them holds it. */
 import { createServer, type Server } from 'node:http';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -311,9 +311,9 @@ describe('what a candidate is compared with', () => {
     stored.set('/unseen', 'the head without some examples');
     const head = { url: `${url}/head`, bytes: null, sha256: null };
     const incumbent = { version: 7, head, tail: null, tail_data: null, trunk: null, trunk_data: null };
-    return { incumbent, enrolled: [], source: null, ...more };
+    return { incumbent, enrolled: [], source: null, taught: [], ...more };
   };
-  async function fetched(of: Pick<TrainWork, 'incumbent' | 'enrolled' | 'source'>, judged: string[]) {
+  async function fetched(of: Pick<TrainWork, 'incumbent' | 'enrolled' | 'source' | 'taught'>, judged: string[]) {
     posted.length = 0;
     const api = makeWorkerApi(url, 'a token of a host');
     const got = await fetchIncumbent({ folder, api, lease: { token: 't' }, keeper: { signal } }, of, new Set(judged));
@@ -336,6 +336,25 @@ describe('what a candidate is compared with', () => {
     // Without them it would answer nothing: it is what it is.
     unseen = null;
     expect(await fetched(of, ['q'])).toEqual({ posted: [['incumbent', { version: 7, without: ['q'] }]], head: 'the head being served' });
+  });
+
+  it('has not been taught them as rows of another dataset either', async () => {
+    const rows = [
+      ['q', 'train'],
+      ['p', 'train'],
+      ['z', 'train'],
+    ] as const;
+    const examples = [
+      { id: 'ex_q', row: 0 },
+      { id: 'ex_z', row: 2 },
+    ];
+    // The second row was not kept, and the third judges nothing.
+    const of = work({ taught: [{ dataset: 'before', rows: dataset('before', rows).files['rows.jsonl']!, examples }] });
+    unseen = { url: `${url}/unseen`, bytes: null, sha256: null };
+    const { posted: said, head: got } = await fetched(of, ['q', 'p']);
+    expect(said[0]).toEqual(['incumbent', { version: 7, without: ['ex_q'] }]);
+    expect(got).toBe('the head without some examples');
+    expect((await readdir(folder)).toSorted()).toEqual(['incumbent-head.safetensors']);
   });
 });
 

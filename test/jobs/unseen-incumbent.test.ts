@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeHead } from '../../shared/head-file.ts';
 import { CompleteResponse, IncumbentResponse, type TrainWork } from '../../shared/runner.ts';
-import { answer, newTenant, problem } from '../setup/harness.ts';
+import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import {
   clearQueue,
   completionOf,
@@ -42,7 +42,7 @@ async function served(classifier: string): Promise<Uint8Array | null> {
 async function leased(asked: Record<string, unknown>) {
   const { id } = await newJob(key, { dataset, ...asked });
   const { token, work } = await lease(['train']);
-  const { incumbent } = work as TrainWork;
+  const { incumbent, taught } = work as TrainWork;
   const ask = async (without: readonly string[]) => await runner(`leases/${token}/incumbent`, { version: incumbent?.version ?? 1, without });
   const head = async (without: readonly string[]): Promise<Uint8Array | null> => {
     const { head: from } = await answer(await ask(without), 200, IncumbentResponse);
@@ -51,7 +51,7 @@ async function leased(asked: Record<string, unknown>) {
     expect(bytes.length).toBe(from.bytes);
     return bytes;
   };
-  return { id, token, incumbent, ask, head };
+  return { id, token, incumbent, taught, ask, head };
 }
 
 it('every dataset is divided alike: what judges one has not been learnt from another', async () => {
@@ -124,6 +124,39 @@ describe('the head of the version that is compared with', () => {
     const without = await again.head([first!]);
     await deps.classifier(classifier).deleteExample(first!);
     expect(without).toEqual(await served(classifier));
+  });
+
+  it('can be had without rows of a dataset that it was trained on before: they are told with their digests, as long as there is that dataset', async () => {
+    const classifier = await tinyClassifier(tenant, 3);
+    const { id: before } = await readyDataset(key);
+    const job = await leased({ classifier, dataset: before });
+    const files = await trainedFiles(job.id);
+    await sendFiles(job.token, files);
+    const done = await runner(`leases/${job.token}/complete`, await completionOf(files, heldOutOf(200, { candidate: 195, incumbent: 120 })));
+    expect(await answer(done, 200, CompleteResponse)).toMatchObject({ decision: 'promoted' });
+    const base = Float32Array.from({ length: DIMENSION }, (_, i) => i);
+    const more = { id: deps.newId('example'), labels: ['pear'], base, tuned: null, sha256: '5'.repeat(64), contentType: 'image/png' };
+    await deps.classifier(classifier).enroll([{ ...more, objectKey: 'tests/more', externalId: null }], []);
+
+    const now = await leased({ classifier });
+    const kept = (await deps.classifier(classifier).listExamples({ limit: 100, after: null, label: null })).data.filter(
+      (e) => e.source === 'dataset',
+    );
+    expect(kept.length).toBeGreaterThan(0);
+    const [of, ...others] = now.taught;
+    expect(others).toEqual([]);
+    expect(of).toMatchObject({ dataset: before, rows: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown } });
+    expect((await fetch(of!.rows.url)).status).toBe(200);
+    const told = of!.examples.map(({ id, row }) => `${id} ${before}#${row}`);
+    expect(told.toSorted()).toEqual(kept.map((e) => `${e.id} ${e.externalId}`).toSorted());
+    const without = await now.head([kept[0]!.id]);
+    expect(without).not.toEqual(await served(classifier));
+    await deps.classifier(classifier).deleteExample(kept[0]!.id);
+    expect(without).toEqual(await served(classifier));
+
+    await clearQueue();
+    expect((await call(`/v1/datasets/${before}`, { key, method: 'DELETE' })).status).toBe(204);
+    expect((await leased({ classifier })).taught).toEqual([]);
   });
 
   it('is none where nothing would be left, and is for who holds the lease alone', async () => {

@@ -43,6 +43,22 @@ async function examplesLeft(deps: Needs, tenant: string, id: string | null): Pro
   return await deps.classifier(id).enrolledIds();
 }
 
+/** The rows of datasets that a classifier keeps as examples, by dataset, with what tells their content. Of a deleted one nothing does. */
+export async function taughtRows(
+  deps: Needs,
+  tenant: string,
+  rows: readonly { readonly id: string; readonly dataset: string; readonly row: number }[],
+): Promise<TrainWork['taught']> {
+  const found = [...Map.groupBy(rows, ({ dataset }) => dataset)].map(async ([dataset, of]) => {
+    const row = await getDataset(deps.db, tenant, dataset);
+    const list = row?.manifest ? DatasetManifest.parse(row.manifest).files.find(({ name }) => name === 'rows.jsonl') : undefined;
+    if (!row || row.frozenFence === null || !list) return [];
+    const key = objectKeys.frozen(tenant, dataset, row.frozenFence, list.name);
+    return [{ dataset, rows: await download(deps, key, list), examples: of.map(({ id, row }) => ({ id, row })) }];
+  });
+  return (await Promise.all(found)).flat();
+}
+
 /** Null when the backbone is not published. */
 export async function readBackbone(deps: Pick<Deps, 'objects'>, id: string): Promise<BackboneManifest | null> {
   const bytes = await deps.objects.get(objectKeys.backboneManifest(id));

@@ -25,6 +25,7 @@ import {
   labelTexts,
   needBackbone,
   reusableAdvice,
+  taughtRows,
   workBackbone,
   workDataset,
 } from './present-inputs.ts';
@@ -138,6 +139,7 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
       enrolled: classifier?.enrolled ?? [],
       source: source && { classifier: job.sourceClassifierId ?? '', examples: source.enrolled },
       incumbent: judge?.incumbent ?? null,
+      taught: judge?.incumbent ? await taughtRows(deps, work.tenantId, judge.rows) : [],
       checkpoint: checkpoint ? { ...(await download(deps, checkpoint.objectKey, checkpoint)), epoch: checkpoint.epoch } : null,
       false_reject_rate: classifier?.falseRejectRate ?? null,
     },
@@ -174,5 +176,5 @@ async function exported(deps: Needs, work: WorkRow, id: string) {
       trunk_data: await part('trunk.onnx.data'),
     };
   }
-  return { enrolled, inputs, incumbent, falseRejectRate: now.falseRejectRate };
+  return { enrolled, inputs, incumbent, rows: now.rows, falseRejectRate: now.falseRejectRate };
 }

@@ -2,6 +2,7 @@
  * Lines of a stranger's text. They end at line feeds only: Node's readline also ends them at U+2028, which JSON strings may hold as it is. A line that
  * does not end is not kept in memory, and bytes that are not UTF-8 are an error, where a lenient decoder would put replacement characters into texts.
  */
+import { createReadStream } from 'node:fs';
 import { LINE_MAX_BYTES } from '../../../shared/limits.ts';
 import { RowError } from './row-error.ts';
 
@@ -68,4 +69,9 @@ export function watchUtf8(input: AsyncIterable<Buffer>): { bytes: AsyncGenerator
     }
   }
   return { bytes: bytes(), broken: () => state === 'broken' };
+}
+
+/** The values of a file of JSON lines, one after the other. */
+export async function* jsonLinesOf(file: string): AsyncGenerator<unknown> {
+  for await (const line of textLines(createReadStream(file))) yield JSON.parse(line.text(file));
 }
