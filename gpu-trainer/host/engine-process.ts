@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { Advice } from '../../shared/advice.ts';
 import { EngineLine, type EngineResult, type EngineSpec } from '../../shared/engine.ts';
 import type { Inspection } from '../../shared/quality.ts';
+import { withoutPaths } from './failure.ts';
 
 const GRACE_MS = 20_000;
 const STDERR_KEPT = 4_000;
@@ -120,10 +121,12 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
   const killed = failure === null ? child.signalCode === 'SIGKILL' : failure.code === 'rank_lost';
   if (killed && (await killedForMemory(memoryEvents)) > killedBefore) return OUT_OF_MEMORY;
   if (failure) return failure;
+  const said = `The engine ended with ${code ?? child.signalCode ?? 'no exit code'}: ${notStarted || stderr.trim().slice(-1_500)}`;
+  process.stderr.write(`${new Date().toISOString()} ${said}\n`);
   return {
     kind: 'failed',
     code: 'engine_crashed',
-    detail: `The engine ended with ${code ?? child.signalCode ?? 'no exit code'}: ${notStarted || stderr.trim().slice(-1_500)}`,
+    detail: withoutPaths(said),
     retryable: true,
     blame: 'graft',
   };

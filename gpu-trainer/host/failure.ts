@@ -12,5 +12,10 @@ export function failureOf(error: unknown): Failure {
       return { code: 'input_corrupt', detail: 'A file in object storage does not have the digest that was recorded for it.', ...ours };
     return { code: 'store_refused', detail: `Object storage answered ${error.status} for a file of this work.`, ...ours };
   }
-  return { code: 'host_failed', detail: error instanceof Error ? error.message : String(error), ...ours };
+  return { code: 'host_failed', detail: withoutPaths(error instanceof Error ? error.message : String(error)), ...ours };
+}
+
+/** What a program said when it broke, for the job's owner: of each path of this machine its last part. URLs stay, and so does a single name. */
+export function withoutPaths(text: string): string {
+  return text.replaceAll(/(?<![\w:/.])\/(?:[^\s'"`:,;()/]+\/)+([^\s'"`:,;()/]*)/g, '…/$1');
 }

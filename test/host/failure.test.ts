@@ -84,6 +84,15 @@ describe('a failure of the host', () => {
     });
   });
 
+  it('names no path of the machine, and leaves what is none', () => {
+    const of = (message: string) => failureOf(new Error(message)).detail;
+    expect(of("ENOENT: no such file or directory, open '/srv/graft/work/job-a1/out/head.safetensors'")).toBe(
+      "ENOENT: no such file or directory, open '…/head.safetensors'",
+    );
+    expect(of('File "/usr/lib/python3.10/json/decoder.py", line 3, and/or /tmp')).toBe('File "…/decoder.py", line 3, and/or /tmp');
+    for (const text of ['GET https://store.example/bucket/key answered', 'image/png at 5/8', '/job']) expect(of(text)).toBe(text);
+  });
+
   it('that is told at length, by the host or by its engine, is cut with a mark to what the Worker takes', async () => {
     const failure = { code: 'options_invalid', retryable: false, blame: 'caller' } as const;
     await makeWorkerApi(url, 'secret').fail('tok', { ...failure, detail: `No such label: ${'x'.repeat(9_000)}` });
