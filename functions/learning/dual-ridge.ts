@@ -16,10 +16,11 @@ export function fitOverProducts(input: RidgeInput, values: Float64Array, lambdas
   const products = { values, n: input.n, scale: spreadOver(values, balancedWeights(input.labelsOf, input.labels)) ** 2 };
   const lambda = lambdas.length === 1 ? lambdas[0]! : penaltyOver(products, input, lambdas);
   const fit = fitAt(input, products, lambda);
-  return withoutSurplus(input, fit, (rows) => {
+  const leftOutOf = (rows: readonly number[]): Float64Array => {
     const alone = targetsOf({ labelsOf: rows.map((i) => input.labelsOf[i]!), labels: input.labels });
     return solveDual(alone, kernelOf(products, rows, alone.root, lambda)).leftOut;
-  });
+  };
+  return withoutSurplus(input, fit, leftOutOf, (i, j) => values[i * input.n + j]! / products.scale);
 }
 
 /** The penalty of least left-out error, over some hundred rows. */

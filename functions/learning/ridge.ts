@@ -50,7 +50,9 @@ export function fitRidgeLeaveOneOut(input: RidgeInput, lambdas: readonly number[
   const spread = spreadOf(input);
   const lambda = lambdas.length === 1 ? lambdas[0]! : choosePenalty(input, lambdas, spread);
   const { foldOf: _, ...alone } = input;
-  return withoutSurplus(input, fitRidge(input, lambda, spread), (rows) => fitRidge(someRows(alone, rows), lambda, spread).leftOut);
+  const leftOutOf = (rows: readonly number[]): Float64Array => fitRidge(someRows(alone, rows), lambda, spread).leftOut;
+  const product = (i: number, j: number): number => dot(input.x, i * input.d, input.x, j * input.d, input.d) / spread ** 2;
+  return withoutSurplus(input, fitRidge(input, lambda, spread), leftOutOf, product);
 }
 
 function choosePenalty(all: RidgeInput, lambdas: readonly number[], spread: number): number {

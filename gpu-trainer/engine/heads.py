@@ -19,6 +19,7 @@ SUPPORT_ROWS_MAX = 512
 FOLDS_MAX = 32
 SURPLUS_ROWS_MAX = 2048
 SURPLUS_EVEN_MAX = 512
+SURPLUS_NEAR_MAX = 256
 EVIDENCE_HALF_ROWS = 4
 BACKGROUND_REJECTED = 0.6
 
@@ -160,9 +161,12 @@ def without_surplus(x: Matrix, y: Ints, labels: int, fit: Ridge) -> Ridge:
         return fit
     order = np.lexsort((np.arange(len(y)), folds_of(y)))
     even = np.sort(order[turns(y[order]) <= least])
+    if len(even) == 2:
+        single = int(even[counts[y[even]] == 1][0])
+        times = 1 + nearness(x, np.flatnonzero(np.arange(len(y)) != single), single)
+        return less(fit, np.where(present, times * (fit.bias - fit.bias[present].mean()), 0.0))
     many = len(y) > SURPLUS_ROWS_MAX
-    # Of two rows, one of each label, either is left out of a head that knows no other label than the one it is asked about: that says nothing.
-    if many and (len(even) > SURPLUS_EVEN_MAX or len(even) == 2):
+    if many and len(even) > SURPLUS_EVEN_MAX:
         return fit
 
     def loudness(rows: Ints, left_out: Matrix) -> Matrix:
@@ -174,8 +178,19 @@ def without_surplus(x: Matrix, y: Ints, labels: int, fit: Ridge) -> Ridge:
 
     every = np.arange(len(y))
     before = loudness(every, fit.left_out if many else alone(every))
-    surplus = np.where(present, before - loudness(even, alone(even)), 0.0)
+    return less(fit, np.where(present, before - loudness(even, alone(even)), 0.0))
+
+
+def less(fit: Ridge, surplus: Matrix) -> Ridge:
     return Ridge(weight=fit.weight, bias=fit.bias - surplus, lam=fit.lam, left_out=fit.left_out - surplus)
+
+
+def nearness(x: Matrix, others: Ints, single: int) -> float:
+    """Mean product of a row with rows of its own label and with one of another, from the rows of one label and the single one of the other."""
+    some = x[others[:: -(-len(others) // SURPLUS_NEAR_MAX)]]
+    # The products of all pairs are the square of the sum without the squares.
+    own = ((some.sum(axis=0) ** 2).sum() - (some**2).sum()) / (len(some) * (len(some) - 1))
+    return float(own + (some @ x[single]).mean()) / 2
 
 
 def open_set_threshold(known: Matrix, background: Matrix, rate: float) -> float:

@@ -91,6 +91,8 @@ it('fails the work that it has no folder for, and lets the lease go', async () =
   };
   await withHost({ prepare }, async ({ host, said }) => {
     expect((await until(said, 'fail'))?.body).toMatchObject({ code: 'host_failed', retryable: true, blame: 'graft' });
+    // A heartbeat that was on its way may still come.
+    await sleep(10 * HEARTBEAT_SECONDS * 1_000);
     const after = said.length;
     await sleep(20 * HEARTBEAT_SECONDS * 1_000);
     expect(said.slice(after)).toEqual([]);

@@ -194,3 +194,32 @@ test('a label of a few examples beside thousands of another is answered', { time
   expect(right(1)).toBeGreaterThan(50);
   expect(right(0)).toBeGreaterThan(50);
 });
+
+test.each([2, 3, 10, 40])('one example of a label beside %i of another is as good as beside one, and neither label is preferred', (many) => {
+  const d = 256;
+  let [right, rare, even] = [0, 0, 0];
+  const [worlds, asked] = [12, 20];
+  for (let world = 0; world < worlds; world++) {
+    const next = random(1_000 * many + world);
+    const middle = [0, 1].map(() => Float32Array.from({ length: d }, () => 1 + 0.6 * next()));
+    const near = (c: number) => middle[c]!.map((v) => v + 1.6 * next());
+    const example = (c: number, i: number): LearnExample => ({ id: `ex_${c}_${i}`, labelsOf: [c], base: near(c), tuned: null });
+    const common = Array.from({ length: many }, (_, i) => example(0, i));
+    const one = example(1, 0);
+    const heads = [
+      [...common, one],
+      [common[0]!, one],
+    ].map((rows) => solveHead(plain(['common', 'rare'], d, rows))!.head);
+    for (let i = 0; i < asked; i++)
+      for (const c of [0, 1]) {
+        const base = near(c);
+        const [said, beside] = heads.map((head) => scoreHead(head, { base, tuned: null }).scores[0]!.label);
+        right += Number(said === heads[0]!.labels[c]);
+        even += Number(beside === heads[0]!.labels[c]);
+        rare += Number(said === 'rare');
+      }
+  }
+  const all = 2 * worlds * asked;
+  expect(right / all).toBeGreaterThan(even / all - 0.02);
+  expect(Math.abs(rare / all - 0.5)).toBeLessThan(0.15);
+});
