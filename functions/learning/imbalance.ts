@@ -30,7 +30,7 @@ export function withoutSurplus(
   leftOutOf: (rows: readonly number[]) => Float64Array,
   product: (i: number, j: number) => number,
 ): RidgeFit {
-  const { labelsOf, labels } = input;
+  const { labelsOf } = input;
   const counts = new Map<number, number>();
   for (const row of labelsOf) for (const c of row) counts.set(c, (counts.get(c) ?? 0) + 1);
   const [least, most] = [Math.min(...counts.values()), Math.max(...counts.values())];
