@@ -38,7 +38,7 @@ function ipv4Fault(address: number, text: string): string | null {
   for (const [start, bits, name] of IPV4_BLOCKS) {
     const size = 2 ** (32 - bits);
     const first = ipv4Number(start) ?? 0;
-    if (address >= first && address < first + size) return `a ${name} address`;
+    if (address >= first && address < first + size) return `${name === 'unspecified' ? 'an' : 'a'} ${name} address`;
   }
   return null;
 }

@@ -16,7 +16,11 @@ export type Event = z.infer<typeof Event>;
 export const URL_MAX_CHARS = 2_000;
 const PATTERNS_MAX = 50;
 const Url = z.string().min(1).max(URL_MAX_CHARS);
-const Patterns = z.array(z.string().min(1).max(100)).min(1).max(PATTERNS_MAX);
+const Patterns = z
+  .array(z.string().min(1).max(100))
+  .min(1)
+  .max(PATTERNS_MAX)
+  .meta({ description: `Types of events, in which \`*\` stands for any text: \`training.job.*\`. There are: ${EVENT_TYPES.join(', ')}.` });
 const Description = z.string().max(500).nullable();
 
 export const CreateWebhookRequest = z

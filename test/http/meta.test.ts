@@ -7,6 +7,7 @@ import { answer, bindings, call, problem } from '../setup/harness.ts';
 
 const Document = z.object({
   openapi: z.literal('3.1.0'),
+  webhooks: z.record(z.string(), z.unknown()),
   paths: z.record(z.string(), z.record(z.string(), z.looseObject({ operationId: z.string(), responses: z.record(z.string(), z.unknown()) }))),
   components: z.object({ schemas: z.record(z.string(), z.unknown()), securitySchemes: z.record(z.string(), z.unknown()) }),
 });
@@ -75,6 +76,15 @@ describe('meta', () => {
     const upload = document.components.schemas['CreateUploadRequest'] as { properties: { filename: { pattern: string } } };
     const filename = new RegExp(upload.properties.filename.pattern);
     expect(['mails.jsonl', 'données.csv', '..', 'a/b.zip'].filter((name) => filename.test(name))).toEqual(['mails.jsonl', 'données.csv']);
+  });
+
+  it('documents what receivers of webhooks get, signatures and all', async () => {
+    const document = await answer(await call('/openapi.json'), 200, Document);
+    expect(Object.keys(document.webhooks)).toEqual(['event']);
+    expect(document.components.schemas['WebhookPayload']).toMatchObject({ required: ['type', 'timestamp', 'data'] });
+    const html = await (await call('/docs')).text();
+    const told = html.slice(html.indexOf('id="receiveEvent"'));
+    for (const said of ['HMAC-SHA256', '<code>webhook-signature</code>', '5 s, 5 min, 30 min, 2 h']) expect(told).toContain(said);
   });
 
   it('renders the reference without anything from elsewhere', async () => {

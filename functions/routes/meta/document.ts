@@ -1,6 +1,7 @@
 /** The OpenAPI 3.1 document, made from the routes that are really mounted. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { HttpEnv } from '../../http/context.ts';
+import { receiver } from './receiver.ts';
 
 type Document = ReturnType<OpenAPIHono<HttpEnv>['getOpenAPI31Document']>;
 
@@ -16,6 +17,7 @@ export function documentOf(app: OpenAPIHono<HttpEnv>, origin: string): Document 
   let document = made.get(app);
   if (!document) {
     app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', description: 'A key: `graft_…`.' });
+    app.openAPIRegistry.registerWebhook(receiver);
     document = app.getOpenAPI31Document(
       {
         openapi: '3.1.0',

@@ -108,7 +108,8 @@ ${body ? `<details open><summary>Body</summary>${bodies(body)}</details>` : ''}<
 /** @param document an OpenAPI 3.1 document */
 export function referencePage(document: object): string {
   const groups = new Map<string, { link: string; html: string }[]>();
-  for (const [path, item] of Object.entries(isObject(at(document, 'paths')) ? (at(document, 'paths') as Json) : {})) {
+  const calls = ['paths', 'webhooks'].flatMap((part) => Object.entries(isObject(at(document, part)) ? (at(document, part) as Json) : {}));
+  for (const [path, item] of calls) {
     for (const method of METHODS) {
       const op = at(item, method);
       if (!isObject(op)) continue;

@@ -18,6 +18,7 @@ export const createWebhookRoute = createRoute({
   path: '/v1/webhooks',
   operationId: 'createWebhook',
   summary: 'Make a webhook',
+  description: 'What is sent to it, how to verify it and when it is tried again: see `receiveEvent`.',
   request: { body: jsonInput(CreateWebhookRequest) },
   responses: { 201: jsonAnswer(WebhookWithSecret, 'The webhook. Its secret is shown this once.'), ...creationProblems('unprocessable') },
 });
