@@ -107,6 +107,23 @@ describe('meta', () => {
     expect(new URL(body.type).pathname).toBe('/errors/not_found');
     for (const code of Object.keys(ERRORS)) expect((await call(`/errors/${code}`)).status, code).toBe(200);
     await problem(await call('/errors/constructor'), 'not_found');
-    expect(await (await call('/')).text()).toContain('Graft');
+  });
+
+  it('serves a console that runs its own script alone and asks for nothing that the document does not name', async () => {
+    const response = await call('/');
+    const html = await response.text();
+    const script = /<script>([^]*?)<\/script>/.exec(html)?.[1] ?? '';
+    const digest = Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(script))).toString('base64');
+    const policy = response.headers.get('content-security-policy');
+    expect(policy).toContain(`script-src 'sha256-${digest}';`);
+    expect(policy).toContain("default-src 'none'");
+    expect(html).not.toMatch(/(?:src|href)="https?:| on[a-z]+="/);
+    const { paths } = await answer(await call('/openapi.json'), 200, Document);
+    const asked = [...script.matchAll(/api\('([A-Z]+)', (?:'([^'?]+)[^']*'|path \+ '([^']+)')/g)];
+    const calls = asked.map(
+      ([, method, whole, part]) => [method!.toLowerCase(), whole?.replace(/\/$/, '/{id}') ?? `/v1/classifiers/{id}${part}`] as const,
+    );
+    expect(calls.length).toBeGreaterThan(5);
+    for (const [method, path] of calls) expect(Object.keys(paths[path] ?? {}), path).toContain(method);
   });
 });

@@ -1,4 +1,4 @@
-/** Small pages: the front page and one for each error code. Plain HTML, nothing from elsewhere. */
+/** The frame of all pages, and one page for each error code. Plain HTML, nothing from elsewhere. */
 import { ERRORS, type ErrorCode } from '../../../shared/errors.ts';
 
 export function escapeHtml(text: string): string {
@@ -23,18 +23,5 @@ export function errorPage(code: ErrorCode): string {
     `${code} · Graft`,
     `<p><a href="/docs">Reference</a></p><h1><code>${code}</code></h1><p>${escapeHtml(row.title)}</p>
 <table><tr><th>Status</th><td>${row.status}</td></tr><tr><th>Worth another try</th><td>${row.retryable ? 'yes, after a pause' : 'not with the same request'}</td></tr></table>`,
-  );
-}
-
-export function frontPage(): string {
-  return page(
-    'Graft',
-    `<h1>Graft</h1><p>Teach it your classes in a second, serve them at the edge, retrain on a GPU when it pays, and never ship a worse model.</p>
-<p><a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI document</a> · <a href="/readyz">readiness</a></p>
-<pre><code>curl -sX POST "$GRAFT_URL/v1/classifiers" -H "Authorization: Bearer $GRAFT_KEY" -H 'Content-Type: application/json' \\
-  -d '{"name": "animals", "modality": "image"}'
-curl -sX POST "$GRAFT_URL/v1/classifiers/$CLASSIFIER/examples" -H "Authorization: Bearer $GRAFT_KEY" -F label=cat -F file=@cat.jpg
-curl -sX POST "$GRAFT_URL/v1/classifiers/$CLASSIFIER/predict" -H "Authorization: Bearer $GRAFT_KEY" \\
-  -H 'Content-Type: image/jpeg' --data-binary @what.jpg</code></pre>`,
   );
 }
