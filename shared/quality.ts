@@ -50,8 +50,8 @@ export const Inspection = z
     issues: z.array(QualityIssue),
     summary: z.record(z.string(), z.number().int()),
     /**
-     * Estimated share of wrong labels (confident learning, Northcutt et al. 2021), of several labels of wrong decisions whether a row has one; null where
-     * there are too few rows to say.
+     * Estimated share of wrong labels (by maximum likelihood, Bootkrajang & Kabán 2012), of several labels of wrong decisions whether a row has one; null
+     * where the rows cannot tell.
      */
     label_noise: z.number().nullable(),
     /** Of several labels: rows whose labels are all said and no other. */

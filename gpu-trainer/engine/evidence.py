@@ -105,7 +105,7 @@ def most_frequent_share(y: Ints, counts: Ints) -> float:
 def noise_of(x: Matrix, y: Ints, classes: int) -> float | None:
     """Share of labels that look wrong, by plain ridge as in the quality report: a head of a kernel follows single wrong labels."""
     scores, fair = measure.out_of_fold_scores(x, y, classes, fit=fit_ridge)
-    return find_label_issues(softmax(scores[fair], fit_temperature(scores[fair], y[fair])), y[fair]).share if len(fair) else None
+    return find_label_issues(scores[fair], y[fair]).share if len(fair) else None
 
 
 def places(names: list[str], labels: list[str]) -> Ints:

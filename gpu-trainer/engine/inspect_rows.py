@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from . import targets
-from .calibration import fit_temperature, sigmoid, softmax
 from .data import TRAIN
 from .distances import two_sample_test
 from .heads import Ints, fit_ridge
@@ -73,9 +72,8 @@ def label_issues(seen: Survey, labels: list[str]) -> tuple[list[dict[str, Any]],
     scores, fair = out_of_fold_scores(seen.x[labelled], y, len(labels), fit=fit_ridge)
     if len(fair) == 0:
         return [], None, None
-    p = softmax(scores[fair], fit_temperature(scores[fair], y[fair]))
-    noise = find_label_issues(p, y[fair])
-    at = labelled[fair]
+    noise = find_label_issues(scores[fair], y[fair])
+    at, p = labelled[fair], noise.p
     issues = [
         {
             "code": "label_issue",
@@ -86,7 +84,7 @@ def label_issues(seen: Survey, labels: list[str]) -> tuple[list[dict[str, Any]],
         }
         for i, to, score in zip(noise.rows.tolist(), noise.suggested.tolist(), noise.score.tolist(), strict=True)
     ]
-    return issues, noise.share, float((p.argmax(1) == y[fair]).mean())
+    return issues, noise.share, float((scores[fair].argmax(1) == y[fair]).mean())
 
 
 def presence_issues(seen: Survey, sets: LabelSets, labels: list[str]) -> tuple[list[dict[str, Any]], float | None, float | None]:
@@ -101,14 +99,14 @@ def presence_issues(seen: Survey, sets: LabelSets, labels: list[str]) -> tuple[l
     if len(fair) == 0:
         return [], None, None
     scores, y, at, names = scores[fair], y[fair], labelled[fair], sets.names(labels)
-    p = sigmoid(scores, fit_temperature(scores, y))
     issues: list[dict[str, Any]] = []
     shares: list[float] = []
     for c, label in enumerate(labels):
-        noise = find_label_issues(np.stack([1 - p[:, c], p[:, c]], axis=1), y[:, c])
+        noise = find_label_issues(np.stack([-scores[:, c], scores[:, c]], axis=1), y[:, c])
+        p = noise.p[:, 1]
         shares += [] if noise.share is None else [noise.share]
         for i, score in zip(noise.rows.tolist(), noise.score.tolist(), strict=True):
-            says = f'"{label}" is there too ({p[i, c]:.0%})' if y[i, c] == 0 else f'"{label}" is not there ({1 - p[i, c]:.0%})'
+            says = f'"{label}" is there too ({p[i]:.0%})' if y[i, c] == 0 else f'"{label}" is not there ({1 - p[i]:.0%})'
             detail = f"Labelled with {names[kind[fair[i]]]}, but the other rows say that {says}."
             suggested = label if y[i, c] == 0 else None
             issues.append({"code": "label_issue", "row": int(seen.rows.row[at[i]]), "score": score, "suggested": suggested, "detail": detail})

@@ -1,49 +1,67 @@
-"""Confident learning (Northcutt, Jiang & Chuang 2021): which labels are likely wrong, and how many, from out-of-sample probabilities."""
+"""Which labels are likely wrong, and how many: by the likelihood of out-of-sample scores, with the share of wrong labels as one of its parameters
+(Lawrence & Schölkopf 2001; Bootkrajang & Kabán 2012)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from .calibration import LOG_RANGE, softmax
 from .heads import Ints, Matrix
 
 ROWS_MIN = 30  # fewer say nothing about a share
-CLASS_ROWS_MIN = 4
-MARGIN_MIN = 0.1  # the other class must lead the given one by this much probability
+SUSPECT = 0.3  # a row that is left out in vain costs less than a wrong label that is learnt
+SHARES = np.concatenate([[0.0], np.geomspace(0.001, 0.6, 60)])
+COARSE, FINE = 41, 9
+# Half of the 95 % quantile of chi-square with one degree of freedom (Wilks 1938), and how wide an interval of shares may be to be worth telling.
+LIKELY = 1.92
+WIDTH_MAX = 0.4
 
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """`rows`: positions of suspected rows, surest first; `suggested`: what they look like; `score`: (1 + p_other - p_given) / 2."""
+    """`rows`: positions of suspected rows, surest first; `suggested`: what they look like; `score`: probability that the given label is wrong;
+    `share`: of wrong labels among all, None where the rows cannot tell; `p` [n, k]: probabilities of what each row really is."""
 
     rows: Ints
     suggested: Ints
     score: Matrix
     share: float | None
+    p: Matrix
 
 
-def find_label_issues(p: Matrix, y: Ints) -> LabelNoise:
-    """p [n, k]: probabilities of rows by a model that has not seen them; y [n]: given labels.
+def find_label_issues(scores: Matrix, y: Ints) -> LabelNoise:
+    """scores [n, k]: of rows by a model that has not seen them; y [n]: given labels.
 
-    t_j = mean p_j of the rows labelled j. A row labelled i counts as truly j when j has the largest p among classes with p_j >= t_j. The counts C_ij,
-    scaled to the number of rows labelled i, estimate the joint of given and true labels; the noise share is what lies off its diagonal.
+    What a row is has probability p = softmax(scores / T); its label is any other one with probability e. T and e maximise the likelihood, the sum of
+    log((1 - e) p_y + e (1 - p_y) / (k - 1)), and Bayes' rule says of each row whether its label is wrong. Classes that are hard to tell apart make T
+    larger and not e: rows that are merely mistaken for each other are no wrong labels.
     """
-    n, k = p.shape
-    counts = np.bincount(y, minlength=k)
-    usable = counts >= CLASS_ROWS_MIN
-    threshold = np.array([p[y == j, j].mean() if usable[j] else np.inf for j in range(k)])
-    above = np.where(p >= threshold[None, :], p, -1.0)
-    looks = above.argmax(axis=1)
-    sure = (above.max(axis=1) >= 0) & usable[y]
-    joint = np.zeros((k, k))
-    np.add.at(joint, (y[sure], looks[sure]), 1)
-    share: float | None = None
-    totals = joint.sum(axis=1)
-    known = totals > 0
-    if n >= ROWS_MIN and known.any():
-        scaled = joint[known] / totals[known, None] * counts[known, None]
-        share = float(1 - scaled[np.arange(int(known.sum())), np.flatnonzero(known)].sum() / scaled.sum())
-    lead = p[np.arange(n), looks] - p[np.arange(n), y]
-    found = np.flatnonzero(sure & (looks != y) & (p.argmax(axis=1) == looks) & (lead >= MARGIN_MIN))
-    score = (1 + lead[found]) / 2
-    order = np.argsort(-score, kind="stable")
-    return LabelNoise(found[order], looks[found][order], score[order], share)
+    n, k = scores.shape
+    own = np.arange(n), y
+
+    def given(log: float) -> tuple[Matrix, Matrix]:
+        """Of each row's label: its probability where none is wrong, and where all are."""
+        right = softmax(scores, float(np.exp(log)))[own]
+        return right, (1 - right) / (k - 1)
+
+    def likelihood(log: float) -> Matrix:
+        """By SHARES."""
+        right, wrong = given(log)
+        return np.array([np.log(np.maximum(right + e * (wrong - right), 1e-300)).sum() for e in SHARES])
+
+    logs = np.linspace(*LOG_RANGE, COARSE)
+    coarse = np.stack([likelihood(float(log)) for log in logs])
+    at, step = float(logs[coarse.max(axis=1).argmax()]), float(logs[1] - logs[0])
+    near = np.linspace(at - step, at + step, FINE)
+    fine = np.stack([likelihood(float(log)) for log in near])
+    log, share = float(near[fine.max(axis=1).argmax()]), float(SHARES[fine.max(axis=0).argmax()])
+    right, wrong = given(log)
+    likely = SHARES[np.maximum(coarse.max(axis=0), fine.max(axis=0)) >= fine.max() - LIKELY]
+    told = n >= ROWS_MIN and float(likely.max() - likely.min()) <= WIDTH_MAX
+    score = share * wrong / np.maximum(right + share * (wrong - right), 1e-300)
+    p = softmax(scores, float(np.exp(log)))
+    others = p.copy()
+    others[own] = -1
+    found = np.flatnonzero(score > SUSPECT) if told else np.zeros(0, dtype=np.int64)
+    rows = found[np.argsort(-score[found], kind="stable")]
+    return LabelNoise(rows, others.argmax(axis=1)[rows], score[rows], share if told else None, p)

@@ -93,15 +93,34 @@ def test_planted_wrong_labels_are_found() -> None:
     given = y.copy()
     given[planted] = (y[planted] + 1 + random.integers(0, 3, 30)) % 4
     scores, _ = transferability.out_of_fold_scores(x, given, 4)
-    found = find_label_issues(softmax(scores, 0.25), given)
+    found = find_label_issues(scores, given)
     hits = np.intersect1d(found.rows, planted)
     assert len(hits) >= 27
     assert len(found.rows) - len(hits) <= 3
     assert (found.suggested[np.isin(found.rows, planted)] == y[hits_of(found.rows, planted)]).mean() > 0.9
     assert found.share == pytest.approx(0.1, abs=0.04)
-    clean = find_label_issues(softmax(transferability.out_of_fold_scores(x, y, 4)[0], 0.25), y)
+    clean = find_label_issues(transferability.out_of_fold_scores(x, y, 4)[0], y)
     assert clean.share is not None
     assert clean.share < 0.03
+    assert len(clean.rows) <= 1
+
+
+def test_rows_that_are_hard_to_tell_apart_are_no_wrong_labels() -> None:
+    """One row in four is mistaken for another class, and still each label is what the row is."""
+    x, y = clusters(600, 30, 4, 0.4, 7)
+    scores, _ = transferability.out_of_fold_scores(x, y, 4)
+    assert 0.6 < (scores.argmax(1) == y).mean() < 0.85
+    found = find_label_issues(scores, y)
+    assert found.share == pytest.approx(0, abs=0.01)
+    assert len(found.rows) <= 2
+
+
+def test_of_labels_without_any_meaning_no_share_is_told() -> None:
+    x, _ = clusters(200, 30, 4, 1.5, 7)
+    y = np.random.default_rng(9).integers(0, 4, 200)
+    found = find_label_issues(transferability.out_of_fold_scores(x, y, 4)[0], y)
+    assert found.share is None
+    assert len(found.rows) == 0
 
 
 def hits_of(rows: np.ndarray, planted: np.ndarray) -> np.ndarray:
