@@ -82,12 +82,12 @@ export type EngineSpec = z.infer<typeof EngineSpec>;
 
 export const Progress = z
   .object({
-    epoch: z.number().int(),
-    epochs: z.number().int(),
-    step: z.number().int(),
+    epoch: z.number().int().describe('Epoch of the training, counted over all its folds, seeds and comparisons; 0 before it begins.'),
+    epochs: z.number().int().describe('How many there will be in all; fewer as soon as a stage of the training ends early.'),
+    step: z.number().int().describe('Steps of the training so far, counted likewise; while inputs are embedded, which one.'),
     examples_per_second: z.number(),
-    eta_seconds: z.number().nullable(),
-    loss: z.number().nullable().optional(),
+    eta_seconds: z.number().nullable().describe('Until the job ends, at the pace of this attempt; null while that cannot be known.'),
+    loss: z.number().nullable().optional().describe('Of the last step; null while nothing is trained.'),
   })
   .meta({ id: 'Progress' });
 export type Progress = z.infer<typeof Progress>;

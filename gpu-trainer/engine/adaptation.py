@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from . import calibration, heads, ranks
+from .course import RUN
 from .data import Rows, embed, join
 from .export import Floats, open_session
 from .fit import Fitted, fit, scores_of
@@ -60,7 +61,7 @@ def prepare(job: Job) -> None:
 def aside(job: Job, name: str, seed: int) -> Job:
     """The same job for a comparison: its own folder, seed and notes, and its own part of the ledger."""
     other = copy.copy(job)
-    other.spec, other.run, other.runs_after = {**job.spec, "seed": seed}, name, 0
+    other.spec, other.run, other.after = {**job.spec, "seed": seed}, name, []
     other.out = job.out / name
     other.out.mkdir(exist_ok=True)
     other.notes, other.evidence = [], {}
@@ -89,16 +90,15 @@ def adapt(job: Job) -> Model:
     unluckiest draw, and no held-out label has a say in which.
     """
     prepare(job)
+    count = int(job.options.get("seeds") or SEEDS) if job.recipe.method == "domain_confusion" else 1
+    seeds = [job.spec["seed"] + i for i in range(count)]
+    # The other seeds, and the same without adaptation.
+    job.after = [*RUN] * count
     job.embed_all()
-    seeds = (
-        [job.spec["seed"] + i for i in range(int(job.options.get("seeds") or SEEDS))]
-        if job.recipe.method == "domain_confusion"
-        else [job.spec["seed"]]
-    )
     runs: list[tuple[Job, Trained, Fitted]] = []
     for i, seed in enumerate(seeds):
         run = job if i == 0 else aside(job, f"seed{seed}", seed)
-        run.runs_after = len(seeds) - i
+        run.after = [*RUN] * (len(seeds) - i)
         if len(seeds) > 1:
             say(f"seed {seed}, {i + 1} of {len(seeds)}")
         trained = train_once(run)
@@ -162,7 +162,7 @@ def unlabelled_evidence(job: Job, ours: Trained, fitted: Fitted, theirs: Trained
         if run.tuned is None or run.tuned.target is not None:
             return None if run.tuned is None else run.tuned.target
         tail = open_session(next(p for p in run.tuned.files if p.name == "tail.onnx"), job.spec["limits"]["threads"])
-        return embed(tail, job.target_features)
+        return embed(tail, job.target_features, job.check_stop)
 
     def distance(a: Floats, b: Floats) -> dict[str, float]:
         x, z = (torch.from_numpy(heads.transform(v, kind) * np.sqrt(v.shape[1])).float() for v in (a, b))

@@ -35,7 +35,7 @@ def advise(spec: dict[str, Any], stopping: list[bool]) -> None:
     phase("advising")
     given = spec.get("backbones") or [spec["backbone"]]
     judged: list[tuple[Survey, dict[str, Any]]] = []
-    meter = Meter(0)
+    meter = Meter()
     share = len(rows) / (len(rows) + (len(target) if target else 0))
     kept: list[Ints] = []
     for i, b in enumerate(given):

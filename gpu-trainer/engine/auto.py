@@ -12,7 +12,7 @@ from .evidence import gather, kept_rows
 from .recipe import recipe_of
 from .recommend import decide, options_of
 from .survey import chosen, look
-from .wire import EngineError, Meter, phase, send
+from .wire import EngineError, phase, send
 
 if TYPE_CHECKING:
     from .job import Job
@@ -65,7 +65,7 @@ def measured(job: Job) -> tuple[str, dict[str, Any]]:
     y = job.train.labels
     picked = chosen(targets.strata(y), ROWS_MAX, seed)
     rows = job.train.take(picked)
-    meter = Meter(0)
+    meter = job.ledger.course.meter(ends=False)
     seen = look(job.backbone, rows, job.stopping, meter, (0.0, 0.7), np.arange(len(rows)))
     job.looked = {int(picked[i]): f for i, f in seen.features.items()}
     there = None

@@ -23,6 +23,10 @@ class Clock:
         """Seconds until training has to end; infinite without a limit."""
         return float("inf") if self.seconds is None else self.seconds * (1 - RESERVE) - self.reserve - self.now()
 
+    def remaining(self) -> float:
+        """Seconds until the job has to end; infinite without a limit."""
+        return float("inf") if self.seconds is None else max(self.seconds - self.now(), 0.0)
+
     @property
     def over(self) -> bool:
         return self.seconds is not None and self.now() >= self.seconds

@@ -1,6 +1,6 @@
 """Arrays of a frozen dataset, and their embeddings through the graphs that the edge serves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,7 @@ from .efficientnet import normalise
 from .export import Floats, open_session, run_session
 from .heads import Ints
 from .pixels import network_input
-from .wire import EngineError
+from .wire import EngineError, nothing
 
 SQUARE, INPUT = 256, 224
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -147,8 +147,12 @@ class Backbone:
         return [r[:n].astype(np.int64) for r, n in zip(arrays["input_ids"], arrays["lengths"], strict=True)]
 
 
-def embed(tail: onnxruntime.InferenceSession, features: Sequence[Floats]) -> Floats:
-    """Embeddings [n, d] of cached trunk features, one row a run (dynamic int8 changes with the batch)."""
+def embed(tail: onnxruntime.InferenceSession, features: Sequence[Floats], each: Callable[[], None] = nothing) -> Floats:
+    """Embeddings [n, d] of cached trunk features, one row a run (dynamic int8 changes with the batch); `each` is called before every row."""
     if len(features) == 0:
         return np.zeros((0, 0), dtype=np.float32)
-    return np.concatenate([run_session(tail, f) for f in features])
+    made = []
+    for f in features:
+        each()
+        made.append(run_session(tail, f))
+    return np.concatenate(made)

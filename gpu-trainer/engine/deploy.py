@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from .export import Floats, export_graph, open_session, run_session
 from .job import Job
 from .losses.alignment import adopt_statistics, target_statistics
 from .network import Network
+from .stages import keeping
 from .tune import State, embed_network, served
-from .wire import Meter
 
 PATCH = 64
 
@@ -43,9 +43,10 @@ class Tuned:
 def deploy(job: Job, state: State, precision: str) -> Tuned:
     """tail.onnx, for a whole network trunk.onnx beside it, and the weights; then every row through them. `precision`: int8 or float32."""
     network = served(state)
-    source = under_own_statistics(job, network) if job.recipe.adapts_statistics else None
+    between = keeping(job, state, job.run, "final")
+    source = under_own_statistics(job, network, between) if job.recipe.adapts_statistics else None
     network = network.cpu().to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
-    exact = by_torch(network, job.held_features if network.trunk is None else (ready(v, job.image) for v in job.held.inputs))
+    exact = by_torch(network, job.held_features if network.trunk is None else (ready(v, job.image) for v in job.held.inputs), between)
     threads = job.spec["limits"]["threads"]
     files: list[Path] = []
     sample = torch.from_numpy(job.views[0][0])
@@ -57,46 +58,57 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
         files += export_graph(network.trunk, first, job.out / "trunk.onnx", **names, **kind)
     files += export_graph(network.tail, sample, job.out / "tail.onnx", input_name=middle, output_name="embedding", **kind)
     tail = open_session(job.out / "tail.onnx", threads)
+    # An export takes as long as many rows, and says nothing of how long they will take.
+    meter = job.ledger.course.meter(ends=not job.after)
+    target = job.target if job.recipe.aligns_heads else None
+    meter.expect(len(job.train) + len(job.held) + len(job.base_background) + (len(target) if target else 0), 1)
+
+    def each() -> None:
+        between()
+        meter.work(meter.examples + 1, 1)
+
     if network.trunk is None:
-        tuned = embed(tail, job.views.plain()), embed(tail, job.held_features), embed(tail, job.background_features)
-        target = embed(tail, job.target_features) if job.recipe.aligns_heads else None
+        tuned = embed(tail, job.views.plain(), each), embed(tail, job.held_features, each), embed(tail, job.background_features, each)
+        there = embed(tail, job.target_features, each) if target else None
         weights = network.tail.state_dict()
         if source is not None:
             tuned = np.where(job.from_target[:, None], tuned[0], source), tuned[1], tuned[2]
     else:
         trunk = open_session(job.out / "trunk.onnx", threads)
-        meter = Meter(0)
 
         def through(values: Any) -> Floats:
-            rows = []
-            for i, value in enumerate(values):
-                job.check_stop()
-                rows.append(run_session(tail, run_session(trunk, ready(value, job.image))))
-                meter.tick(0, i, 1, (i + 1) / (len(values) + 1))
-            return np.concatenate(rows)
+            made = []
+            for value in values:
+                each()
+                made.append(run_session(tail, run_session(trunk, ready(value, job.image))))
+            return np.concatenate(made)
 
         tuned = through(job.train.inputs), through(job.held.inputs), through(background(job))
-        target = None
+        there = None
         weights = network.state_dict()
     path = job.out / "weights.safetensors"
     save_file({k: v.contiguous() for k, v in weights.items()}, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
-    return Tuned(*tuned, [*files, path], exact, precision, target)
+    return Tuned(*tuned, [*files, path], exact, precision, there)
 
 
-def by_torch(network: Network, rows: Iterable[Any]) -> Floats:
-    """One row a run, as the graphs are run."""
+def by_torch(network: Network, rows: Iterable[Any], each: Callable[[], None]) -> Floats:
+    """One row a run, as the graphs are run; `each` is called before every row."""
     network.eval()
+    made = []
     with torch.no_grad():
-        return np.concatenate([network(torch.from_numpy(row)).numpy() for row in rows]).astype(np.float32)
+        for row in rows:
+            each()
+            made.append(network(torch.from_numpy(row)).numpy())
+    return np.concatenate(made).astype(np.float32)
 
 
-def under_own_statistics(job: Job, network: Network) -> Floats:
+def under_own_statistics(job: Job, network: Network, between: Callable[[], None]) -> Floats:
     """AdaBN: embeddings of the training rows under the source's batch statistics; the network is left with the target's, which are served."""
     rows = job.source_of(job.train)
-    adopt_statistics(network, rows, np.flatnonzero(~job.from_target).tolist())
-    embeddings = embed_network(network, rows, job.device)
-    target_statistics(job, network)
+    adopt_statistics(network, rows, np.flatnonzero(~job.from_target).tolist(), between)
+    embeddings = embed_network(network, rows, job.device, between=between)
+    target_statistics(job, network, between)
     return embeddings
 
 

@@ -12,7 +12,9 @@ from .fit import Fitted, prediction
 from .head_file import ServedHead, write_head
 from .job import Job
 from .kernel import POWER, fit_novelty, kernel, landmarks_of
+from .stages import keeping
 from .training import Trained
+from .tune import State
 from .wire import EngineError
 
 # Methods whose head is their own even where no network of theirs is served.
@@ -33,7 +35,7 @@ def evaluate(job: Job, trained: Trained, fitted: Fitted, others: dict[str, Any])
         "rows": job.held.row.tolist(),
         "truth": targets.told(job.held.labels),
         "candidate": fitted.answers(),
-        "incumbent": incumbent(job),
+        "incumbent": incumbent(job, trained.state),
         "frozen": prediction(fitted.frozen, frozen_temperature, several=job.several),
         "baseline": {"prediction": said * n, name: sure * n},
         "scratch": fitted.answers() if job.recipe.random_start else None,
@@ -112,8 +114,10 @@ def save_head(job: Job, fitted: Fitted) -> None:
     write_head(job.out / "head.safetensors", tensors, metadata)
 
 
-def incumbent(job: Job) -> dict[str, Any] | None:
+def incumbent(job: Job, state: State | None) -> dict[str, Any] | None:
     given = job.spec["incumbent"]
+    # A tail's last checkpoint is seconds old.
+    between = keeping(job, state, job.run, "final") if state is not None and job.recipe.whole else job.check_stop
     if given is None:
         return None
     head = ServedHead(Path(given["head"]))
@@ -125,8 +129,11 @@ def incumbent(job: Job) -> dict[str, Any] | None:
         features = job.held_features
         if given.get("trunk") is not None:
             trunk = open_session(Path(given["trunk"]), threads)
-            features = [job.backbone.features_of(job.backbone.served(v), trunk) for v in job.held.inputs]
-        tuned = embed(open_session(Path(given["tail"]), threads), features)
+            features = []
+            for v in job.held.inputs:
+                between()
+                features.append(job.backbone.features_of(job.backbone.served(v), trunk))
+        tuned = embed(open_session(Path(given["tail"]), threads), features, between)
     scores = head.scores(job.base_held, tuned)
     said = prediction(scores, head.meta["temperature"], several=job.several)
     place = {name: i for i, name in enumerate(job.labels)}

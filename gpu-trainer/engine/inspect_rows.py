@@ -34,7 +34,7 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
     sets = read_label_sets(Path(spec["dataset"]["arrays"])) if spec.get("task") == "multi_label" else None
     every = load(spec) if sets is None else sets.by_kind(load(spec))
     rows = choose(every, min(ROWS_MAX, affordable(backbone, every, spec["limits"]["max_seconds"])), spec["seed"])
-    seen = look(backbone, rows, stopping, Meter(0))
+    seen = look(backbone, rows, stopping, Meter())
     issues, noise, accuracy = label_issues(seen, labels) if sets is None else presence_issues(seen, sets, labels)
     names = [f'"{label}"' for label in labels] if sets is None else sets.names(labels)
     issues += near_duplicates(seen.x, rows.labels, rows.split, rows.row, names, NEAR_DUPLICATE[spec["modality"]])

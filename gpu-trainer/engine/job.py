@@ -14,6 +14,7 @@ import torch
 from . import auto, ranks, targets
 from .activations import Activations, Room, compute
 from .clock import Clock
+from .course import RUN
 from .data import TEST, TRAIN, VALIDATION, Backbone, Rows, augment, held_out, join, load_rows, moved
 from .export import Floats, run_session
 from .heads import Ints
@@ -34,7 +35,7 @@ FROM_SOURCE = -3
 class Job:
     """`train`, `held`: labelled rows. `target`: every row of the target domain not held out, its labels −1 where unknown; None without one.
     `from_target`: training rows that are labelled rows of the target. `run`: "" or the name of a run beside the job, which has its own part of
-    the ledger; `runs_after`: how many more follow this one."""
+    the ledger; `after`: costs of the stages of the runs that follow (stages.py)."""
 
     def __init__(self, spec: dict[str, Any], stopping: list[bool]) -> None:
         self.spec, self.stopping = spec, stopping
@@ -62,7 +63,8 @@ class Job:
         self.tasks: Tasks | None = None
         # Trunk activations of training rows that were looked at already.
         self.looked: dict[int, Floats] = {}
-        self.run, self.runs_after = "", 0
+        self.run = ""
+        self.after: list[float] = []
         self.clock = Clock(spec["limits"]["max_seconds"])
         self.ledger = Ledger(spec, self.clock, self.notes)
         self.judged_by_target = False
@@ -184,7 +186,9 @@ class Job:
         tail = self.recipe.depth == "tail"
         views = self.recipe.augment_views if self.image and tail else 1
         target = self.target if self.target is not None and tail else None
-        meter = Meter(0)
+        course = self.ledger.course
+        course.expect(self.recipe.epochs * (len(RUN) + len(self.after)) if self.tunes else 0)
+        meter = course.meter(ends=not self.tunes)
         started = time.monotonic()
         meter.expect(len(self.train) * views + len(self.held) + (len(target) if target else 0), ranks.count())
         self.views, self.base_train = self.activations("train", self.train, meter, views, keep=tail)

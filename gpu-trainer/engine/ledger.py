@@ -15,6 +15,7 @@ from torch import Tensor
 from .arrays import ArrayFile
 from .checkpoint import load_state, part_of, restore, save_state, tensors_of
 from .clock import Clock
+from .course import Course
 from .export import Floats
 from .tune import State
 from .wire import EngineError, file_facts, send, tell
@@ -51,7 +52,7 @@ class Ledger:
         self.runs: dict[str, Run] = {}
         self.going: tuple[dict[str, Any], dict[str, Tensor]] | None = None
         self.saved = time.monotonic()
-        self.epochs = 0
+        self.course = Course(clock)
         self.method: str | None = None
         # Stages that ended by max_seconds.
         self.cut: list[dict[str, Any]] = []
@@ -72,7 +73,9 @@ class Ledger:
             notes.append("Other examples are enrolled than when the checkpoint was written; the training started again.")
             return
         self.clock.spent += facts["seconds"]
-        self.epochs, self.cut, self.method = facts["epochs"], facts["cut"], facts["method"]
+        self.cut, self.method = facts["cut"], facts["method"]
+        course = self.course
+        course.epochs, course.steps, course.planned = facts["epochs"], facts.get("steps", 0), facts.get("planned", 0)
         for name, told in facts["runs"].items():
             mine = part_of(tensors, f"runs.{name}")
             folds = [mine[f"fold{k}"].numpy() for k in range(told["folds"])]
@@ -108,12 +111,14 @@ class Ledger:
             "run": run,
             "stage": stage,
             "runs": told,
-            "epochs": self.epochs,
+            "epochs": self.course.epochs,
+            "steps": self.course.steps,
+            "planned": self.course.planned,
             "cut": self.cut,
             "seconds": self.clock.now(),
         }
         save_state(path, state, extra, facts)
-        send(type="checkpoint", epoch=self.epochs, **file_facts(path))
+        send(type="checkpoint", epoch=self.course.epochs, **file_facts(path))
         self.saved = time.monotonic()
 
     def finish(self, state: State, run: str) -> None:
@@ -121,6 +126,8 @@ class Ledger:
 
     def cut_short(self, run: str, stage: str, epochs: float, planned: int) -> None:
         """A stage of the training ended by `max_seconds`."""
+        # One that was stopped after its time was over is told of again when it has gone on.
+        self.cut = [c for c in self.cut if (c["run"], c["stage"]) != (run, stage)]
         self.cut.append({"run": run, "stage": stage, "epochs": round(epochs, 2), "planned": planned})
         what = f"{run}/{stage}" if run else stage
         tell(f"max_seconds: the stage {what} of the training ended after {epochs:.1f} of {planned} epochs.", "warning")

@@ -33,15 +33,17 @@ class Axes:
         py = HEIGHT - MARGIN - (y - self.y0) / self.dy * (HEIGHT - 2 * MARGIN)
         return px, py
 
-    def frame(self, across: str, up: str, digits: int = 2) -> list[str]:
+    def frame(self, across: str, up: str, *, whole: bool = False) -> list[str]:
+        """Axes with five numbers on each; `whole`: across are things that are counted."""
         left, bottom, right, top = MARGIN, HEIGHT - MARGIN, WIDTH - MARGIN, MARGIN
         parts = [f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="{INK}"/>', text((left + right) / 2, HEIGHT - 14, across)]
         parts.append(text(16, (top + bottom) / 2, up, more=f' transform="rotate(-90 16 {(top + bottom) / 2:.0f})"'))
         for part in (0.0, 0.25, 0.5, 0.75, 1.0):
-            x, y = self.x0 + part * self.dx, self.y0 + part * self.dy
-            parts.append(text(self.at(x, self.y0)[0], bottom + 16, f"{x:.{digits}f}".rstrip("0").rstrip("."), size=10))
+            y = self.y0 + part * self.dy
             parts.append(text(left - 6, self.at(self.x0, y)[1] + 4, f"{y:.2f}", "end", 10))
-        return parts
+        across_at = [self.x0 + part * self.dx for part in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        told = sorted({round(x) for x in across_at}) if whole else across_at
+        return [*parts, *(text(self.at(x, self.y0)[0], bottom + 16, f"{x:g}", size=10) for x in told)]
 
     def line(self, points: Sequence[tuple[float, float]], colour: str, dashed: bool = False) -> str:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.at(*p) for p in points))
@@ -56,11 +58,14 @@ def learning_curve(losses: Sequence[float], aside: Sequence[float] = ()) -> str:
         return document(title, [text(WIDTH / 2, HEIGHT / 2, "Nothing was tuned: the head is a closed form.")])
     top = max([*losses, *aside]) * 1.05
     axes = Axes(1, max(len(losses), 2), 0, top)
-    body = axes.frame("epoch", "loss", 0)
+    body = axes.frame("epoch", "loss", whole=True)
     lines: list[tuple[Sequence[float], str, str]] = [(losses, ACCENT, "training rows"), (aside, SECOND, "rows set aside")]
     for values, colour, name in lines:
         if values:
-            body.append(axes.line([(i + 1, v) for i, v in enumerate(values)], colour))
+            points = [(i + 1, v) for i, v in enumerate(values)]
+            body.append(axes.line(points, colour))
+            # A line through one point is nothing to be seen.
+            body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in (axes.at(*p) for p in points[:1])]
             body.append(text(WIDTH - MARGIN, MARGIN + (0 if colour == ACCENT else 16), name, "end", 11, f' style="fill:{colour}"'))
     return document(title, body)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from .losses.alignment import adabn, coral, dann, mmd
+from .losses.alignment import DEFAULT_WEIGHTS, adabn, coral, dann, mmd
 from .losses.binary import binary_cross_entropy
 from .losses.contrastive import pairs, supervised
 from .losses.cross_entropy import cross_entropy
@@ -20,6 +20,8 @@ from .wire import EngineError
 
 Options = dict[str, Any]
 UNTOLD = ("method", "modality", "objective", "random_start", "adapts_statistics", "aligns_heads")
+# Told where the method has them; no option of another method.
+ALIGNING = ("alignment", "alignment_weight")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Recipe:
     warmup: float = 0.0
     early_stopping: int = 0
     class_weights: str = "balanced"
+    alignment: str | None = None
+    alignment_weight: float | None = None
 
     @property
     def image(self) -> bool:
@@ -60,8 +64,10 @@ class Recipe:
         return self.depth == "whole"
 
     def described(self) -> dict[str, Any]:
-        """The options as the result tells them; `depth` by the caller's names."""
-        named = {k: v for k, v in asdict(self).items() if k not in UNTOLD}
+        """The options as the result tells them; `depth` by the caller's names. Of a head alone nothing else takes part."""
+        if self.depth == "head":
+            return {"depth": "head"}
+        named = {k: v for k, v in asdict(self).items() if k not in UNTOLD and (k not in ALIGNING or v is not None)}
         named["depth"] = {"head": "head", "tail": "last_blocks", "whole": "full"}[self.depth]
         return named if self.image else {k: v for k, v in named.items() if k not in ("size", "mixup")}
 
@@ -116,13 +122,15 @@ def alignment_of(options: Options, modality: str) -> str:
 def domain_adaptation(options: Options, modality: str) -> Recipe:
     """The target's batch statistics (Li et al. 2017), Deep CORAL (Sun & Saenko 2016) or multi-kernel MMD (Long et al. 2015) on the tail."""
     name = alignment_of(options, modality)
+    weight = None if name == "adabn" else options.get("alignment_weight", DEFAULT_WEIGHTS[name])
     base = replace(fine_tune({}, modality), method="domain_adaptation", objective=ALIGNMENTS[name], aligns_heads=True)
-    return replace(base, adapts_statistics=name == "adabn")
+    return replace(base, adapts_statistics=name == "adabn", alignment=name, alignment_weight=weight)
 
 
 def domain_confusion(options: Options, modality: str) -> Recipe:
     """DANN (Ganin et al. 2016): the tail learns what a critic of the domains cannot tell apart."""
-    return replace(fine_tune({}, modality), method="domain_confusion", objective=dann, aligns_heads=True)
+    weight = options.get("alignment_weight", DEFAULT_WEIGHTS["dann"])
+    return replace(fine_tune({}, modality), method="domain_confusion", objective=dann, aligns_heads=True, alignment_weight=weight)
 
 
 METHODS: dict[str, Callable[[Options, str], Recipe]] = {
@@ -137,7 +145,7 @@ METHODS: dict[str, Callable[[Options, str], Recipe]] = {
 }
 # Methods of rows that may have several labels: the others compare classes with one another.
 SEVERAL = ("fine_tune", "from_scratch", "linear_probe")
-OPTIONS = {f.name for f in fields(Recipe)} - {*UNTOLD, "depth", "size"}
+OPTIONS = {f.name for f in fields(Recipe)} - {*UNTOLD, *ALIGNING, "depth", "size"}
 
 
 def recipe_of(method: str, options: Options, modality: str, *, several: bool = False) -> Recipe:

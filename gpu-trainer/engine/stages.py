@@ -20,7 +20,7 @@ from .kernel import fit_frozen
 from .losses.alignment import target_statistics
 from .network import load_network
 from .source import Source
-from .wire import Meter, OutOfTime, Stopped, phase
+from .wire import OutOfTime, Stopped, phase
 
 MIXES = tuple(i / 10 for i in range(11))
 FOLDS = 2
@@ -36,20 +36,36 @@ INSIDE_EVERY_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Stage:
-    """`run`, `name`: which it is in the ledger. `place(part)`: how much of the run is done with `part` of the stage. `until`: when it has to end."""
+    """`run`, `name`: which it is in the ledger. `cost`: rows that it learns from, as a share of all; `after`: costs of the stages that follow in the
+    job. `until`: when it has to end."""
 
     run: str
     name: str
     source: Source
     y: heads.Ints
     rows: heads.Ints
-    place: Callable[[float], float]
+    cost: float
+    after: list[float]
     until: float = math.inf
 
 
-def learn(job: Job, stage: Stage, state: tune.State, meter: Meter) -> None:
+def keeping(job: Job, state: tune.State, run: str, stage: str) -> Callable[[], None]:
+    """To be called between batches that do not train: at a stop it keeps what has been learnt, and raises Stopped."""
+
+    def between() -> None:
+        if not job.stopping:
+            return
+        if ranks.index() == 0:
+            job.ledger.save(state, run, stage)
+        raise Stopped
+
+    return between
+
+
+def learn(job: Job, stage: Stage, state: tune.State) -> None:
     """Trains one stage from where the checkpoint left it to its end or that of its time; writes checkpoints. Raises Stopped after the last one."""
-    recipe, ledger = job.recipe, job.ledger
+    recipe, ledger, course = job.recipe, job.ledger, job.ledger.course
+    course.begin()
     ledger.resume(state, stage.run, stage.name)
 
     def pause(now: tune.State, every: float) -> None:
@@ -60,22 +76,27 @@ def learn(job: Job, stage: Stage, state: tune.State, meter: Meter) -> None:
             raise Stopped
 
     def after_step(now: tune.State, step: int, steps: int, examples: int, loss: float) -> None:
-        part = (now.epoch * steps + step + 1) / (recipe.epochs * steps)
-        meter.tick(now.epoch + 1, now.epoch * steps + step + 1, examples, stage.place(part), loss)
+        every = recipe.epochs * steps
+        ahead = stage.cost * (1 - (now.epoch * steps + step + 1) / every) + sum(stage.after)
+        epochs_ahead = recipe.epochs * (1 + len(stage.after)) - now.epoch
+        course.step(now.updates, work=stage.cost / every, ahead=ahead, epochs_ahead=epochs_ahead, examples=examples, loss=loss)
         pause(now, INSIDE_EVERY_SECONDS)
         if stage.until < math.inf and ranks.any_rank(time.monotonic() > stage.until):
             raise OutOfTime(steps)
 
     def after_epoch(now: tune.State) -> None:
-        ledger.epochs += 1
+        course.epochs += 1
         pause(now, WHOLE_EVERY_SECONDS if recipe.whole else CHECKPOINT_EVERY_SECONDS)
 
     seed, sqrt = (job.spec["seed"], stage.name), job.backbone.kind == "sqrt_l2"
     try:
-        tune.train(state, stage.source, stage.y, stage.rows, recipe, seed, sqrt=sqrt, after_step=after_step, after_epoch=after_epoch)
+        between = keeping(job, state, stage.run, stage.name)
+        calls = {"after_step": after_step, "after_epoch": after_epoch, "between": between}
+        tune.train(state, stage.source, stage.y, stage.rows, recipe, seed, sqrt=sqrt, **calls)
     except OutOfTime as e:
         tune.end_early(state, e.steps)
         ledger.cut_short(stage.run, stage.name, state.epoch + state.step / e.steps, recipe.epochs)
+    course.steps += state.updates
 
 
 class Stages:
@@ -95,9 +116,7 @@ class Stages:
         phase("training")
         done = job.ledger.run(job.run)
         names = [f"fold{k}" for k in range(FOLDS)] + ["final"]
-        # A fold holds half of the rows, so its epochs count half.
         cost = [float((self.fold_of != k).mean()) for k in range(FOLDS)] + [1.0]
-        meter = Meter(recipe.epochs)
         source, plain = job.source_of(job.train), job.source_of(job.train, plain=True)
         for s, name in enumerate(names):
             if s < len(done.folds):
@@ -111,15 +130,11 @@ class Stages:
             if s == 0 and ranks.any_rank(job.clock.left() <= 0):
                 job.ledger.cut_short(job.run, name, 0.0, recipe.epochs)
                 return
-            share = cost[s] / (sum(cost[s:]) + job.runs_after * sum(cost))
-            until = job.clock.until(share) if job.clock.seconds else math.inf
-
-            def place(part: float, s: int = s) -> float:
-                return (sum(cost[:s]) + cost[s] * part) / sum(cost)
-
-            learn(job, Stage(job.run, name, source, y, keep, place, until), state, meter)
+            after = [*cost[s + 1 :], *job.after]
+            until = job.clock.until(cost[s] / (cost[s] + sum(after))) if job.clock.seconds else math.inf
+            learn(job, Stage(job.run, name, source, y, keep, cost[s], after, until), state)
             if name != "final":
-                done.folds.append(self.embeddings(state, plain))
+                done.folds.append(self.embeddings(state, plain, keeping(job, state, job.run, name)))
                 continue
             self.state = state
             if not recipe.whole:
@@ -137,19 +152,19 @@ class Stages:
         criterion = recipe.objective(job, keep, network)
         return tune.start(network, criterion, len(job.labels), recipe, (job.spec["seed"], stage), job.device)
 
-    def embeddings(self, state: tune.State, plain: Source) -> Floats:
+    def embeddings(self, state: tune.State, plain: Source, between: Callable[[], None]) -> Floats:
         """What the fold's network gives for every training row, and for the target's."""
         job = self.job
-        rows = tune.embed_torch(state, plain)
+        rows = tune.embed_torch(state, plain, between=between)
         if not job.recipe.aligns_heads:
             return rows
         network = tune.served(state)
         if job.recipe.adapts_statistics:
-            network = target_statistics(job, network)
+            network = target_statistics(job, network, between)
             near = np.flatnonzero(job.from_target)
             if len(near):
-                rows[near] = tune.embed_network(network, plain, job.device, near.tolist())
-        return np.concatenate([rows, tune.embed_network(network, job.target_source(), job.device)])
+                rows[near] = tune.embed_network(network, plain, job.device, near.tolist(), between)
+        return np.concatenate([rows, tune.embed_network(network, job.target_source(), job.device, between=between)])
 
     def cross_fit(self) -> tuple[float, list[dict[str, float]], Matrix]:
         """The weight of the tuned head by scores that no row's own label took part in; 0 unless the tuned part wins. (Wolpert 1992, stacking.) A

@@ -65,7 +65,7 @@ def affordable(backbone: Backbone, rows: Rows, seconds: float | None) -> int:
     if seconds is None or len(rows) == 0:
         return len(rows)
     tried = rows.take(np.arange(min(len(rows), TRIED_ROWS)))
-    seen = look(backbone, tried, [], Meter(0, every=np.inf))
+    seen = look(backbone, tried, [], Meter(every=np.inf))
     return max(100, int(seconds / max(seen.embed_seconds, 1e-6)))
 
 
@@ -88,7 +88,7 @@ def look(
             activations[i] = features
         raw.append(run_session(backbone.tail, features))
         trunk, tail = trunk + half - at, tail + time.perf_counter() - half
-        meter.tick(0, i + 1, 1, start + (end - start) * (i + 1) / len(rows))
+        meter.tick(i + 1, 1, start + (end - start) * (i + 1) / len(rows))
     stacked = np.concatenate(raw) if raw else np.zeros((0, backbone.dimension), dtype=np.float32)
     x = transform(stacked, backbone.kind, background_center(backbone))
     n = max(len(rows), 1)

@@ -26,7 +26,7 @@ from .source import Cached
 from .stages import Stage
 from .stages import learn as learn_stage
 from .training import Model, train_once
-from .wire import EngineError, Meter, say
+from .wire import EngineError, say
 
 
 def needs(spec: dict[str, Any]) -> None:
@@ -107,6 +107,11 @@ class Tasks:
         """Of all training rows: those of the served task, then those beside. (Enrolled examples have labels of the served task alone.)"""
         return np.concatenate([self.near[t], self.far[t]])
 
+    def share_of(self, t: int, job: Job) -> float:
+        """Rows that one task alone learns from, beside those that all of them learn from together."""
+        enrolled = int((job.train.row < 0).sum()) if t == 0 else 0
+        return (int((self.labels_of(t) >= 0).sum()) + enrolled) / len(job.train)
+
     def objective(self, job: Job) -> TaskLosses:
         sizes = [len(t["labels"]) for t in self.names[1:]]
         source = Cached(self.features) if len(self.features) else None
@@ -116,9 +121,9 @@ class Tasks:
 def learn(job: Job) -> Model:
     tasks = Tasks(job)
     job.tasks = tasks
+    # Tasks alone have no folds.
+    job.after = [tasks.share_of(t, job) for t in range(len(tasks.names))]
     job.embed_all()
-    # Tasks alone have no folds: two of them cost as much as all of them together.
-    job.runs_after = -(-len(tasks.names) // 2)
     trained = train_once(job)
     fitted = fit(job, trained.mix, trained.oof, trained.tuned)
     state = trained.state
@@ -145,7 +150,7 @@ def learn(job: Job) -> Model:
 
 
 def featured(job: Job, state: tune.State, features: Activations) -> torch.Tensor:
-    raw = torch.from_numpy(tune.embed_torch(state, Cached(features))).to(state.classifier.device)
+    raw = torch.from_numpy(tune.embed_torch(state, Cached(features), between=job.check_stop)).to(state.classifier.device)
     return tune.features(raw, job.backbone.kind == "sqrt_l2").detach()
 
 
@@ -161,8 +166,9 @@ def train_alone(job: Job, tasks: Tasks, t: int) -> tune.State:
     if done.final:
         restore(state, *done.final)
         return state
-    source, rows, parts = Cached(Joined(job.views, tasks.features)), np.flatnonzero(y >= 0), len(tasks.names)
-    until = job.clock.until(1 / (parts - t)) if job.clock.seconds else math.inf
-    learn_stage(job, Stage(name, name, source, y, rows, lambda part: (t + part) / parts, until), state, Meter(job.recipe.epochs))
+    source, rows = Cached(Joined(job.views, tasks.features)), np.flatnonzero(y >= 0)
+    cost, *after = job.after[t:]
+    until = job.clock.until(cost / (cost + sum(after))) if job.clock.seconds else math.inf
+    learn_stage(job, Stage(name, name, source, y, rows, cost, after, until), state)
     job.ledger.finish(state, name)
     return state

@@ -11,7 +11,7 @@ from .fit import Fitted
 from .heads import Matrix
 from .job import Job
 from .parity import deploy_settled
-from .stages import Stages
+from .stages import Stages, keeping
 from .tune import State
 from .wire import phase
 
@@ -44,5 +44,7 @@ def train_once(job: Job) -> Trained:
     phase("exporting")
     state = stages.state
     tuned = ranks.from_first(lambda: deploy_settled(job, state, mix, oof)) if state is not None and mix > 0 else None
+    if state is not None:
+        keeping(job, state, job.run, "final")()
     job.check_stop()
     return Trained(stages.state, mix, curve, oof, tuned)

@@ -26,7 +26,9 @@ from .recipe import Recipe
 from .schedule import class_weight, rate, set_aside, unfrozen
 from .source import PLAIN, Source
 from .step import COSINE_SCALE, DRAWS, features, step_loss
-from .wire import EngineError
+from .wire import EngineError, nothing
+
+EMBED_BATCH = 64
 
 
 @dataclass
@@ -91,9 +93,10 @@ def train(
     sqrt: bool,
     after_step: Callable[[State, int, int, int, float], None],
     after_epoch: Callable[[State], None],
+    between: Callable[[], None] = nothing,
 ) -> None:
     """`source` and `y`: all training rows; `rows`: those that this stage learns from. Batch-norm statistics stay those of the published weights,
-    except from a random start, which has none."""
+    except from a random start, which has none. `between`: called between batches that are only looked at; the state may be kept there too."""
     device = state.classifier.device
     parts = blocks(state.network)
     aside = set_aside(y[rows]) if recipe.early_stopping else np.zeros(len(rows), dtype=bool)
@@ -131,10 +134,10 @@ def train(
             state.step = step + 1
             state.total += loss / len(batches)
             after_step(state, step, len(batches), len(chosen), loss)
+        if watched.size:
+            watch(state, source, y, watched, sqrt, between)
         state.losses.append(state.total)
         state.epoch, state.step, state.total = state.epoch + 1, 0, 0.0
-        if watched.size:
-            watch(state, source, y, watched, sqrt)
         after_epoch(state)
     settle(state)
 
@@ -171,9 +174,9 @@ def average(state: State, decay: float) -> None:
             kept.copy_(value)
 
 
-def watch(state: State, source: Source, y: Ints, rows: Ints, sqrt: bool) -> None:
+def watch(state: State, source: Source, y: Ints, rows: Ints, sqrt: bool, between: Callable[[], None]) -> None:
     """Loss on the rows set aside; keeps the best weights."""
-    embedding = torch.from_numpy(embed_torch(state, source, rows.tolist())).to(state.classifier.device)
+    embedding = torch.from_numpy(embed_torch(state, source, rows.tolist(), between)).to(state.classifier.device)
     with torch.no_grad():
         feature = features(embedding, sqrt)
         logits = COSINE_SCALE * feature @ F.normalize(state.classifier, dim=1).T
@@ -195,17 +198,23 @@ def served(state: State) -> Network:
     return network.eval()
 
 
-def embed_torch(state: State, source: Source, rows: list[int] | None = None, batch: int = 64) -> Floats:
+def embed_torch(state: State, source: Source, rows: list[int] | None = None, between: Callable[[], None] = nothing) -> Floats:
     """Plain views through the network that would be served; every rank embeds its part and has all."""
     rows = list(range(len(source))) if rows is None else rows
     mine = [rows[i] for i in ranks.own(len(rows))]
-    made = ranks.gathered(embed_network(served(state), source, state.classifier.device, mine, batch) if mine else np.zeros((0, 0), np.float32))
+    made = ranks.gathered(embed_network(served(state), source, state.classifier.device, mine, between) if mine else np.zeros((0, 0), np.float32))
     return np.concatenate([part for part in made if len(part)])
 
 
-def embed_network(network: Network, source: Source, device: torch.device, rows: list[int] | None = None, batch: int = 64) -> Floats:
+def embed_network(
+    network: Network, source: Source, device: torch.device, rows: list[int] | None = None, between: Callable[[], None] = nothing
+) -> Floats:
+    """`between`: called before each batch."""
     rows = list(range(len(source))) if rows is None else rows
+    made = []
     with torch.no_grad():
-        parts = [rows[i : i + batch] for i in range(0, len(rows), batch)]
-        made = [network(*source.batch(p, [PLAIN] * len(p), device)).float().cpu().numpy() for p in parts]
+        for i in range(0, len(rows), EMBED_BATCH):
+            between()
+            part = rows[i : i + EMBED_BATCH]
+            made.append(network(*source.batch(part, [PLAIN] * len(part), device)).float().cpu().numpy())
     return np.concatenate(made).astype(np.float32)

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ class OutOfTime(Exception):
 
 class Stopped(Exception):
     """SIGTERM arrived and the checkpoint is written."""
+
+
+def nothing() -> None:
+    """What is called between two rows where nobody wants to know."""
 
 
 _out = os.fdopen(os.dup(1), "w")
@@ -74,11 +79,22 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-class Meter:
-    """Progress with an estimate of the time left: at most one line in `every` seconds, and always the last."""
+# Progress is told of at most once in this time.
+EVERY_SECONDS = 1.0
 
-    def __init__(self, epochs: int, every: float = 1.0) -> None:
-        self.epochs, self.every = epochs, every
+
+class Meter:
+    """Progress with an estimate of the time left: at most one line in `every` seconds, and always the last.
+
+    `epoch` of `epochs`: where the job's training is meanwhile. `ends`: what follows this work is short beside it; otherwise nobody knows how long the
+    job will take, and no estimate is given. `after`: seconds that what follows will take. `most`: how long the job may go on at all."""
+
+    def __init__(
+        self, epoch: int = 0, epochs: int = 0, every: float | None = None, *, ends: bool = True, most: Callable[[], float] | None = None
+    ) -> None:
+        self.epoch, self.epochs, self.ends, self.most = epoch, epochs, ends, most
+        self.every = EVERY_SECONDS if every is None else every
+        self.after = 0.0
         self.started = time.monotonic()
         self.last = 0.0
         self.examples = 0
@@ -91,9 +107,9 @@ class Meter:
     def work(self, step: int, examples: int) -> None:
         """That many more inputs are done."""
         done = (self.examples + examples * self.share) / self.total
-        self.tick(0, step, examples * self.share, min(done, 1.0))
+        self.tick(step, examples * self.share, min(done, 1.0))
 
-    def tick(self, epoch: int, step: int, examples: int, done: float, loss: float | None = None) -> None:
+    def tick(self, step: int, examples: int, done: float, loss: float | None = None) -> None:
         """`done`: part of all work finished, 0 to 1."""
         self.examples += examples
         now = time.monotonic()
@@ -101,13 +117,13 @@ class Meter:
             return
         self.last = now
         spent = max(now - self.started, 1e-6)
-        eta = spent * (1 - done) / done if done > 0 else None
+        eta = spent * (1 - done) / done + self.after if self.ends and done > 0 else None
         progress = {
-            "epoch": epoch,
+            "epoch": self.epoch,
             "epochs": self.epochs,
             "step": step,
             "examples_per_second": self.examples / spent,
-            "eta_seconds": eta,
+            "eta_seconds": eta if eta is None or self.most is None else min(eta, self.most()),
             "loss": loss,
         }
         send(type="progress", progress=progress)

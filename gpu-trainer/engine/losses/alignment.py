@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Where the target has labels, the last part of the training is fine-tuning on them; the source stays as a light anchor.
 FINE_TUNING_FROM = 0.75
 SOURCE_SHARE_AT_END = 0.1
-DEFAULT_WEIGHTS = {"coral": 10.0, "mmd": 3.0, "adabn": 0.0, "dann": 0.1}
+DEFAULT_WEIGHTS = {"coral": 10.0, "mmd": 3.0, "dann": 0.1}
 STATISTICS_BATCH = 64
 # What the statistics before count beside those of a domain.
 PRIOR_ROWS = 64.0
@@ -92,9 +92,10 @@ class Confused(Adapted):
         return dann_loss(self.critic, source, target, strength_at(place, self.weight))
 
 
-def weight_of(job: Job, name: str) -> float:
-    given = job.options.get("alignment_weight")
-    return DEFAULT_WEIGHTS[name] if given is None else float(given)
+def weight_of(job: Job) -> float:
+    weight = job.recipe.alignment_weight
+    assert weight is not None
+    return float(weight)
 
 
 def source_only(job: Job, keep: Ints, network: nn.Module) -> Loss:
@@ -102,47 +103,49 @@ def source_only(job: Job, keep: Ints, network: nn.Module) -> Loss:
 
 
 def coral(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Moments(coral_loss, job.from_target, job.target_source(), weight_of(job, "coral"))
+    return Moments(coral_loss, job.from_target, job.target_source(), weight_of(job))
 
 
 def mmd(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Moments(mmd_loss, job.from_target, job.target_source(), weight_of(job, "mmd"))
+    return Moments(mmd_loss, job.from_target, job.target_source(), weight_of(job))
 
 
 def dann(job: Job, keep: Ints, network: nn.Module) -> Loss:
-    return Confused(OWN_DIMENSION[job.recipe.modality], job.spec["seed"], job.from_target, job.target_source(), weight_of(job, "dann"))
+    return Confused(OWN_DIMENSION[job.recipe.modality], job.spec["seed"], job.from_target, job.target_source(), weight_of(job))
 
 
 def adabn(job: Job, keep: Ints, network: nn.Module) -> Loss:
     """Trained under the source's own statistics; those of the target come in when it is served (deploy.py)."""
     source = job.source_of(job.train)
-    adopt_statistics(network, source, keep[~job.from_target[keep]].tolist())
+    adopt_statistics(network, source, keep[~job.from_target[keep]].tolist(), job.check_stop)
     return Adapted(job.from_target, None, 0.0)
 
 
-def target_statistics(job: Job, network: Network) -> Network:
+def target_statistics(job: Job, network: Network, between: Callable[[], None]) -> Network:
     """`network` with its batch statistics moved to the target's."""
-    adopt_statistics(network, job.target_source(), list(range(len(job.target_features))))
+    adopt_statistics(network, job.target_source(), list(range(len(job.target_features))), between)
     return network
 
 
-def adopt_statistics(network: nn.Module, source: Source, rows: list[int]) -> None:
+def adopt_statistics(network: nn.Module, source: Source, rows: list[int], between: Callable[[], None]) -> None:
+    """`between`: called before each batch of each layer."""
     if not rows:
         return
     tail = network.get_submodule("tail")
     device = next(tail.parameters()).device
     parts = [rows[i : i + STATISTICS_BATCH] for i in range(0, len(rows), STATISTICS_BATCH)]
-    set_statistics(tail, Batches(source, parts, device), PRIOR_ROWS)
+    set_statistics(tail, Batches(source, parts, device, between), PRIOR_ROWS)
 
 
 class Batches(Sequence[Tensor]):
     """Read anew each time: the statistics of a layer take one pass over all rows, which may be more than memory holds."""
 
-    def __init__(self, source: Source, parts: list[list[int]], device: torch.device) -> None:
-        self.source, self.parts, self.device = source, parts, device
+    def __init__(self, source: Source, parts: list[list[int]], device: torch.device, between: Callable[[], None]) -> None:
+        self.source, self.parts, self.device, self.between = source, parts, device, between
 
     def __len__(self) -> int:
         return len(self.parts)
 
     def __getitem__(self, i: Any) -> Any:
+        self.between()
         return self.source.batch(self.parts[i], [0] * len(self.parts[i]), self.device)[0]

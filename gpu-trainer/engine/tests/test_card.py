@@ -74,5 +74,13 @@ def test_wilson_against_published_values() -> None:
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
+@pytest.mark.parametrize(("epochs", "across"), [(1, ["1", "2"]), (2, ["1", "2"]), (4, ["1", "2", "3", "4"]), (20, ["1", "6", "10", "15", "20"])])
+def test_epochs_are_whole_numbers_each_told_once_and_one_alone_is_seen(epochs: int, across: list[str]) -> None:
+    drawn = plots.learning_curve([1.0 / (i + 1) for i in range(epochs)])
+    below = f'y="{plots.HEIGHT - plots.MARGIN + 16:.1f}"'
+    assert [line.split(">")[1].split("<")[0] for line in drawn.splitlines() if below in line] == across
+    assert drawn.count("<circle") == 1
+
+
 def test_nothing_tuned_says_so() -> None:
     assert "closed form" in plots.learning_curve([])

@@ -6,13 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+import torch
+from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from engine import calibration
+from engine.deploy import deploy
+from engine.fit import fit
 from engine.head_file import ServedHead
+from engine.job import Job
+from engine.network import load_network
+from engine.parity import compare
+from engine.stages import Stages
 
 from . import tagged
-from .conftest import Ended, Spec, run_engine, spec_of
+from .conftest import BACKBONES, PACK, Ended, Spec, run_engine, spec_of
 
 ROWS = 72
 
@@ -140,6 +148,56 @@ def test_the_whole_network_learns_several_labels_too(arrays: tuple[Path, np.ndar
     result = run_engine(spec(arrays, tmp_path, method=method)).result
     assert result["network"] == "whole" and result["tuned_mix"] == 1
     assert result["held_out"]["scratch"] == result["held_out"]["candidate"]
+
+
+def two_drawings(path: Path) -> np.ndarray:
+    """Pictures of one or two of three kinds of drawings, and of none; the last six are held out. Returns which there are, [rows, 3]."""
+    kinds = ["bird", "building", "plant"]
+    files = [sorted((PACK / "classes" / name).glob("*.png")) for name in kinds]
+    present = np.array([[i % 2, i // 2 % 2, i % 3 == 0] for i in range(18)], dtype=np.uint8)
+    pixels = []
+    for i, own in enumerate(present):
+        sheet = Image.new("RGB", (256, 256), "white")
+        for place, k in enumerate(np.flatnonzero(own)):
+            drawing = Image.open(files[k][i]).convert("RGBA").resize((128, 128))
+            sheet.paste(drawing, (128 * (place % 2), 128 * (place // 2)), drawing)
+        pixels.append(np.asarray(sheet, dtype=np.uint8))
+    split = np.array([0] * 12 + [2] * 6, dtype=np.uint8)
+    save_file({"pixels": np.stack(pixels), "labels": np.zeros(18, dtype=np.int32), "present": present, "split": split}, path)
+    return present
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_all_blocks_of_the_network_learn_several_labels_and_are_judged_like_a_tail(
+    image: bool, arrays: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    """Cross-fitted, and moved down to its lowest layer; its graphs answer as it did in torch, whether or not its weight turns out to be 0."""
+    modality, path, names = ("image", tmp_path / "sheets.safetensors", ["bird", "building", "plant"]) if image else ("text", arrays[0], tagged.TOPICS)
+    present = two_drawings(path) if image else arrays[1]
+    method = {"type": "fine_tune", "depth": "full", "epochs": 1, "batch_size": 6, "warmup": 0.0}
+    job = Job(spec_of(modality, path, names, tmp_path, task="multi_label", method=method), [])
+    job.embed_all()
+    stages = Stages(job)
+    stages.run()
+    mix, curve, oof = stages.cross_fit()
+    assert len(curve) == 11 and 0 <= mix <= 1 and oof.shape == (len(job.train), len(names))
+    state = stages.state
+    assert state is not None and len(state.losses) == 1
+    before = load_network(BACKBONES / job.manifest["id"] / "weights.safetensors", image, whole=True, random=None).state_dict()
+    after = state.network.state_dict()
+    parts = {name.split(".")[1] for name, value in after.items() if value.is_floating_point() and not torch.equal(before[name], value)}
+    lowest = "_conv_stem" if image else "words"
+    assert lowest in parts and "tail" in {name.split(".")[0] for name, value in after.items() if not torch.equal(before[name], value)}
+    if not image:  # Graphs of a whole text network are those of the job from random weights above.
+        return
+    tuned = deploy(job, state, "float32")
+    assert {p.name for p in tuned.files} >= {"trunk.onnx", "tail.onnx"}
+    fitted = fit(job, 1.0, oof, tuned)
+    facts = compare(job, fitted, tuned)
+    assert facts["rows"] == facts["same_top1"] == len(job.held)
+    # What is held out is answered in sets of labels, and told as such.
+    assert fitted.candidate.shape == present[job.held.row].shape
+    assert [len(said) for said in fitted.answers()["prediction"]] == (fitted.candidate >= 0).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from engine import step, tune
+from engine.losses.alignment import DEFAULT_WEIGHTS
 from engine.network import OWN_DIMENSION
 from engine.recipe import recipe_of
 from engine.schedule import class_weight, rate, set_aside
@@ -226,6 +227,22 @@ def test_a_method_that_is_not_there() -> None:
     with pytest.raises(EngineError, match=r"method\.type") as raised:
         recipe_of("magic", {}, "text")
     assert raised.value.code == "method_unavailable"
+
+
+def test_a_result_tells_the_settings_that_took_part_and_no_others() -> None:
+    def told(method: str, modality: str, **options: Any) -> dict[str, Any]:
+        return recipe_of(method, options, modality).described()
+
+    for method in ("linear_probe", "zero_shot"):
+        assert told(method, "text", epochs=3, l2_sp=0.1) == {"depth": "head"}
+    assert told("fine_tune", "image", depth="head") == {"depth": "head"}
+    assert told("fine_tune", "text", epochs=3)["epochs"] == 3 and "alignment" not in told("fine_tune", "text", alignment="coral")
+    assert told("domain_adaptation", "text")["alignment"] == "coral"
+    assert told("domain_adaptation", "text")["alignment_weight"] == DEFAULT_WEIGHTS["coral"]
+    assert told("domain_adaptation", "image", alignment="mmd", alignment_weight=0.0)["alignment_weight"] == 0
+    assert told("domain_confusion", "image")["alignment_weight"] == DEFAULT_WEIGHTS["dann"]
+    # Statistics have no weight.
+    assert told("domain_adaptation", "image", alignment_weight=2.0) == {**told("fine_tune", "image"), "alignment": "adabn"}
 
 
 def test_more_last_blocks_than_the_tail_has_train_the_whole_network() -> None:

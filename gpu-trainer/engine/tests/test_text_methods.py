@@ -90,7 +90,11 @@ def test_every_task_is_held_against_itself_alone(topics: dict[str, Path], tmp_pa
     tasks = [{"name": "topic", "labels": LABELS}, {"name": "size", "labels": ["short", "long"]}]
     dataset = {"arrays": str(topics["arrays"]), "labels": LABELS, "tasks": tasks}
     method = {"type": "multi_task", "task": "topic", "epochs": 2}
-    result = run_engine(spec_of("text", topics["arrays"], LABELS, tmp_path, method=method, dataset=dataset)).result
+    ended = run_engine(spec_of("text", topics["arrays"], LABELS, tmp_path, method=method, dataset=dataset))
+    result = ended.result
+    # Two folds and the final network, then each task alone.
+    last = [line["progress"] for line in ended.of("progress") if line["progress"]["loss"] is not None][-1]
+    assert last["epoch"] == last["epochs"] == (3 + 2) * 2
     arrays = load_file(topics["arrays"])
     held = arrays["split"] == 2
     assert [t["name"] for t in result["tasks"]] == ["topic", "size"]
