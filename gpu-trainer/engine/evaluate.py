@@ -28,6 +28,8 @@ def evaluate(job: Job, trained: Trained, fitted: Fitted, others: dict[str, Any])
     save_head(job, fitted)
     said, sure, name = targets.most_frequent(y, k)
     n = len(job.held)
+    # Aligned heads have a penalty of their own.
+    lam = fitted.components[0]["part"].ridge.lam if job.recipe.aligns_heads else base.lam
     held = {
         **({"task": "multi_label"} if job.several else {}),
         "split": job.held_name,
@@ -43,7 +45,7 @@ def evaluate(job: Job, trained: Trained, fitted: Fitted, others: dict[str, Any])
     }
     result = {
         "method": {"asked": job.asked, "used": used(job, mix)},
-        "hyperparameters": {**job.recipe.described(), "seed": job.spec["seed"], "lambda": base.lam},
+        "hyperparameters": {**job.recipe.described(), "seed": job.spec["seed"], "lambda": lam},
         "tuned_mix": mix,
         "mix_curve": trained.curve,
         "temperature": fitted.temperature,

@@ -20,6 +20,8 @@ from .wire import EngineError
 
 Options = dict[str, Any]
 UNTOLD = ("method", "modality", "objective", "random_start", "adapts_statistics", "aligns_heads")
+# Half of a batch may be labelled rows of the target, and a covariance needs two rows of the source.
+ALIGNED_BATCH_MIN = 4
 # Told where the method has them; no option of another method.
 ALIGNING = ("alignment", "alignment_weight")
 
@@ -64,12 +66,15 @@ class Recipe:
         return self.depth == "whole"
 
     def described(self) -> dict[str, Any]:
-        """The options as the result tells them; `depth` by the caller's names. Of a head alone nothing else takes part."""
+        """The options that took part, as the result tells them; `depth` by the caller's names."""
         if self.depth == "head":
             return {"depth": "head"}
-        named = {k: v for k, v in asdict(self).items() if k not in UNTOLD and (k not in ALIGNING or v is not None)}
-        named["depth"] = {"head": "head", "tail": "last_blocks", "whole": "full"}[self.depth]
-        return named if self.image else {k: v for k, v in named.items() if k not in ("size", "mixup")}
+        # A tail reads the activations of a few views; a whole network has its pictures at their own side, and a view of its own in each epoch.
+        idle = {"size" if self.depth == "tail" else "augment_views"} if self.image else {"size", "augment_views", "mixup"}
+        idle |= {"label_smoothing", "class_weights", "mixup"} if self.method == "contrastive" else set()
+        idle |= {k for k in ALIGNING if getattr(self, k) is None}
+        named = {k: v for k, v in asdict(self).items() if k not in UNTOLD and k not in idle}
+        return {**named, "depth": {"tail": "last_blocks", "whole": "full"}[self.depth]}
 
 
 def linear_probe(options: Options, modality: str) -> Recipe:
@@ -186,6 +191,8 @@ def check(r: Recipe, given: Options) -> None:
     if r.last_blocks is not None and r.last_blocks > most:
         place = f"the tail has {TAIL_BLOCKS[r.modality]} blocks, the whole {r.modality} network {ALL_BLOCKS[r.modality]}"
         refuse("last_blocks", f"{r.last_blocks} is too many: {place}.")
+    if r.alignment_weight is not None and r.batch_size < ALIGNED_BATCH_MIN:
+        refuse("batch_size", f"a batch of {r.batch_size} is too small to compare two domains by; use at least {ALIGNED_BATCH_MIN}.")
     if r.probe_epochs >= r.epochs and r.probe_epochs > 0:
         refuse("probe_epochs", f"{r.probe_epochs} of {r.epochs} epochs would leave none for the network; they count as part of epochs.")
     if r.probe_epochs > 0 and r.method == "contrastive":

@@ -19,6 +19,7 @@ from .job import ADAPTING, Job
 from .kernel import fit_frozen
 from .losses.alignment import target_statistics
 from .network import load_network
+from .recipe import Recipe
 from .source import Source
 from .wire import OutOfTime, Stopped, phase
 
@@ -99,6 +100,17 @@ def learn(job: Job, stage: Stage, state: tune.State) -> None:
     course.steps += state.updates
 
 
+def remarks(state: tune.State, recipe: Recipe) -> list[str]:
+    """What the training of the final network came across."""
+    notes = []
+    if state.pieces > 1:
+        part = -(-recipe.batch_size // state.pieces)
+        notes.append(f"Memory ran out: batches of {recipe.batch_size} were worked through {part} at a time, gradients added up.")
+    if recipe.early_stopping and state.losses and not state.aside_losses:
+        notes.append("early_stopping had no rows to watch, because no class has five training rows: all epochs were trained.")
+    return notes
+
+
 class Stages:
     """Runs them; `folds`: per fold the embeddings of every training row, then those of the target where heads are aligned with it; `state`: the
     final network. Resumes from the job's ledger."""
@@ -139,9 +151,7 @@ class Stages:
             self.state = state
             if not recipe.whole:
                 job.ledger.finish(state, job.run)
-            if state.pieces > 1:
-                part = -(-recipe.batch_size // state.pieces)
-                job.notes.append(f"Memory ran out: batches of {recipe.batch_size} were worked through {part} at a time, gradients added up.")
+            job.notes += remarks(state, recipe)
         self.folds = done.folds
 
     def begin(self, stage: str, keep: heads.Ints) -> tune.State:

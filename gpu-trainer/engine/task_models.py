@@ -22,6 +22,7 @@ from .losses.cross_entropy import CrossEntropy
 from .losses.tasks import TaskLosses
 from .multi_task import Task, task_result
 from .network import OWN_DIMENSION, load_network
+from .schedule import class_weight
 from .source import Cached
 from .stages import Stage
 from .stages import learn as learn_stage
@@ -113,9 +114,10 @@ class Tasks:
         return (int((self.labels_of(t) >= 0).sum()) + enrolled) / len(job.train)
 
     def objective(self, job: Job) -> TaskLosses:
-        sizes = [len(t["labels"]) for t in self.names[1:]]
+        known = [labels[labels >= 0] for labels in map(self.labels_of, range(1, len(self.names)))]
+        weights = [class_weight(job.recipe, y, len(t["labels"]), torch.device("cpu")) for y, t in zip(known, self.names[1:], strict=True)]
         source = Cached(self.features) if len(self.features) else None
-        return TaskLosses(sizes, list(self.near[1:]), list(self.far[1:]), source, OWN_DIMENSION[job.recipe.modality], job.spec["seed"])
+        return TaskLosses(weights, list(self.near[1:]), list(self.far[1:]), source, OWN_DIMENSION[job.recipe.modality], job.spec["seed"])
 
 
 def learn(job: Job) -> Model:

@@ -25,13 +25,14 @@ class TaskLosses(Loss):
     """Task 0 is the loop's own (`logits`); each other has a cosine head here. `near[t]`: its labels of `job.train`, `far[t]`: of the rows that task 0
     has no label of, which come as the second batch of each step."""
 
-    def __init__(self, sizes: list[int], near: list[Ints], far: list[Ints], beside: Source | None, dimension: int, seed: int) -> None:
+    def __init__(self, weights: list[Tensor], near: list[Ints], far: list[Ints], beside: Source | None, dimension: int, seed: int) -> None:
+        """`weights`: what a row of each label of each other task counts."""
         super().__init__()
         generator = torch.Generator().manual_seed(seed & 0x7FFFFFFF)
         self.near, self.far, self.unlabelled = near, far, beside
-        self.heads = nn.ParameterList(torch.randn(n, dimension, generator=generator) / math.sqrt(dimension) for n in sizes)
-        self.weights = [balanced(np.concatenate([a, b]), n) for n, a, b in zip(sizes, near, far, strict=True)]
-        self.uncertainties = Uncertainties(1 + len(sizes))
+        self.heads = nn.ParameterList(torch.randn(len(w), dimension, generator=generator) / math.sqrt(dimension) for w in weights)
+        self.weights = weights
+        self.uncertainties = Uncertainties(1 + len(weights))
 
     def logits_of(self, task: int, embedding: Tensor) -> Tensor:
         return COSINE_SCALE * embedding @ F.normalize(self.heads[task], dim=1).T
@@ -49,12 +50,6 @@ class TaskLosses(Loss):
             said = self.logits_of(t, rows[torch.from_numpy(known).to(rows.device)])
             losses[t + 1] = F.cross_entropy(said, target, weight=self.weights[t].to(rows.device), label_smoothing=batch.label_smoothing)
         return self.uncertainties.total(losses)
-
-
-def balanced(labels: Ints, n: int) -> Tensor:
-    counts = np.bincount(labels[labels >= 0], minlength=n).astype(np.float64)
-    weight = np.divide(counts.sum(), (counts > 0).sum() * counts, out=np.zeros_like(counts), where=counts > 0)
-    return torch.tensor(weight, dtype=torch.float32)
 
 
 def tasks(job: Job, keep: Ints, network: nn.Module) -> Loss:

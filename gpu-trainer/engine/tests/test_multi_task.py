@@ -1,9 +1,15 @@
 """Uncertainty weighting, missing labels and the verdict on each task."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 
 from engine.multi_task import Task, Uncertainties, paired_interval, task_result
+from engine.recipe import recipe_of
+from engine.task_models import Tasks
 
 
 def test_uncertainties_settle_where_the_variance_equals_twice_the_loss() -> None:
@@ -24,6 +30,18 @@ def test_a_task_without_a_label_in_the_batch_does_not_move() -> None:
     gradient = weights.log_variance.grad
     assert gradient is not None
     assert gradient[0] == 0 and gradient[2] == 0 and gradient[1] == -2.5
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("balanced", [7 / 8, 7 / 6]), ("none", [1.0, 1.0])])
+def test_labels_of_every_task_count_as_the_job_asks(asked: str, expected: list[float]) -> None:
+    """Of rows that have a label of the task, those without one of the served task among them."""
+    tasks = Tasks.__new__(Tasks)
+    tasks.names = [{"name": "topic", "labels": ["a", "b"]}, {"name": "size", "labels": ["short", "long"]}]
+    tasks.near, tasks.far = np.array([[0, 1, 0, 1, 0], [0, 0, 1, -1, 1]]), np.array([[-1, -1, -1], [1, 0, 0]])
+    tasks.features = []  # type: ignore[assignment]
+    job: Any = SimpleNamespace(recipe=recipe_of("multi_task", {"class_weights": asked}, "text"), spec={"seed": 1})
+    (weight,) = tasks.objective(job).weights
+    assert weight.tolist() == pytest.approx(expected)
 
 
 def test_only_rows_with_a_label_of_the_task_are_counted_and_a_clear_loss_is_named() -> None:

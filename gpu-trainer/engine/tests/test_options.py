@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from engine import step, tune
-from engine.losses.alignment import DEFAULT_WEIGHTS
 from engine.network import OWN_DIMENSION
 from engine.recipe import recipe_of
 from engine.schedule import class_weight, rate, set_aside
+from engine.stages import remarks
 from engine.wire import EngineError
 
 from .small import LABELS, begin, cached, go, moved, weights_of
@@ -106,6 +106,16 @@ def test_early_stopping_ends_and_keeps_the_best() -> None:
     assert float((embedding - last).abs().max()) > 1e-4
 
 
+def test_early_stopping_without_rows_to_watch_is_told() -> None:
+    """Four rows of each class: none is set aside, and every epoch is trained."""
+    state, recipe = begin("fine_tune", "text", {**TEXT, "epochs": 2, "early_stopping": 1})
+    go(state, recipe, *cached(False, rows=4 * LABELS))
+    assert len(state.losses) == 2 and not state.aside_losses
+    assert [note for note in remarks(state, recipe) if "early_stopping" in note and "five" in note]
+    state, recipe = begin("fine_tune", "text", {**TEXT, "epochs": 2, "early_stopping": 1})
+    assert remarks(go(state, recipe, *cached(False, rows=5 * LABELS)), recipe) == []
+
+
 def test_class_weights_balance_or_do_not() -> None:
     y = np.array([0] * 9 + [1] * 3)
     cpu = torch.device("cpu")
@@ -184,28 +194,6 @@ def test_pairs_are_one_of_the_own_and_one_of_another_class() -> None:
     assert all(a != b for a, b in zip(left, right, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("method", "options", "modality", "field"),
-    [
-        ("fine_tune", {"mixup": 0.2}, "text", "mixup"),
-        ("fine_tune", {"last_blocks": 8}, "text", "last_blocks: 8 is too many: the tail has 2 blocks"),
-        ("fine_tune", {"probe_epochs": 6}, "text", "probe_epochs"),
-        ("linear_probe", {"last_blocks": 1}, "image", "last_blocks"),
-        ("linear_probe", {"depth": "full"}, "image", "depth"),
-        ("contrastive", {"depth": "full"}, "text", "depth"),
-        ("contrastive", {"mixup": 0.2}, "image", "mixup"),
-        ("from_scratch", {"depth": "head"}, "image", "depth"),
-        ("from_scratch", {"l2_sp": 0.1}, "image", "l2_sp"),
-        ("from_scratch", {"gradual_unfreezing": True}, "text", "gradual_unfreezing"),
-        ("from_scratch", {"probe_epochs": 1}, "text", "probe_epochs"),
-    ],
-)
-def test_options_that_contradict_are_named(method: str, options: dict[str, Any], modality: str, field: str) -> None:
-    with pytest.raises(EngineError, match=f"method.{field}") as raised:
-        recipe_of(method, options, modality)
-    assert (raised.value.code, raised.value.blame, raised.value.retryable) == ("options_invalid", "caller", False)
-
-
 def test_a_loss_that_is_no_number_ends_the_training_by_name() -> None:
     state, recipe = begin("fine_tune", "text", {**TEXT, "learning_rate": 0.5})
     steps: list[int] = []
@@ -221,30 +209,3 @@ def test_a_loss_that_is_no_number_ends_the_training_by_name() -> None:
     assert (raised.value.code, raised.value.blame, raised.value.retryable) == ("training_diverged", "caller", False)
     # Not one step further, and nothing that is no number was said as progress: JSON has no word for it.
     assert steps == [0, 1]
-
-
-def test_a_method_that_is_not_there() -> None:
-    with pytest.raises(EngineError, match=r"method\.type") as raised:
-        recipe_of("magic", {}, "text")
-    assert raised.value.code == "method_unavailable"
-
-
-def test_a_result_tells_the_settings_that_took_part_and_no_others() -> None:
-    def told(method: str, modality: str, **options: Any) -> dict[str, Any]:
-        return recipe_of(method, options, modality).described()
-
-    for method in ("linear_probe", "zero_shot"):
-        assert told(method, "text", epochs=3, l2_sp=0.1) == {"depth": "head"}
-    assert told("fine_tune", "image", depth="head") == {"depth": "head"}
-    assert told("fine_tune", "text", epochs=3)["epochs"] == 3 and "alignment" not in told("fine_tune", "text", alignment="coral")
-    assert told("domain_adaptation", "text")["alignment"] == "coral"
-    assert told("domain_adaptation", "text")["alignment_weight"] == DEFAULT_WEIGHTS["coral"]
-    assert told("domain_adaptation", "image", alignment="mmd", alignment_weight=0.0)["alignment_weight"] == 0
-    assert told("domain_confusion", "image")["alignment_weight"] == DEFAULT_WEIGHTS["dann"]
-    # Statistics have no weight.
-    assert told("domain_adaptation", "image", alignment_weight=2.0) == {**told("fine_tune", "image"), "alignment": "adabn"}
-
-
-def test_more_last_blocks_than_the_tail_has_train_the_whole_network() -> None:
-    assert recipe_of("fine_tune", {"last_blocks": 2}, "image").depth == "tail"
-    assert recipe_of("fine_tune", {"last_blocks": 3}, "image").depth == "whole"
