@@ -11,6 +11,7 @@ import { PLAIN, type Recipe } from './records.ts';
 import { dropRun, mayRefine, QUIET_MS } from './refinement.ts';
 import { forgetUnusedTargets } from './target-inputs.ts';
 import { deleteBlob, readBlob, writeBlob, writeMeta } from './tables.ts';
+import { forgetUnseenMemberships } from './unseen-memberships.ts';
 
 export type NewVersion = {
   readonly kind: VersionInfo['kind'];
@@ -127,5 +128,7 @@ export class Ledger {
       this.sql.exec('DELETE FROM versions WHERE n = ?', row.n);
     }
     if (old.length > 0) forgetUnusedTargets(this.sql);
+    // A look at all examples, so not each time.
+    if (n % VERSIONS_KEPT === 0) forgetUnseenMemberships(this.sql);
   }
 }
