@@ -1,5 +1,5 @@
 /** What one request computes must not hold up the others. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { GraftError } from '../../shared/errors.ts';
 import type { Catalogue } from '../../functions/inference/catalogue.ts';
 import type { Encoder } from '../../functions/inference/encoder.ts';
@@ -28,6 +28,19 @@ describe('a batch', () => {
     clearInterval(others);
     expect(results).toEqual([1, 2, 3, 4, 5, 6]);
     expect(answered).toBeGreaterThanOrEqual(4);
+  });
+
+  it('does so where the clock stands still while a Worker computes', async () => {
+    vi.spyOn(performance, 'now').mockReturnValue(1);
+    const turns = vi.spyOn(globalThis, 'setTimeout');
+    await eachInput(
+      Array.from({ length: 12 }, (_, n) => n),
+      (i) => `/inputs/${i}`,
+      async (n) => n,
+    );
+    const breaths = turns.mock.calls.length;
+    vi.restoreAllMocks();
+    expect(breaths).toBeGreaterThanOrEqual(3);
   });
 
   it('of label names does, too', async () => {
