@@ -6,6 +6,8 @@ export const JSON_MAX_BYTES = 25 * 1024 * 1024;
 export const BATCH_MAX_INPUTS = 64;
 export const LABELS_MAX = 1_000;
 export const LABEL_NAME_MAX_CHARS = 200;
+/** Of a dataset, all tasks together, in UTF-8: its row has them four times beside its errors, and a row of D1 holds 2 MB. */
+export const DATASET_LABEL_NAMES_MAX_BYTES = 250_000;
 /** Files of a whole network of a tenant's own: what fits beside both shared backbones in an isolate (see docs/decisions). */
 export const EDGE_NETWORK_MAX_BYTES = 28 * 1024 * 1024;
 /** Questions that the rows of one dataset answer, and how long the name of one is. */
@@ -44,7 +46,7 @@ export const HOST_UPLOAD_TTL_SECONDS = 3 * 3600;
 /** One line of JSONL or one record of CSV: the longest text with every character escaped, and room for fields that are not read. */
 export const LINE_MAX_BYTES = 4 * 1024 * 1024;
 export const DATASET_ERRORS_KEPT = 1_000;
-/** Together, as JSON: they are in a dataset's row twice, and a row of D1 holds 2 MB. */
+/** Together, as JSON: they are in a dataset's row, and a row of D1 holds 2 MB. */
 export const DATASET_ERRORS_MAX_BYTES = 600_000;
 /** Findings about rows in the answer; `quality.jsonl` has all. */
 export const QUALITY_ISSUES_SHOWN = 1_000;

@@ -1,9 +1,21 @@
 /** The quality report of a dataset: taken with the validation, named by file and line, read whole or as a file. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DATASET_ERRORS_MAX_BYTES, DATASET_LABEL_NAMES_MAX_BYTES, LABEL_NAME_MAX_CHARS } from '../../shared/limits.ts';
 import type { DatasetIssue } from '../../shared/quality.ts';
 import { Dataset, DatasetQuality } from '../../shared/wire/datasets.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
-import { clearQueue, frozenFiles, lease, named, publishTinyBackbone, readyDataset, runner, sendFiles, uploadedDataset } from '../setup/training.ts';
+import {
+  clearQueue,
+  deps,
+  frozenFiles,
+  lease,
+  named,
+  publishTinyBackbone,
+  readyDataset,
+  runner,
+  sendFiles,
+  uploadedDataset,
+} from '../setup/training.ts';
 
 let key = '';
 beforeAll(async () => {
@@ -101,4 +113,17 @@ describe('the quality report', () => {
     const stranger = (await newTenant()).key;
     for (const path of ['quality', 'quality.jsonl']) await problem(await call(`/v1/datasets/${id}/${path}`, { key: stranger }), 'not_found');
   });
+});
+
+it('a dataset with the longest names and errors that it may have is a row that D1 takes', async () => {
+  const name = (n: number) => `${n} `.padEnd(LABEL_NAME_MAX_CHARS, 'x');
+  const labels = Array.from({ length: Math.floor(DATASET_LABEL_NAMES_MAX_BYTES / LABEL_NAME_MAX_CHARS) }, (_, n) => name(n));
+  const counts = Object.fromEntries(labels.map((label) => [label, 100_000]));
+  const fault = { file: 'a.jsonl', line: 1, code: 'text_missing', detail: 'x'.repeat(500) };
+  const errors = Array.from({ length: Math.floor(DATASET_ERRORS_MAX_BYTES / JSON.stringify(fault).length) }, () => fault);
+  const made = await readyDataset(key, { labels, counts: { train: counts, validation: counts, test: counts }, errors, error_count: errors.length });
+  expect([made.labels?.length, made.errors.length]).toEqual([labels.length, errors.length]);
+  const row = await deps.d1.prepare('select * from datasets where id = ?').bind(made.id).first();
+  // Miniflare takes longer ones.
+  expect(Object.values(row!).join('').length).toBeLessThan(2_000_000);
 });

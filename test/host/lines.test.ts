@@ -114,6 +114,7 @@ describe('jsonl', () => {
       ['dataset_empty', ['{"text": 1}']],
       ['too_few_labels', [line('one', 'spam'), line('two', 'spam')]],
       ['too_few_rows', [line('one', 'spam'), line('two', 'spam'), line('three', 'letter')]],
+      ['labels_too_long', Array.from({ length: 900 }, (_, n) => line(`text ${n}`, `${n % 450}${'漢'.repeat(190)}`))],
     ];
     for (const [code, lines] of cases) {
       const frozen = await freeze('a.jsonl', lines.join('\n'));

@@ -73,7 +73,8 @@ async function completeValidation(
     finishWork(deps.db, work.id, { tokenHash: hash, digest, answer, now: deps.now() }),
     finishValidationIfChanged(deps.db, work.id, {
       status,
-      manifest,
+      // Its errors have a column of their own.
+      manifest: manifest && { ...manifest, errors: [] },
       quality: manifest && request.inspection,
       fence: work.fence,
       errors,

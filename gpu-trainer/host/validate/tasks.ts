@@ -1,6 +1,6 @@
 /** What rows are labelled with: their one label, all of them in a multi-label dataset, or the answers of several tasks. Pure. */
 import { UNLABELLED } from '../../../shared/dataset.ts';
-import { LABELS_MAX, TASKS_MAX } from '../../../shared/limits.ts';
+import { DATASET_LABEL_NAMES_MAX_BYTES, LABELS_MAX, TASKS_MAX } from '../../../shared/limits.ts';
 import { RowError } from './row-error.ts';
 
 export const MIN_ROWS_PER_LABEL = 2;
@@ -65,6 +65,7 @@ export function checkCounts(counts: Readonly<Record<string, number>>, task: stri
   const labels = Object.keys(counts);
   if (labels.length === 1) throw new RowError('too_few_labels', `${who} has one label, "${labels[0]}"; a classifier needs at least two.`);
   if (labels.length > LABELS_MAX) throw new RowError('too_many_labels', `${who} has ${labels.length} labels; the limit is ${LABELS_MAX}.`);
+  checkNames(labels);
   // All of them at once: who mends one and sends everything again must not be told of the next one then.
   const few = labels.filter((label) => counts[label]! < MIN_ROWS_PER_LABEL).map((label) => `"${label}"`);
   if (few.length === 0) return;
@@ -73,8 +74,15 @@ export function checkCounts(counts: Readonly<Record<string, number>>, task: stri
   throw new RowError('too_few_rows', `${have} too few usable rows; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
 }
 
+function checkNames(labels: readonly string[]): void {
+  const bytes = labels.reduce((sum, label) => sum + Buffer.byteLength(label), 0);
+  const limit = DATASET_LABEL_NAMES_MAX_BYTES;
+  if (bytes > limit) throw new RowError('labels_too_long', `The names of the labels have ${bytes} bytes together; the limit is ${limit}.`);
+}
+
 /** Throws RowError without a file. */
 export function checkTasks(tasks: readonly Task[]): void {
   if (tasks.length > TASKS_MAX) throw new RowError('too_many_tasks', `The dataset has ${tasks.length} tasks; the limit is ${TASKS_MAX}.`);
+  checkNames(tasks.flatMap((task) => task.labels));
   for (const task of tasks) checkCounts(task.counts, task.name);
 }
