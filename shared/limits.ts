@@ -58,6 +58,12 @@ export const ARCHIVE_LIST_MAX_BYTES = 256 * 1024 * 1024;
 export const ARCHIVE_MAX_ENTRIES = 2 * DATASET_MAX_ROWS;
 export const ARCHIVE_MAX_BYTES = 200 * 1024 * 1024 * 1024;
 
+/**
+ * Enrolled examples that a job, or a dataset made from a classifier, takes: their addresses are a lease of 20 MB, which is in an isolate's memory three
+ * times, and their ids are in a row of D1.
+ */
+export const ENROLLED_TRAINED_MAX = 20_000;
+
 export const LEASE_TTL_SECONDS = 60;
 export const LEASE_WAIT_MAX_SECONDS = 25;
 export const JOB_MAX_ATTEMPTS = 5;

@@ -5,6 +5,7 @@ import { MethodOptions } from '../../../shared/method-options.ts';
 import { ModelManifest } from '../../../shared/model-manifest.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
+import { ENROLLED_TRAINED_MAX } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
 import { QualityCode } from '../../../shared/quality.ts';
 import type { Download, TrainWork, ValidateWork, WorkExample } from '../../../shared/runner.ts';
@@ -79,6 +80,11 @@ type Exported = Awaited<ReturnType<ReturnType<Deps['classifier']>['exportForTrai
 async function originals(deps: Needs, examples: Exported['examples'], task: Task): Promise<WorkExample[]> {
   const several = task === 'multi_label';
   const usable = examples.filter((example) => example.source === 'enrolled' && (several || example.labels.length === 1));
+  if (usable.length > ENROLLED_TRAINED_MAX)
+    throw new GraftError(
+      'unprocessable',
+      `The classifier has ${usable.length} enrolled examples, and a lease takes ${ENROLLED_TRAINED_MAX} at most. Upload them as a dataset.`,
+    );
   return await Promise.all(
     usable.flatMap(({ id, labels, contentType, sha256, objectKey }) =>
       objectKey === null
