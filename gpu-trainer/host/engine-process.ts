@@ -7,6 +7,7 @@ import type { Advice } from '../../shared/advice.ts';
 import { EngineLine, type EngineResult, type EngineSpec } from '../../shared/engine.ts';
 import type { Inspection } from '../../shared/quality.ts';
 import { withoutPaths } from './failure.ts';
+import { STUCK_MS, watch } from './stuck.ts';
 
 const GRACE_MS = 20_000;
 const STDERR_KEPT = 4_000;
@@ -15,6 +16,13 @@ const OUT_OF_MEMORY = {
   kind: 'failed',
   code: 'out_of_memory',
   detail: 'The kernel ended the engine because the memory of its host ran out.',
+  retryable: true,
+  blame: 'graft',
+} as const;
+const STUCK = {
+  kind: 'failed',
+  code: 'engine_stuck',
+  detail: 'The engine hung: for half an hour it said nothing and did nothing.',
   retryable: true,
   blame: 'graft',
 } as const;
@@ -34,6 +42,8 @@ export type EngineOptions = {
   readonly signal: AbortSignal;
   /** Where the kernel counts what it killed for memory (cgroup 2). */
   readonly memoryEvents?: string;
+  /** After so long without a word and without work it is taken for hung, and killed. */
+  readonly stuckMs?: number;
   /** Called for each line in order; the next line waits for it. */
   readonly onLine: (line: EngineLine) => Promise<void>;
 };
@@ -85,8 +95,15 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
 
   let ending: EngineEnd | null = null;
   let failure: Extract<EngineEnd, { kind: 'failed' }> | null = null;
+  let taking = false;
+  const ifStuck = (): void => {
+    failure ??= STUCK;
+    child.kill('SIGKILL');
+  };
+  const watched = watch(child.pid ?? 0, options.stuckMs ?? STUCK_MS, () => taking, ifStuck);
   try {
     for await (const text of createInterface({ input: child.stdout })) {
+      watched.heard();
       const line = parseLine(text);
       if (line === null) {
         failure = {
@@ -104,7 +121,12 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
       else if (line.type === 'inspection') ending = { kind: 'inspection', inspection: line.inspection };
       else if (line.type === 'error')
         failure = { kind: 'failed', code: line.code, detail: line.detail, retryable: line.retryable, blame: line.blame };
-      else await options.onLine(line);
+      else {
+        taking = true;
+        await options.onLine(line);
+        taking = false;
+        watched.heard();
+      }
     }
   } catch (error) {
     child.kill('SIGKILL');
@@ -112,6 +134,7 @@ export async function runEngine(spec: EngineSpec, options: EngineOptions): Promi
   } finally {
     options.signal.removeEventListener('abort', stop);
     await exit;
+    watched.end();
     clearTimeout(kill);
   }
   const code = await exit;

@@ -52,7 +52,7 @@ type Run = { readonly end: EngineEnd; readonly lines: EngineLine[]; readonly ms:
 /** Runs a script as the engine. `onLine` sees every line. */
 async function run(
   script: string,
-  more: { signal?: AbortSignal; onLine?: (line: EngineLine) => Promise<void>; python?: string; memoryEvents?: string } = {},
+  more: { signal?: AbortSignal; onLine?: (line: EngineLine) => Promise<void>; python?: string; memoryEvents?: string; stuckMs?: number } = {},
 ): Promise<Run> {
   const lines: EngineLine[] = [];
   const started = performance.now();
@@ -60,6 +60,7 @@ async function run(
     python: more.python ?? process.execPath,
     args: ['-e', PRELUDE + script],
     threads: 1,
+    ...(more.stuckMs === undefined ? {} : { stuckMs: more.stuckMs }),
     ...(more.memoryEvents === undefined ? {} : { memoryEvents: more.memoryEvents }),
     signal: more.signal ?? new AbortController().signal,
     onLine: async (line) => {
@@ -118,6 +119,25 @@ describe('the end of the engine', () => {
     expect(end.kind === 'failed' && end.detail).toContain(detail);
     expect(isAlive(await pid())).toBe(false);
     expect(ms).toBeLessThan(10_000);
+  });
+
+  it('ends a child that hangs, and none that works in silence or waits for its host', async () => {
+    const stuckMs = 2_000;
+    const hangs = run(`${WRITE_PID} phase('loading'); forever();`, { stuckMs });
+    // It has more to say than the pipe holds, and for a while nobody listens.
+    let heard = 0;
+    const waits = run(`for (let i = 0; i < 4_000; i++) phase('loading'); process.exitCode = 3;`, {
+      stuckMs,
+      onLine: async () => {
+        heard += 1;
+        if (heard === 1) await sleep(3 * stuckMs);
+      },
+    });
+    const works = run(`const until = Date.now() + ${3 * stuckMs}; while (Date.now() < until); process.exitCode = 3;`, { stuckMs });
+    expect((await hangs).end).toMatchObject({ kind: 'failed', code: 'engine_stuck', retryable: true, blame: 'graft' });
+    expect(isAlive(await pid())).toBe(false);
+    expect((await works).end).toEqual({ kind: 'stopped' });
+    expect([(await waits).end, heard]).toEqual([{ kind: 'stopped' }, 4_000]);
   });
 
   it('takes no silence, and no missing program, for a result', async () => {
