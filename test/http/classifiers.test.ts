@@ -222,6 +222,8 @@ describe('classifiers', () => {
     expect(changed.label).toBe('east');
     expect((await answer(await call(path, { key }), 200, Example)).label).toBe('east');
     await problem(await call(path, { key, method: 'PATCH', json: {} }), 'invalid_request');
+    // Each input has one label here, however it is told.
+    for (const labels of [['north', 'east'], []]) await problem(await call(path, { key, method: 'PATCH', json: { labels } }), 'unprocessable');
   });
 
   it('renames, merges and deletes labels', async () => {

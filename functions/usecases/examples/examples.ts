@@ -6,6 +6,7 @@ import type { ExampleInfo } from '../../domain/classifier-object.ts';
 import { missing } from '../../domain/missing.ts';
 import { loadClassifier } from '../classifiers/load-classifier.ts';
 import { unwrap } from '../classifiers/unwrap.ts';
+import { refuseSeveralLabels } from './new-labels.ts';
 import { forgetOriginals } from './originals.ts';
 
 function toExample(info: ExampleInfo): Example {
@@ -48,8 +49,9 @@ export async function relabelExample(
   example: string,
   change: UpdateExample,
 ): Promise<UpdatedExample> {
-  await loadClassifier(deps, tenant, id);
+  const classifier = await loadClassifier(deps, tenant, id);
   const labels = change.labels ?? (change.label === undefined ? [] : [change.label]);
+  refuseSeveralLabels(classifier, labels);
   const { version, example: info } = unwrap(await deps.classifier(id).relabelExample(example, [...new Set(labels)]), {
     unknown_label: change.labels ? 'labels' : 'label',
   });
