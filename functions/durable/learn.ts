@@ -142,15 +142,17 @@ export function warningsFor(
       // Among several labels the best one may still be a no.
       const sure = config.task === 'single_label' || solved.leftOut.scores[at * k + solved.head.labels.indexOf(said)]! > 0;
       if (sure && !e.labels.includes(said))
-        warnings.push({ code: 'disagrees', detail: `The other examples say "${said}", not "${e.labels.join(', ')}". Check the label.` });
+        warnings.push({ code: 'disagrees', detail: `The other examples say "${said}", not ${spoken(e.labels)}. Check the label.` });
     }
     return warnings;
   });
 }
 
+const spoken = (labels: readonly string[]): string => (labels.length > 0 ? `"${labels.join(', ')}"` : 'none of the labels');
+
 function duplicate(e: NewExample, other: { id: string; labels: readonly string[] }, what: string): ExampleWarning {
-  const agree = e.labels.every((l) => other.labels.includes(l));
-  const under = other.labels.length > 0 ? `under the label "${other.labels.join(', ')}"` : 'and none of the labels';
+  const agree = e.labels.length > 0 ? e.labels.every((l) => other.labels.includes(l)) : other.labels.length === 0;
+  const under = other.labels.length > 0 ? `under the label ${spoken(other.labels)}` : 'and none of the labels';
   return {
     code: agree ? 'duplicate' : 'label_conflict',
     example_id: other.id,

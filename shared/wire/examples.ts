@@ -5,12 +5,15 @@ import { LabelName } from './classifiers.ts';
 import { inputCount, inputFields, ONE_INPUT } from './inputs.ts';
 
 export const LABELS_OF_ONE_MAX = 50;
-const labels = z.array(LabelName).min(1).max(LABELS_OF_ONE_MAX);
+const labels = z
+  .array(LabelName)
+  .max(LABELS_OF_ONE_MAX)
+  .meta({ description: 'Instead of `label`, for multi-label classifiers: all that the input has, an empty list where it has none of them.' });
 
 export const NewExample = z
   .strictObject({
     label: LabelName.optional(),
-    labels: labels.optional().meta({ description: 'Instead of `label`, for multi-label classifiers.' }),
+    labels: labels.optional(),
     ...inputFields,
     external_id: z.string().min(1).max(200).nullable().optional().meta({ description: "The caller's own name for it." }),
   })
@@ -46,7 +49,7 @@ export const Example = z
     object: z.literal('example'),
     id: z.string(),
     label: z.string().meta({ description: 'The first of `labels`; empty where there is none.' }),
-    labels: z.array(z.string()).meta({ description: 'None where a row of a multi-label dataset has none of them.' }),
+    labels: z.array(z.string()).meta({ description: 'Empty where it has none of the labels of a multi-label classifier.' }),
     source: z.enum(['enrolled', 'dataset']).meta({ description: '`dataset`: learnt in training; its original stays with the dataset.' }),
     sha256: z.string(),
     content_type: z.string().nullable(),

@@ -91,4 +91,36 @@ describe('several labels', () => {
     expect([said.label, said.labels]).toEqual([null, []]);
     expect((await ask(showing(['red'], 3), list.version)).unknown).toBe(false);
   });
+
+  it('learn from examples that have none of them', async () => {
+    const { ask, report, key, id, list } = await taught();
+    // Close to red, and not red: only somebody who says so can know.
+    const mauve = (seed: number) => showing(['red'], seed).map((x, i) => x + (i === 4 ? 0.7 : 0));
+    expect((await ask(mauve(300), list.version)).labels).toEqual(['red']);
+    const examples = [1, 2, 3, 4].map((seed) => ({ labels: [], vector: mauve(seed) }));
+    const path = `/v1/classifiers/${id}/examples`;
+    const more = await answer(
+      await call(path, { key, json: { examples: [...examples, { labels: [], vector: showing(['red'], 1) }] } }),
+      201,
+      EnrollAnswer,
+    );
+    expect(more.data[0]).toMatchObject({ label: '', labels: [] });
+    // The same bytes as an example of red.
+    const conflict = more.data.at(-1)!;
+    expect(conflict.warnings).toContainEqual(
+      expect.objectContaining({ code: 'label_conflict', detail: expect.stringContaining('under the label "red"') }),
+    );
+    const corrected = await call(`${path}/${conflict.id}`, { key, method: 'PATCH', json: { labels: ['red'] } });
+    const { version } = await answer(corrected, 200, UpdatedExample);
+    expect((await ask(mauve(300), version)).labels).toEqual([]);
+    expect((await ask(showing(['red'], 301), version)).labels).toEqual(['red']);
+    expect((await report()).left_out?.rows).toBe(29);
+    const back = await answer(await call(`${path}/${conflict.id}`, { key, method: 'PATCH', json: { labels: [] } }), 200, UpdatedExample);
+    expect(back.labels).toEqual([]);
+    // Without a label there is nothing to answer yet.
+    const json = { name: 'e', modality: 'vector', dimension: D, task: 'multi_label' };
+    const empty = await answer(await call('/v1/classifiers', { key, json }), 201, Classifier);
+    await answer(await call(`/v1/classifiers/${empty.id}/examples`, { key, json: { examples } }), 201, EnrollAnswer);
+    await problem(await call(`/v1/classifiers/${empty.id}/predict`, { key, json: { vector: mauve(1) } }), 'nothing_to_predict');
+  });
 });
