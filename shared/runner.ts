@@ -26,6 +26,11 @@ export const LeaseRequest = z.object({
   host: z.string().min(1).max(200),
   capacity: z.object({ kinds: z.array(z.enum(['validate', 'train'])), device: z.enum(['cpu', 'cuda']) }),
   wait_seconds: z.number().min(0).max(25),
+  /** The host's own choice of the lease's token: asked again with it because an answer was lost, it gets the lease that it was given. */
+  token: z
+    .string()
+    .regex(/^lease_[0-9a-f]{64}$/)
+    .optional(),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;
 

@@ -30,6 +30,8 @@ export function insertWork(db: Database, row: { id: string; kind: WorkKind; tena
  */
 export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; host: string; tokenHash: string; now: number; expiresAt: number }) {
   const next = sql`(with ${line(lease.kinds, lease.now)} select id from line where available_at <= ${lease.now} order by position limit 1)`;
+  // A host that asks twice with one token gets one piece of work.
+  const isNew = sql`not exists (select 1 from work held where held.token_hash = ${lease.tokenHash})`;
   const claim = db
     .update(work)
     .set({
@@ -43,7 +45,7 @@ export function leaseWork(db: Database, lease: { kinds: readonly WorkKind[]; hos
       told: 0,
       command: 'continue',
     })
-    .where(and(eq(work.id, next), eq(work.status, 'queued')))
+    .where(and(eq(work.id, next), eq(work.status, 'queued'), isNew))
     .returning();
   const mine = db.select({ id: work.id }).from(work).where(eq(work.tokenHash, lease.tokenHash));
   const move = db

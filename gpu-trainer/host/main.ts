@@ -61,9 +61,10 @@ async function giveUp(c: Omit<Context, 'folder'>, error: unknown, what: string):
 /** One slot: one kind of work at a time, until shutdown. */
 async function slot(kind: 'validate' | 'train', api: WorkerApi, settings: HostSettings, shutdown: AbortSignal): Promise<void> {
   const device = settings.GRAFT_DEVICE === 'cuda' ? 'cuda' : 'cpu';
+  const ask = api.leasing();
   while (!shutdown.aborted) {
     try {
-      const lease = await api.lease({ host: settings.GRAFT_HOST_NAME, capacity: { kinds: [kind], device }, wait_seconds: WAIT_SECONDS }, shutdown);
+      const lease = await ask({ host: settings.GRAFT_HOST_NAME, capacity: { kinds: [kind], device }, wait_seconds: WAIT_SECONDS }, shutdown);
       if (lease) await work(api, lease, settings, shutdown);
     } catch (error) {
       if (shutdown.aborted) return;

@@ -1,4 +1,5 @@
 /** `/runner/v1` from the host's side. Every answer is parsed; 409 means that the lease is somebody else's, and ends the work at once. */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { EVENT_MESSAGE_MAX_CHARS, FAIL_DETAIL_MAX_CHARS } from '../../shared/limits.ts';
@@ -32,6 +33,8 @@ export class Refused extends Error {
 }
 
 const REQUEST_TIMEOUT_MS = 60_000;
+/** Most likely there is nothing to give back. */
+const GIVE_BACK_MS = 3_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5_000;
 const Refusal = z.object({ detail: z.string() });
@@ -79,9 +82,23 @@ export function makeWorkerApi(url: string, token: string) {
   const until = (): number => performance.now() + PATIENCE_MS;
   const of = (lease: string, verb: string): string => `/runner/v1/leases/${lease}/${verb}`;
   return {
-    lease: async (request: LeaseRequest, signal: AbortSignal): Promise<Lease | null> => {
-      const answer = await once('/runner/v1/lease', request, signal);
-      return answer.status === 204 ? null : Lease.parse(answer.body);
+    /**
+     * Makes one that asks for work. Asking again after a failure it asks with the same token, and gets what it may have been given when the answer was
+     * lost; stopped, it gives that back.
+     */
+    leasing: () => {
+      let token: string | null = null;
+      return async (request: Omit<LeaseRequest, 'token'>, signal: AbortSignal): Promise<Lease | null> => {
+        const mine = (token ??= `lease_${randomBytes(32).toString('hex')}`);
+        try {
+          const answer = await once('/runner/v1/lease', { ...request, token: mine }, signal);
+          token = null;
+          return answer.status === 204 ? null : Lease.parse(answer.body);
+        } catch (error) {
+          if (signal.aborted) await once(of(mine, 'release'), { reason: 'shutdown' }, AbortSignal.timeout(GIVE_BACK_MS)).catch(() => undefined);
+          throw error;
+        }
+      };
     },
     heartbeat: async (lease: string, body: { progress?: unknown }, signal: AbortSignal) =>
       HeartbeatResponse.parse((await once(of(lease, 'heartbeat'), body, signal)).body),

@@ -58,6 +58,21 @@ describe('leases', () => {
     await runner(`leases/${leased.token}/fail`, { code: 'x', detail: 'x', retryable: false, blame: 'graft' });
   });
 
+  it('is given once to a host that asks again because an answer was lost, also while it is still being asked', async () => {
+    const first = await newJob(key, { dataset });
+    const second = await newJob(key, { dataset });
+    const token = `lease_${'7'.repeat(64)}`;
+    const ask = { host: 'h', capacity: { kinds: ['train'], device: 'cpu' }, wait_seconds: 0, token };
+    const both = await Promise.all([runner('lease', ask), runner('lease', ask)]);
+    const again = await answer(await runner('lease', ask), 200, Lease);
+    expect([again.token, again.attempt, again.fence, again.work]).toMatchObject([token, 1, 1, { job: first.id }]);
+    for (const response of both) expect(await answer(response, 200, Lease)).toMatchObject({ token, fence: 1, work: { job: first.id } });
+    expect(await statuses(first.id)).toEqual(['queued', 'validating']);
+    expect(await get(second.id)).toMatchObject({ status: 'queued', attempts: 0 });
+    expect((await runner(`leases/${token}/release`, { reason: 'shutdown' })).status).toBe(204);
+    expect((await problem(await runner('lease', { ...ask, token: 'lease_mine' }), 'invalid_request')).errors?.[0]?.pointer).toBe('/token');
+  });
+
   it('says in the job whether any host is there', async () => {
     const { id } = await newJob(key, { dataset });
     const second = await newJob(key, { dataset });

@@ -6,10 +6,9 @@ import { findLease, type WorkRow } from '../../stores/work.ts';
 
 const TOKEN_BYTES = 32;
 
-export async function newLeaseToken(): Promise<{ token: string; hash: string }> {
+export function newLeaseToken(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
-  const token = `lease_${Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')}`;
-  return { token, hash: await sha256Hex(token) };
+  return `lease_${Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')}`;
 }
 
 export function staleLease(): GraftError {

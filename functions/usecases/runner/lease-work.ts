@@ -2,8 +2,9 @@
 import { GraftError } from '../../../shared/errors.ts';
 import { LEASE_TTL_SECONDS, LEASE_WAIT_MAX_SECONDS } from '../../../shared/limits.ts';
 import type { Lease, LeaseRequest, Work } from '../../../shared/runner.ts';
+import { sha256Hex } from '../../domain/digests.ts';
 import type { Deps } from '../../deps.ts';
-import { leaseWork as leaseStatements, sawHost, setInputs, type WorkRow } from '../../stores/work.ts';
+import { leaseWork as leaseStatements, renewLease, sawHost, setInputs, type WorkRow } from '../../stores/work.ts';
 import { iso } from '../datasets/present-dataset.ts';
 import { endAttempt } from './end-attempt.ts';
 import { expireLeases } from './expire-leases.ts';
@@ -35,13 +36,14 @@ export async function leaseWork(deps: Needs, input: { request: LeaseRequest; sig
 }
 
 async function tryLease(deps: Needs, request: LeaseRequest): Promise<Lease | null> {
-  const { token, hash } = await newLeaseToken();
+  const token = request.token ?? newLeaseToken();
+  const hash = await sha256Hex(token);
   const now = deps.now();
   const expiresAt = now + LEASE_TTL_SECONDS * 1_000;
   const [leased] = await deps.db.batch(
     leaseStatements(deps.db, { kinds: request.capacity.kinds, host: request.host, tokenHash: hash, now, expiresAt }),
   );
-  const row = leased[0];
+  const row = leased[0] ?? (request.token === undefined ? undefined : await givenBefore(deps, hash, expiresAt));
   if (!row) return null;
   const work = await present(deps, row, hash);
   // What does not answer for this one does not for the next one either, and the host asks again soon.
@@ -58,6 +60,12 @@ async function tryLease(deps: Needs, request: LeaseRequest): Promise<Lease | nul
     heartbeat_seconds: HEARTBEAT_SECONDS,
     work,
   };
+}
+
+/** What this token was given before, by a call whose answer was lost. A completion that is being carried out needs its host no more. */
+async function givenBefore(deps: Needs, hash: string, expiresAt: number): Promise<WorkRow | undefined> {
+  const [row] = await renewLease(deps.db, hash, expiresAt);
+  return row?.pending === null ? row : undefined;
 }
 
 /**
