@@ -286,6 +286,20 @@ describe('csv', () => {
     expect(unlabelled.errors).toMatchObject([{ code: 'column_missing', file: 'mail.csv', line: 1 }]);
   });
 
+  it.each([
+    ['semicolons', ';'],
+    ['tabs', '\t'],
+  ])('is read with %s between its cells where its header has them and no comma', async (_, separator) => {
+    const rows = ['text|label', '"one; two, three"|spam', 'win, now|spam', 'aunt|letter', 'uncle|letter'].map((row) => row.replace('|', separator));
+    expect((await freeze('a.csv', rows.join('\r\n'))).manifest).toMatchObject({ rows: 4, labels: ['letter', 'spam'], error_count: 0 });
+    // Under a header with commas they are part of what is said.
+    const commas = await freeze(
+      'a.csv',
+      `text,label\n${['a', 'b', 'c', 'd'].map((x, i) => `${x}${separator}x,${i < 2 ? 'spam' : 'letter'}`).join('\n')}`,
+    );
+    expect(commas.manifest).toMatchObject({ rows: 4, labels: ['letter', 'spam'], error_count: 0 });
+  });
+
   it('reads names of columns without blanks, refuses one that comes twice, and says when no column holds labels', async () => {
     const rows = 'one,spam\ntwo,spam\nthree,letter\nfour,letter\n';
     expect((await freeze('a.csv', `text , label\n${rows}`)).manifest).toMatchObject({ labels: ['letter', 'spam'], unlabelled: 0, error_count: 0 });

@@ -16,6 +16,9 @@ import { notUtf8, textLines, watchUtf8 } from './text-lines.ts';
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 const REPLACEMENT = '\uFFFD';
+/** Between cells, where the header has no comma: what spreadsheets write under the settings of many languages, and what is copied from them. */
+const OTHER_SEPARATORS = [';', '\t'] as const;
+const HEADER_MAX_BYTES = 64 * 1024;
 /** Between the labels in a cell of CSV. */
 const LABEL_SEPARATOR = '|';
 
@@ -53,7 +56,7 @@ export async function* pictureLines(file: string, archiveBytes: number, onError:
 }
 
 /**
- * CSV with a header (RFC 4180), and with quotes inside of values as other readers take them. `columns` maps `text`, `label`, `labels`, `split` and
+ * CSV with a header (RFC 4180), with another separator where the header has one, and with quotes inside of values as other readers take them. `columns` maps `text`, `label`, `labels`, `split` and
  * `tasks.<name>` to the caller's column names.
  */
 export async function* csvRows(file: string, name: string, reading: Reading, onError: OnError): AsyncGenerator<SourceRow> {
@@ -64,6 +67,7 @@ export async function* csvRows(file: string, name: string, reading: Reading, onE
   const parser = Readable.from(utf8.bytes).pipe(
     parse({
       bom: true,
+      delimiter: await separatorOf(file),
       columns: (header: string[]) => readHeader(header, { file: name, reading, onError }),
       info: true,
       max_record_size: LINE_MAX_BYTES,
@@ -96,6 +100,16 @@ export async function* csvRows(file: string, name: string, reading: Reading, onE
     const line = await lastOpenQuote(file);
     throw new RowError('csv_invalid', `The quote that opens in line ${line} is not closed.`, name, line);
   }
+}
+
+/** What is between the cells of the first line. A comma wins: it is what CSV says, and texts may hold the others. */
+async function separatorOf(file: string): Promise<string> {
+  const head: Buffer[] = [];
+  for await (const chunk of createReadStream(file, { end: HEADER_MAX_BYTES - 1 }) as AsyncIterable<Buffer>) head.push(chunk);
+  const [first = ''] = Buffer.concat(head)
+    .toString('latin1')
+    .split(/[\r\n]/, 1);
+  return first.includes(',') ? ',' : (OTHER_SEPARATORS.find((separator) => first.includes(separator)) ?? ',');
 }
 
 /**

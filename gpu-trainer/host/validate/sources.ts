@@ -50,7 +50,7 @@ export async function* imageFolder(file: string, archiveBytes: number, onError: 
         if (rest.length < 2 && anyLabel)
           throw new RowError(
             'label_missing',
-            'The picture lies in no label folder; use label/picture or train|validation|test/label/picture.',
+            'The file lies in no label folder; use label/picture or train|validation|test/label/picture.',
             entry.fileName,
           );
         if (rest.length > 2) throw new RowError('path_too_deep', 'Pictures lie directly in their label folder.', entry.fileName);
