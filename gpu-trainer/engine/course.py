@@ -10,18 +10,18 @@ RUN = (0.5, 0.5, 1.0)
 
 
 class Course:
-    """`epochs`: finished, of all stages; `steps`: of the stages that are over; `planned`: epochs in all, less those that a stage ended without. An
-    estimate rests on what this attempt has worked: earlier ones may have run on another machine."""
+    """`epochs`: finished, of all stages; `begun`: the last one that began; `steps`: of the stages that are over; `planned`: epochs in all, less those
+    that a stage ended without. An estimate rests on what this attempt has worked: earlier ones may have run on another machine."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.epochs, self.steps, self.planned = 0, 0, 0
+        self.epochs, self.begun, self.steps, self.planned = 0, 0, 0, 0
         self.worked = 0.0
         self.training: Meter | None = None
 
     def meter(self, *, ends: bool) -> Meter:
         """For work beside the training; `ends`: nothing long follows it."""
-        return Meter(self.epochs, self.planned, ends=ends, most=self.clock.remaining)
+        return Meter(max(self.begun, self.epochs), self.planned, ends=ends, most=self.clock.remaining)
 
     def expect(self, epochs: int) -> None:
         """How many epochs are planned in all, unless an earlier attempt knew better."""
@@ -37,6 +37,6 @@ class Course:
         that are not finished."""
         assert self.training is not None
         self.worked += work
-        self.planned = self.epochs + epochs_ahead
-        self.training.epoch, self.training.epochs, self.training.after = self.epochs + 1, self.planned, self.clock.reserve
+        self.begun, self.planned = max(self.begun, self.epochs + 1), self.epochs + epochs_ahead
+        self.training.epoch, self.training.epochs, self.training.after = self.begun, self.planned, self.clock.reserve
         self.training.tick(self.steps + step, examples, self.worked / (self.worked + ahead), loss)

@@ -134,13 +134,17 @@ class Backbone:
             return run_session(session, normalise(torch.from_numpy(np.ascontiguousarray(value))[None]).numpy())
         return run_session(session, value[None])
 
-    def background(self) -> tuple[Floats, list[Floats]]:
-        """Base embeddings [m, d] and trunk features of the background."""
+    def background(self, each: Callable[[], None] = nothing) -> tuple[Floats, list[Floats]]:
+        """Base embeddings [m, d] and trunk features of the background; `each` is called before every row that goes through the trunk."""
         base = load_file(self.folder / self.manifest["background"]["name"])["embeddings"]
         if self.image:
             arrays = load_file(self.folder / self.manifest["background_inputs"]["name"])
             return base, [f[None] for f in arrays["features"]]
-        return base, [self.features_of(row) for row in self.background_tokens()]
+        features = []
+        for row in self.background_tokens():
+            each()
+            features.append(self.features_of(row))
+        return base, features
 
     def background_tokens(self) -> list[NDArray[np.int64]]:
         arrays = load_file(self.folder / self.manifest["background_inputs"]["name"])

@@ -65,7 +65,7 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
 
     def each() -> None:
         between()
-        meter.work(meter.examples + 1, 1)
+        meter.work(1)
 
     if network.trunk is None:
         tuned = embed(tail, job.views.plain(), each), embed(tail, job.held_features, each), embed(tail, job.background_features, each)

@@ -21,7 +21,7 @@ from .heads import Ints
 from .ledger import Ledger
 from .recipe import Recipe, recipe_of
 from .source import Cached, Pixels, Source, Tokens
-from .wire import EngineError, Meter, Stopped, phase
+from .wire import EngineError, Meter, Stopped, phase, some_of
 
 if TYPE_CHECKING:
     from .task_models import Tasks
@@ -128,7 +128,7 @@ class Job:
             raise EngineError("nothing_held_out", "The dataset has no validation or test rows, so nothing could be proven.")
         thin = [name for name, c in zip(self.labels, counts, strict=True) if 0 < c < 4]
         if thin:
-            self.notes.append(f"Few training examples (under 4): {', '.join(thin[:10])}.")
+            self.notes.append(f"Few training examples (under 4): {some_of(thin)}.")
 
     def beside(self, which: str) -> Rows | None:
         """Examples of a classifier as labelled rows; labels that the dataset lacks are appended. Of the one transferred from each row's number is its
@@ -157,7 +157,7 @@ class Job:
         known = np.flatnonzero(rows.labelled)
         unknown = sorted(set(dataset["labels"]) - set(self.labels))
         if unknown:
-            self.notes.append(f"The validation dataset has labels that the training data lack; their rows were left out: {', '.join(unknown[:10])}.")
+            self.notes.append(f"The validation dataset has labels that the training data lack; their rows were left out: {some_of(unknown)}.")
         return rows.take(known)
 
     def decide(self) -> Recipe:
@@ -197,7 +197,7 @@ class Job:
         if target is not None:
             self.target_views, self.base_target = self.activations("target", target, meter)
             self.target_features = self.target_views.plain()
-        self.base_background, self.background_features = self.backbone.background()
+        self.base_background, self.background_features = self.backbone.background(self.check_stop)
         # What is trained goes through its graphs once more at the end: the whole network, or the tail alone, in two precisions at most.
         self.clock.reserve = (time.monotonic() - started) * (1.2 if self.recipe.whole else 0.7 / views if tail else 0.0)
 
@@ -214,7 +214,7 @@ class Job:
             seen = [self.backbone.features_of(self.backbone.served(value)) if known is None else known]
             seen += [self.backbone.features_of(augment(value, random)) for _ in range(views - 1)]
             if meter:
-                meter.work(i, views)
+                meter.work(views)
             return seen, run_session(self.backbone.tail, seen[0])
 
         return compute(self.out / f"{name}.activations", len(rows), self.room, make, keep=keep)

@@ -75,7 +75,7 @@ class Ledger:
         self.clock.spent += facts["seconds"]
         self.cut, self.method = facts["cut"], facts["method"]
         course = self.course
-        course.epochs, course.steps, course.planned = facts["epochs"], facts.get("steps", 0), facts.get("planned", 0)
+        course.epochs, course.begun, course.steps, course.planned = facts["epochs"], *(facts.get(k, 0) for k in ("begun", "steps", "planned"))
         for name, told in facts["runs"].items():
             mine = part_of(tensors, f"runs.{name}")
             folds = [mine[f"fold{k}"].numpy() for k in range(told["folds"])]
@@ -112,6 +112,7 @@ class Ledger:
             "stage": stage,
             "runs": told,
             "epochs": self.course.epochs,
+            "begun": self.course.begun,
             "steps": self.course.steps,
             "planned": self.course.planned,
             "cut": self.cut,

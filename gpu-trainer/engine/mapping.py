@@ -16,7 +16,7 @@ from .heads import Ints, Matrix
 from .job import Job
 from .kernel import fit_frozen
 from .training import Model, Trained
-from .wire import EngineError, phase
+from .wire import EngineError, phase, some_of
 
 SEEN_LABELS_MIN = 2
 
@@ -29,7 +29,7 @@ def needs(spec: dict[str, Any]) -> None:
         raise EngineError("label_texts_missing", "method.type: zero_shot maps into the space of the labels' texts, and the labels have none.")
     unknown = sorted(set(method.get("unseen_labels") or []) - set(spec["dataset"]["labels"]))
     if unknown:
-        raise EngineError("options_invalid", f"method.unseen_labels: the dataset has no label {', '.join(unknown[:10])}.")
+        raise EngineError("options_invalid", f"method.unseen_labels: the dataset has no label {some_of(unknown)}.")
 
 
 def signatures(job: Job) -> Matrix:
@@ -40,7 +40,7 @@ def signatures(job: Job) -> Matrix:
     arrays = load_file(Path(given["tokens"]))
     if len(arrays["lengths"]) < len(job.labels):
         lacking = job.labels[len(arrays["lengths"]) :]
-        raise EngineError("label_texts_missing", f"These labels have no text to map to: {', '.join(lacking[:10])}.")
+        raise EngineError("label_texts_missing", f"These labels have no text to map to: {some_of(lacking)}.")
     rows = [r[:n].astype(np.int64) for r, n in zip(arrays["input_ids"], arrays["lengths"], strict=True)]
     base, _ = backbone.background()
     x = heads.transform(embed(backbone.tail, [backbone.features_of(r) for r in rows]), backbone.kind, heads.center_of(base, backbone.kind))
@@ -53,7 +53,7 @@ def without_unseen(job: Job) -> Ints:
     drop = np.isin(job.train.labels, named)
     if (drop & (job.train.row == -1)).any():
         names = sorted({job.labels[c] for c in job.train.labels[drop & (job.train.row == -1)]})
-        raise EngineError("options_invalid", f"method.unseen_labels: the classifier has enrolled examples of {', '.join(names[:10])}.")
+        raise EngineError("options_invalid", f"method.unseen_labels: the classifier has enrolled examples of {some_of(names)}.")
     job.train = job.train.take(np.flatnonzero(~drop))
     job.from_target = np.zeros(len(job.train), dtype=bool)
     seen = np.unique(job.train.labels)

@@ -5,9 +5,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+NAMED_MAX = 10
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first names, and how many more there are: there may be a thousand."""
+    more = len(names) - NAMED_MAX
+    return ", ".join(names[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 class EngineError(Exception):
@@ -104,10 +112,10 @@ class Meter:
         """How many inputs `work` will count in all; this process sees one of `processes` parts of them."""
         self.total, self.share = max(total, 1), processes
 
-    def work(self, step: int, examples: int) -> None:
-        """That many more inputs are done."""
-        done = (self.examples + examples * self.share) / self.total
-        self.tick(step, examples * self.share, min(done, 1.0))
+    def work(self, examples: int) -> None:
+        """That many more inputs are done; they are what is counted as steps."""
+        done = self.examples + examples * self.share
+        self.tick(min(done, self.total), examples * self.share, min(done / self.total, 1.0))
 
     def tick(self, step: int, examples: int, done: float, loss: float | None = None) -> None:
         """`done`: part of all work finished, 0 to 1."""

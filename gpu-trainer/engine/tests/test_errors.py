@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from engine.wire import some_of
+
 from .conftest import Spec, run_engine, spec_of
 
 
@@ -54,6 +56,12 @@ def test_nothing_held_out(spec: Spec, tmp_path: Path) -> None:
     n = len(load_file(spec["dataset"]["arrays"])["labels"])
     ended = run_engine(changed(spec, tmp_path, split=np.zeros(n, dtype=np.uint8)))
     assert (ended.code, ended.error["code"]) == (2, "nothing_held_out")
+
+
+def test_of_many_names_it_says_how_many_are_not_named() -> None:
+    names = [f"n{i}" for i in range(12)]
+    assert some_of(names) == ", ".join(names[:10]) + " and 2 more"
+    assert some_of(names[:10]) == ", ".join(names[:10]) and some_of(names[:1]) == "n0"
 
 
 def test_no_gpu(spec: Spec) -> None:

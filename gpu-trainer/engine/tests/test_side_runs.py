@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 import engine.ledger
 import engine.run
 import engine.stages
+import engine.wire
 from engine import tune
 
 from .conftest import Spec, spec_of
@@ -39,6 +40,8 @@ class Watch:
         monkeypatch.setattr(tune, "train", train)
         monkeypatch.setattr(engine.run, "send", send)
         monkeypatch.setattr(engine.ledger, "send", send)
+        monkeypatch.setattr(engine.wire, "send", send)
+        monkeypatch.setattr(engine.wire, "EVERY_SECONDS", -1.0)
         monkeypatch.setattr(engine.stages, "CHECKPOINT_EVERY_SECONDS", -1.0)
 
     def run(self, spec: Spec) -> dict[str, Any]:
@@ -47,6 +50,11 @@ class Watch:
         self.trained.clear()
         engine.run.run(spec, [])
         return self.lines[-1]["result"]
+
+    def told(self, key: str, *, training: bool = False) -> list[Any]:
+        """What was told as progress, or while something was trained."""
+        each = [line["progress"] for line in self.lines if line["type"] == "progress"]
+        return [p[key] for p in each if p["loss"] is not None or not training]
 
 
 @pytest.fixture
@@ -65,12 +73,19 @@ def test_other_seeds_and_source_only_go_on_where_they_were(domains: dict[str, Pa
     assert watch.trained == [(*s, 0) for s in stages]
     numbers = [line["epoch"] for line in watch.lines if line["type"] == "checkpoint"]
     assert numbers == list(range(1, 19))
+    # Progress counts over all runs, also where rows are embedded between them.
+    assert set(watch.told("epochs")) == {18} and sorted(set(watch.told("epoch", training=True))) == numbers
+    assert (np.diff(watch.told("epoch")) >= 0).all()
+    steps = watch.told("step", training=True)
+    assert steps == list(range(1, len(steps) + 1)) and None not in watch.told("eta_seconds", training=True)
     for file, left in (
         ("checkpoint-source-only-fold1-1", [(7, "fold1", 1), (7, "final", 0)]),
         ("checkpoint-seed8-final-2", [(8, "final", 2), *((*s, 0) for s in stages[6:])]),
     ):
         again = watch.run(spec(file, str(tmp_path / "whole" / f"{file}.safetensors")))
         assert watch.trained == left
+        assert watch.told("step", training=True) == steps[-len(watch.told("step", training=True)) :]
+        assert min(watch.told("epoch")) == 18 - sum(2 - epoch for _, _, epoch in left) and set(watch.told("epochs")) == {18}
         assert again["evidence"]["seeds"] == whole["evidence"]["seeds"]
         assert again["evidence"]["adaptation"] == whole["evidence"]["adaptation"]
         np.testing.assert_allclose(again["losses"], whole["losses"], atol=1e-5)

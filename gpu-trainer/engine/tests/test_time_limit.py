@@ -41,7 +41,10 @@ def test_training_ends_in_time_and_every_stage_gets_its_part(processes: int, mai
     assert [s["stage"] for s in limit["stages"]] == ["fold0", "fold1", "final"]
     epochs = np.array([s["epochs"] for s in limit["stages"]])
     assert (epochs > 0).all() and epochs.max() < 4 * epochs.min()
-    assert len(result["losses"]) >= int(epochs[-1]) and result["losses"][-1] < result["losses"][0]
+    losses = result["losses"]
+    assert len(losses) >= int(epochs[-1])
+    # On a machine that is busy with other things there is time for one epoch.
+    assert len(losses) == 1 or losses[-1] < losses[0]
     assert any("max_seconds" in note for note in result["notes"])
     said = [line["message"] for line in ended.of("log")]
     assert len(said) == 3 and all("max_seconds" in text for text in said)
