@@ -62,10 +62,15 @@ def deploy(job: Job, state: State, precision: str) -> Tuned:
     meter = job.ledger.course.meter(ends=not job.after)
     target = job.target if job.recipe.aligns_heads else None
     meter.expect(len(job.train) + len(job.held) + len(job.base_background) + (len(target) if target else 0), 1)
+    begun = False
 
     def each() -> None:
+        """Before each row: the one before it is done."""
+        nonlocal begun
         between()
-        meter.work(1)
+        if begun:
+            meter.work(1)
+        begun = True
 
     if network.trunk is None:
         tuned = embed(tail, job.views.plain(), each), embed(tail, job.held_features, each), embed(tail, job.background_features, each)

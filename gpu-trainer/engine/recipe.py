@@ -72,6 +72,7 @@ class Recipe:
         # A tail reads the activations of a few views; a whole network has its pictures at their own side, and a view of its own in each epoch.
         idle = {"size" if self.depth == "tail" else "augment_views"} if self.image else {"size", "augment_views", "mixup"}
         idle |= {"label_smoothing", "class_weights", "mixup"} if self.method == "contrastive" else set()
+        idle |= {"weight_decay"} if self.l2_sp > 0 else set()
         idle |= {k for k in ALIGNING if getattr(self, k) is None}
         named = {k: v for k, v in asdict(self).items() if k not in UNTOLD and k not in idle}
         return {**named, "depth": {"tail": "last_blocks", "whole": "full"}[self.depth]}

@@ -56,6 +56,8 @@ def test_a_result_tells_the_settings_that_took_part_and_no_others() -> None:
     assert pictures & told("fine_tune", "image").keys() == {"augment_views", "mixup"}
     assert pictures & told("from_scratch", "image").keys() == {"size", "mixup"}
     assert {"label_smoothing", "class_weights"} & told("contrastive", "text").keys() == set()
+    # The pull towards the start takes the place of the decay.
+    assert "weight_decay" in told("fine_tune", "text") and "weight_decay" not in told("fine_tune", "text", l2_sp=0.1)
     # Statistics have no weight.
     assert told("domain_adaptation", "image", alignment_weight=2.0) == {**told("fine_tune", "image"), "alignment": "adabn"}
 
