@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ERRORS } from '../../shared/errors.ts';
 import { Health, Readiness } from '../../shared/wire/meta.ts';
 import { answer, bindings, call, problem } from '../setup/harness.ts';
+import { deps } from '../setup/training.ts';
 
 const Document = z.object({
   openapi: z.literal('3.1.0'),
@@ -31,6 +32,14 @@ describe('meta', () => {
       ['object_storage', true],
       ['backbones', bindings.HAS_BACKBONES],
     ]);
+  });
+
+  it('is not ready while the database is older than the code', async () => {
+    await deps.d1.prepare('alter table work drop column told').run();
+    const state = await answer(await call('/readyz'), 503, Readiness);
+    await deps.d1.prepare('alter table work add told integer default 0 not null').run();
+    expect(state.parts[0]).toMatchObject({ name: 'database', ready: false });
+    expect(state.parts[0]?.detail).toContain('told');
   });
 
   it('publishes a document in which every reference resolves and every call names its errors', async () => {

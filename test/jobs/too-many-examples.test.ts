@@ -24,7 +24,7 @@ it('a job of a classifier with one more enrolled example than a lease takes fail
         id,
       );
       sql.exec(
-        "INSERT INTO memberships SELECT e.id, 1, m.labels FROM examples e, memberships m WHERE e.id GLOB 'ex_[0-9]*' AND m.example_id = ? AND e.id NOT IN (SELECT example_id FROM memberships)",
+        "INSERT OR IGNORE INTO memberships SELECT e.id, 1, m.labels FROM examples e, memberships m WHERE e.id GLOB 'ex_[0-9]*' AND m.example_id = ?",
         id,
       );
     });

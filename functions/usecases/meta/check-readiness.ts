@@ -2,6 +2,7 @@
 import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import type { Readiness } from '../../../shared/wire/meta.ts';
 import type { Deps } from '../../deps.ts';
+import { missingInSchema } from '../../stores/schema-check.ts';
 
 type Part = Readiness['parts'][number];
 
@@ -15,13 +16,11 @@ async function tried(name: string, work: () => Promise<string | null>): Promise<
   }
 }
 
-export async function checkReadiness(deps: Pick<Deps, 'd1' | 'objects' | 'catalogue'>): Promise<Readiness> {
+export async function checkReadiness(deps: Pick<Deps, 'db' | 'objects' | 'catalogue'>): Promise<Readiness> {
   const parts = await Promise.all([
     tried('database', async () => {
-      const row = await deps.d1
-        .prepare("select count(*) as tables from sqlite_master where type = 'table' and name = 'tenants'")
-        .first<{ tables: number }>();
-      return row?.tables === 1 ? null : 'the migrations were not applied';
+      const missing = await missingInSchema(deps.db);
+      return missing && `migrations were not applied (${missing})`;
     }),
     tried('object_storage', async () => {
       await deps.objects.head('health/ready');
