@@ -12,7 +12,7 @@ from .distances import two_sample_test
 from .heads import Ints, fit_ridge
 from .label_noise import find_label_issues
 from .label_sets import LabelSets, read_label_sets
-from .neighbours import near_duplicates, outliers
+from .neighbours import merged, near_duplicates, outliers, same_pictures
 from .picture_checks import picture_issues
 from .survey import Survey, affordable, choose, load, look, open_backbone
 from .text_checks import text_issues
@@ -20,6 +20,8 @@ from .transferability import out_of_fold_scores
 from .wire import Meter, phase, send
 
 ROWS_MAX = 5_000
+# What needs no network is asked of more rows: reading so many squares takes a minute at most, comparing them with each other a few seconds.
+PLAIN_ROWS_MAX = {"image": 10_000, "text": 50_000}
 # Cosine of centred features. Measured: a picture saved again as JPEG of quality 60, cropped a little or mirrored keeps .89 to .97, where 99 of
 # 100 different drawings stay below .91; a text with a word less or a greeting more keeps .95 to .99.
 NEAR_DUPLICATE = {"image": 0.9, "text": 0.94}
@@ -27,7 +29,8 @@ SPLIT_ROWS_MIN = 20
 
 
 def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
-    """Sends `inspection`. Of a larger dataset a stratified sample of 5,000 rows is looked at, or of as many as `max_seconds` allow."""
+    """Sends `inspection`. Of a larger dataset a stratified sample of 5,000 rows is looked at, or of as many as `max_seconds` allow; what needs no
+    network is asked of PLAIN_ROWS_MAX."""
     phase("inspecting")
     labels: list[str] = spec["dataset"]["labels"]
     backbone = open_backbone(Path(spec["backbone"]["dir"]), spec["modality"], spec["limits"]["threads"])
@@ -37,18 +40,23 @@ def inspect(spec: dict[str, Any], stopping: list[bool]) -> None:
     seen = look(backbone, rows, stopping, Meter())
     issues, noise, accuracy = label_issues(seen, labels) if sets is None else presence_issues(seen, sets, labels)
     names = [f'"{label}"' for label in labels] if sets is None else sets.names(labels)
-    issues += near_duplicates(seen.x, rows.labels, rows.split, rows.row, names, NEAR_DUPLICATE[spec["modality"]])
+    repeated = near_duplicates(seen.x, rows.labels, rows.split, rows.row, names, NEAR_DUPLICATE[spec["modality"]])
     issues += outliers(seen.x, rows.row)
+    plain = choose(every, PLAIN_ROWS_MAX[spec["modality"]], spec["seed"])
     if backbone.image:
-        issues += picture_issues(rows.inputs, rows.row)
+        blank, small = picture_issues(plain.inputs, plain.row, stopping)
+        repeated = merged(repeated, same_pictures(small, plain.labels, plain.split, plain.row, names))
+        issues += blank
     else:
-        issues += text_issues(list(rows.inputs), rows.row, backbone.folder / backbone.manifest["vocabulary"]["name"])
+        issues += text_issues(list(plain.inputs), plain.row, backbone.folder / backbone.manifest["vocabulary"]["name"])
+    issues += repeated
     for issue in issues:
         issue.setdefault("suggested", None)
         issue.setdefault("with", None)
         issue["score"] = float(np.clip(issue["score"], 0, 1))
     issues.sort(key=lambda i: (i["code"], -i["score"], i["row"]))
-    counts = np.bincount(rows.labels[rows.labels >= 0], minlength=len(labels)) if sets is None else sets.counts(rows.labels)
+    # Of all rows: a sample takes the labels in turn.
+    counts = np.bincount(every.labels[every.labels >= 0], minlength=len(labels)) if sets is None else sets.counts(every.labels)
     inspection = {
         "rows": len(rows),
         "backbone": spec["backbone"]["id"],

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .function_words import FUNCTION_WORDS
 from .heads import Ints
 
 SHORT_TOKENS = 2  # besides [CLS] and [SEP]
@@ -17,27 +18,16 @@ MOJIBAKE_MIN = 2
 WORDS_MIN = 3
 # What UTF-8 read as Latin-1 or Windows-1252 leaves behind once accents are stripped: "Ã©" becomes "a ©", "â€™" becomes "a € ™".
 MOJIBAKE = frozenset("€™©®¢£¥§¨ª«¬¯±²³´¶¸¹º»¼½¾œžš�ˆ‰")
-# Frequent function words that are whole tokens of the vocabulary and words of one of these languages only.
-FUNCTION_WORDS = {
-    "English": "the and of to is that for with you was this are have not be from your will it they",
-    "German": "der das und ist nicht ein eine mit auf den dem sich von wir ich sie zu haben auch",
-    "French": "le les des est et une dans pour que qui sur pas avec nous vous du au sont cette",
-    "Spanish": "el los las y una por con para que del es se su no como más pero esta",
-    "Italian": "il gli della di che è una per con non sono del si le alla questo anche",
-    "Portuguese": "o os uma não com para que do da em se por mais foi como dos ao",
-    "Dutch": "het een van de niet en dat zijn met voor op te ik ook aan maar",
-}
+# Single letters are in formulas and lists of every language.
+WORDS = {language: frozenset(w for w in words.split() if len(w) > 1) for language, words in FUNCTION_WORDS.items()}
+# Two function words alone, if they are so much of a short text.
+FEW_SHARE = 0.2
 
 
 class TextReader:
     def __init__(self, vocabulary: Path) -> None:
         self.tokens = vocabulary.read_text(encoding="utf-8").splitlines()
         self.unknown = self.tokens.index("[UNK]")
-        words: dict[str, list[str]] = {}
-        for language, text in FUNCTION_WORDS.items():
-            for word in set(text.split()):
-                words.setdefault(word, []).append(language)
-        self.language = {word: known[0] for word, known in words.items() if len(known) == 1}
 
     def scripts(self, ids: Ints) -> Counter[str]:
         """Letters by script, word pieces included."""
@@ -49,8 +39,15 @@ class TextReader:
                         found[script_of(letter)] += 1
         return found
 
-    def languages(self, ids: Ints) -> Counter[str]:
-        return Counter(self.language[t] for t in (self.tokens[i] for i in ids.tolist()) if t in self.language)
+    def words(self, ids: Ints) -> frozenset[str]:
+        """The whole words, each once: a word of another language is seldom one piece."""
+        found: list[str] = []
+        for token in (self.tokens[i] for i in ids.tolist()):
+            if token.startswith("##") and found:
+                found[-1] += token[2:]
+            elif token[0].isalpha():
+                found.append(token)
+        return frozenset(found)
 
     def mojibake(self, ids: Ints) -> int:
         """Debris characters directly after a letter, as a misread multi-byte character leaves them."""
@@ -60,7 +57,9 @@ class TextReader:
 
 @cache
 def script_of(letter: str) -> str:
-    return unicodedata.name(letter, "UNKNOWN").split(" ")[0].split("-")[0]
+    script = unicodedata.name(letter, "UNKNOWN").split(" ")[0].split("-")[0]
+    # Japanese is written in all three.
+    return "CJK" if script in ("HIRAGANA", "KATAKANA") else script
 
 
 def text_issues(rows: list[Ints], row: Ints, vocabulary: Path) -> list[dict[str, Any]]:
@@ -68,34 +67,51 @@ def text_issues(rows: list[Ints], row: Ints, vocabulary: Path) -> list[dict[str,
     reader = TextReader(vocabulary)
     inner = [r[1:-1] for r in rows]
     scripts = [reader.scripts(r) for r in inner]
-    languages = [reader.languages(r) for r in inner]
+    words = [reader.words(r) for r in inner]
     main_script = most(sum(scripts, Counter[str]()))
-    main_language = most(Counter(most(c) for c in languages if sum(c.values()) >= WORDS_MIN))
+    main_language = most(Counter(most(c) for c in map(languages, words) if c and max(c.values()) >= WORDS_MIN))
     found: list[dict[str, Any]] = []
     for i, ids in enumerate(inner):
         at = int(row[i])
-        if len(ids) <= SHORT_TOKENS:
-            found.append({"code": "short_text", "row": at, "score": 1 - len(ids) / (2 * SHORT_TOKENS), "detail": f"Only {len(ids)} word pieces."})
+        telling = sum(any(c.isalnum() for c in reader.tokens[i]) for i in ids.tolist())
+        if telling <= SHORT_TOKENS:
+            what = f"Only {telling} word pieces" + (f" and {len(ids) - telling} signs." if telling < len(ids) else ".")
+            found.append({"code": "short_text", "row": at, "score": 1 - telling / (2 * SHORT_TOKENS), "detail": what})
             continue
-        unknown, debris = float(np.mean(ids == reader.unknown)), reader.mojibake(ids)
-        if unknown >= UNKNOWN_SHARE:
-            found.append(
-                {"code": "encoding", "row": at, "score": unknown, "detail": f"The backbone knows none of {unknown:.0%} of its words or signs."}
-            )
-        elif debris >= MOJIBAKE_MIN:
-            detail = f"{debris} places look like UTF-8 that was read as another encoding."
-            found.append({"code": "encoding", "row": at, "score": min(1.0, 0.5 + debris / len(ids)), "detail": detail})
         letters = sum(scripts[i].values())
         strange = 1 - scripts[i][main_script] / letters if letters else 0.0
-        here = most(languages[i])
+        unknown, debris = float(np.mean(ids == reader.unknown)), reader.mojibake(ids)
         if strange > 0.5:
             detail = f"Mostly {most(scripts[i]).title()} letters, where the dataset has {main_script.title()}."
             found.append({"code": "other_language", "row": at, "score": strange, "detail": detail})
-        elif main_language and here != main_language and languages[i][here] >= WORDS_MIN and languages[i][here] > 2 * languages[i][main_language]:
-            share = languages[i][here] / sum(languages[i].values())
-            detail = f"It reads like {here} ({languages[i][here]} function words), where the dataset is in {main_language}."
-            found.append({"code": "other_language", "row": at, "score": share, "detail": detail})
+        elif unknown >= UNKNOWN_SHARE:
+            detail = f"The backbone knows none of {unknown:.0%} of its words or signs."
+            found.append({"code": "encoding", "row": at, "score": unknown, "detail": detail})
+        elif debris >= MOJIBAKE_MIN:
+            detail = f"{debris} places look like UTF-8 that was read as another encoding."
+            found.append({"code": "encoding", "row": at, "score": min(1.0, 0.5 + debris / len(ids)), "detail": detail})
+        elif main_language and (other := other_language(words[i], main_language)):
+            here, theirs, own = other
+            detail = f"It reads like {here} ({theirs} function words), where the dataset is in {main_language}."
+            found.append({"code": "other_language", "row": at, "score": theirs / (theirs + own), "detail": detail})
     return found
+
+
+def languages(words: frozenset[str]) -> Counter[str]:
+    """Function words of each language; many are of several."""
+    return Counter({language: n for language, known in WORDS.items() if (n := len(words & known))})
+
+
+def other_language(words: frozenset[str], main: str) -> tuple[str, int, int] | None:
+    """The language that more than two thirds of the telling words are of: those that it does not share with the main one. With how many they are on
+    either side; None where the text may be in the main language."""
+    best: tuple[str, int, int] | None = None
+    for language, known in WORDS.items():
+        theirs, own = len(words & known - WORDS[main]), len(words & WORDS[main] - known)
+        enough = theirs >= WORDS_MIN or (theirs == WORDS_MIN - 1 and own == 0 and theirs >= FEW_SHARE * len(words))
+        if enough and theirs > 2 * own and (best is None or theirs - own > best[1] - best[2]):
+            best = language, theirs, own
+    return best
 
 
 def most(counts: Counter[str]) -> str:

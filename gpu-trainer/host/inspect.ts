@@ -31,7 +31,7 @@ export async function inspectFrozen(c: Context, work: ValidateWork, frozen: Froz
   if (!manifest || !work.backbone || manifest.rows < MIN_ROWS) return none;
   try {
     const found = await inspect(c, work, work.backbone, manifest);
-    const { issues, ...inspection } = addTiny(found, frozen.shortSides ?? []);
+    const { issues, ...inspection } = addOriginals(found, frozen);
     if (issues.length === 0) return { ...frozen, inspection };
     const file = path.join(c.folder, 'quality.jsonl');
     const text = (await nameRows(issues, path.join(c.folder, 'rows.jsonl'))).map((issue) => `${JSON.stringify(issue)}\n`).join('');
@@ -89,25 +89,40 @@ async function inspect(
   throw new Error(end.kind === 'failed' ? end.detail : `the engine ended with ${end.kind}`);
 }
 
-/** What only the originals tell: how large they were before they became squares of one size. */
-function addTiny(found: Inspection, shortSides: readonly (number | null)[]): Inspection {
-  const tiny = shortSides.flatMap((side, row): QualityIssue[] =>
-    side === null || side >= TINY_SIDE_PX
-      ? []
-      : [
-          {
-            code: 'tiny_picture',
-            row,
-            score: 1 - side / (2 * TINY_SIDE_PX),
-            suggested: null,
-            with: null,
-            detail: `Its short side has ${side} pixels.`,
-          },
-        ],
+/** What only the originals tell: how large pictures were before they became squares of one size, and what the tokeniser drops. In the engine's order. */
+function addOriginals(found: Inspection, { shortSides = [], lostCharacters = [] }: Frozen): Inspection {
+  const known = new Set(found.issues.flatMap((issue) => (issue.code === 'encoding' ? [issue.row] : [])));
+  const lost = lostCharacters.flatMap((count, row) => (count === 0 || known.has(row) ? [] : [lostIssue(count, row)]));
+  const issues = [...found.issues, ...tinyIssues(shortSides), ...lost].toSorted(
+    (a, b) => (a.code < b.code ? -1 : a.code > b.code ? 1 : 0) || b.score - a.score || a.row - b.row,
   );
-  if (tiny.length === 0) return found;
-  return { ...found, issues: [...found.issues, ...tiny], summary: { ...found.summary, tiny_picture: tiny.length } };
+  const summary = Object.fromEntries([...Map.groupBy(issues, (issue) => issue.code)].map(([code, of]) => [code, of.length]));
+  return { ...found, issues, summary };
 }
+
+/** Where most pictures are tiny, as in sets of digits, that is how the dataset is, and a fault only of those that are half as large as the others. */
+function tinyIssues(shortSides: readonly (number | null)[]): QualityIssue[] {
+  const sides = shortSides.filter((side) => side !== null).toSorted((a, b) => a - b);
+  const usual = sides[Math.floor(sides.length / 2)] ?? 0;
+  const least = usual < TINY_SIDE_PX ? usual / 2 : TINY_SIDE_PX;
+  return shortSides.flatMap((side, row) =>
+    side === null || side >= least
+      ? []
+      : [{ ...issueOf('tiny_picture', row), score: 1 - side / (2 * least), detail: `Its short side has ${side} pixels.` }],
+  );
+}
+
+function lostIssue(count: number, row: number): QualityIssue {
+  const detail = `${count} characters are lost: the text was read in another encoding than it was written in before it came here.`;
+  return { ...issueOf('encoding', row), score: count / (count + 1), detail };
+}
+
+const issueOf = (code: QualityIssue['code'], row: number): Pick<QualityIssue, 'code' | 'row' | 'suggested' | 'with'> => ({
+  code,
+  row,
+  suggested: null,
+  with: null,
+});
 
 /** Each issue with the file and line of its row, and of the row that it repeats. */
 async function nameRows(issues: readonly QualityIssue[], rowsFile: string): Promise<DatasetIssue[]> {

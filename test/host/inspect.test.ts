@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { inspectFrozen } from '../../gpu-trainer/host/inspect.ts';
-import { loadDecoder } from '../../gpu-trainer/host/inputs.ts';
+import { loadDecoder, loadTokenizer } from '../../gpu-trainer/host/inputs.ts';
 import type { Context } from '../../gpu-trainer/host/train-work.ts';
 import { freezeDataset, type Frozen } from '../../gpu-trainer/host/validate/freeze.ts';
 import type { SourceRow } from '../../gpu-trainer/host/validate/sources.ts';
@@ -14,7 +14,7 @@ import type { ValidateWork } from '../../shared/runner.ts';
 import { makePng } from '../setup/png.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
-const BACKBONE = path.join(ROOT, '.graft/backbones', SHIPPED_BACKBONES.image);
+const folderOf = (modality: 'image' | 'text'): string => path.join(ROOT, '.graft/backbones', SHIPPED_BACKBONES[modality]);
 let root = '';
 let folder = '';
 let manifest: BackboneManifest;
@@ -22,11 +22,7 @@ const rows: SourceRow[] = [];
 
 beforeAll(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'graft-inspect-'));
-  manifest = BackboneManifest.parse(JSON.parse(await readFile(path.join(BACKBONE, 'manifest.json'), 'utf8')));
-  // As if an earlier job had fetched it: what is there under the right digest is not fetched again.
-  const kept = path.join(root, 'backbones', `${manifest.id}-${manifest.tail.model.sha256.slice(0, 16)}`);
-  await mkdir(kept, { recursive: true });
-  for (const name of await readdir(BACKBONE)) if (name !== 'manifest.json') await symlink(path.join(BACKBONE, name), path.join(kept, name));
+  manifest = await fetched('image');
   for (const label of ['bird', 'building']) {
     const at = path.join(ROOT, 'test/pack/classes', label);
     for (const name of (await readdir(at)).toSorted().slice(0, 6))
@@ -42,15 +38,25 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-async function frozen(of: readonly SourceRow[] = rows): Promise<Frozen> {
+/** As if an earlier job had fetched it: what is there under the right digest is not fetched again. */
+async function fetched(modality: 'image' | 'text'): Promise<BackboneManifest> {
+  const from = folderOf(modality);
+  const of = BackboneManifest.parse(JSON.parse(await readFile(path.join(from, 'manifest.json'), 'utf8')));
+  const kept = path.join(root, 'backbones', `${of.id}-${of.tail.model.sha256.slice(0, 16)}`);
+  await mkdir(kept, { recursive: true });
+  for (const name of await readdir(from)) if (name !== 'manifest.json') await symlink(path.join(from, name), path.join(kept, name));
+  return of;
+}
+
+async function frozen(of: readonly SourceRow[] = rows, modality: 'image' | 'text' = 'image'): Promise<Frozen> {
   return await freezeDataset({
-    modality: 'image',
+    modality,
     task: 'single_label',
     // oxlint-disable-next-line typescript/require-await
     rows: async function* () {
       yield* of;
     },
-    encode: { decoder: await loadDecoder() },
+    encode: modality === 'image' ? { decoder: await loadDecoder() } : { tokenizer: await loadTokenizer(path.join(folderOf('text'), 'vocab.txt')) },
     folder,
     splitSeed: 7,
     onProgress: () => undefined,
@@ -97,6 +103,52 @@ it('names blank and tiny pictures by file and lists the report among the frozen 
   expect(after.manifest!.files[2]!.bytes).toBe(Buffer.byteLength(text));
   expect(after.manifest!.digest).toBe(before.manifest!.digest);
   expect(after.files.at(-1)).toBe(path.join(folder, 'quality.jsonl'));
+});
+
+const findings = async (): Promise<DatasetIssue[]> =>
+  (await readFile(path.join(folder, 'quality.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => DatasetIssue.parse(JSON.parse(line)));
+
+it('calls a picture of a set of digits tiny only where the others are much larger', async () => {
+  const digits = Array.from({ length: 12 }, (_, i): SourceRow => {
+    const side = i === 7 ? 12 : 28;
+    return { file: `${i % 2}/${i}.png`, label: String(i % 2), split: null, bytes: makePng(side, side, (x, y) => [x * i, y * 9, i * 20]) };
+  });
+  await inspectFrozen(context(PYTHON), work(), await frozen(digits));
+  expect((await findings()).filter((i) => i.code === 'tiny_picture').map((i) => i.file)).toEqual(['1/7.png']);
+});
+
+it('names texts that lost characters before they came, in the order of the report', async () => {
+  const said = [
+    'The lamp came broken.',
+    'Where is my parcel now?',
+    'I want my money back.',
+    'na\uFFFDve caf\uFFFD',
+    'U\0T\0F\0-\x001\x006\0 of a test\0',
+  ];
+  const texts = [...said, ...said.map((text) => `${text} Please answer.`)].map((text, i): SourceRow => ({
+    file: 'mails.jsonl',
+    line: i + 1,
+    label: 'ab'[i % 2]!,
+    split: null,
+    bytes: new TextEncoder().encode(text),
+  }));
+  const of: ValidateWork = { ...work(), modality: 'text', backbone: { manifest: await fetched('text'), files: {} } };
+  const after = await inspectFrozen(context(PYTHON), of, await frozen(texts, 'text'));
+  const issues = await findings();
+  const lost = issues.filter((i) => i.code === 'encoding');
+  expect(new Map(lost.map((i) => [i.line, Number.parseInt(i.detail, 10)]))).toEqual(
+    new Map([
+      [4, 2],
+      [5, 7],
+      [9, 2],
+      [10, 7],
+    ]),
+  );
+  expect(after.inspection!.summary).toMatchObject({ encoding: 4 });
+  expect(issues.map((i) => i.code)).toEqual(issues.map((i) => i.code).toSorted());
 });
 
 it('names the row that another repeats by its place in the upload, in words too', async () => {

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from engine.evidence import on_target
@@ -89,6 +90,34 @@ def test_inspection_of_pictures_names_blank_ones_and_mirrored_copies(pictures: D
     found = checked(run_engine(spec_of("image", tmp_path / "arrays.safetensors", pictures[1], tmp_path, action="inspect")), "inspection")
     assert by_code(found, "blank_picture").keys() == {4}
     assert by_code(found, "near_duplicate_across_splits")[0]["with"] == 7
+
+
+def test_of_a_large_dataset_all_rows_are_counted_and_read(mails: Data, tmp_path: Path) -> None:
+    """Time for 100 of 480 rows: the sample takes the labels in turn, so its own balance is none."""
+    arrays = {k: np.concatenate([v] * (480 // len(v))) for k, v in load_file(mails[0]).items()}
+    n = len(arrays["labels"])
+    arrays["labels"][:] = np.arange(n) % 8 == 0
+    short = np.arange(n) % 8 == 1
+    arrays["lengths"][short] = 3
+    save_file(arrays, tmp_path / "many.safetensors")
+    spec = spec_of("text", tmp_path / "many.safetensors", mails[1], tmp_path, action="inspect")
+    spec["limits"] = {**spec["limits"], "max_seconds": 1e-6}
+    found = checked(run_engine(spec), "inspection")
+    assert found["rows"] == 100
+    assert found["class_balance"]["smallest"] == n / 8 and found["class_balance"]["largest"] == n * 7 / 8
+    assert list(by_code(found, "short_text")) == np.flatnonzero(short).tolist()
+
+
+def test_a_picture_that_was_saved_again_is_a_copy(pictures: Data, tmp_path: Path) -> None:
+    """Halved and enlarged again, a small drawing looks like another one to the network."""
+    arrays = load_file(pictures[0])
+    arrays["pixels"] = arrays["pixels"].copy()
+    small = Image.fromarray(arrays["pixels"][0]).resize((16, 16), Image.Resampling.BOX)
+    arrays["pixels"][8] = np.asarray(small.resize((256, 256), Image.Resampling.BICUBIC))
+    save_file(arrays, tmp_path / "arrays.safetensors")
+    found = checked(run_engine(spec_of("image", tmp_path / "arrays.safetensors", pictures[1], tmp_path, action="inspect")), "inspection")
+    pairs = [{i["row"], i["with"]} for i in found["issues"] if i["with"] is not None]
+    assert {0, 8} in pairs
 
 
 def test_advice_on_few_pictures_is_not_yet(pictures: Data, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from engine import distances, transferability
 from engine.calibration import softmax
 from engine.heads import Matrix
 from engine.label_noise import find_label_issues
-from engine.neighbours import near_duplicates, outliers
+from engine.neighbours import near_duplicates, outliers, same_pictures
 
 
 def clusters(n: int, d: int, classes: int, apart: float, seed: int) -> tuple[Matrix, np.ndarray]:
@@ -140,6 +140,18 @@ def test_planted_duplicates_are_found_on_the_right_side() -> None:
         ("near_duplicate", 120, 110),
         ("conflicting_duplicate", 131, 130),
     }
+
+
+def test_copies_of_pictures_are_told_from_pictures_that_are_merely_alike() -> None:
+    """Twenty different pictures, and twenty of one thing that differ in details: correlations of .97 and more between any two of these."""
+    random = np.random.default_rng(3)
+    other = random.uniform(0, 255, (20, 16, 16, 3))
+    alike = other[0] + random.normal(0, 12, (20, 16, 16, 3))
+    small = np.concatenate([other, alike, alike[7:8] + random.normal(0, 2, (1, 16, 16, 3)), 0.8 * other[5:6, :, ::-1], other[9:10], other[9:10]])
+    small = np.concatenate([small, np.zeros((2, 16, 16, 3))]).astype(np.float32)
+    issues = same_pictures(small, np.zeros(46, dtype=np.int64), np.zeros(46, dtype=np.int64), np.arange(46) + 100, ["a"])
+    assert {(i["row"], i["with"]) for i in issues} == {(140, 127), (141, 105), (142, 109), (143, 109)}
+    assert all(i["code"] == "near_duplicate" and f"row {i['with']} (pixels" in i["detail"] for i in issues)
 
 
 def test_an_outlier_is_one_row() -> None:

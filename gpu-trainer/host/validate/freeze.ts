@@ -15,6 +15,9 @@ import type { OnError, SourceRow, Split } from './sources.ts';
 import { assignSplits } from './split.ts';
 import { checkCounts, checkTasks, labelsOf, settleTasks, strataOf, taskColumn, type Task } from './tasks.ts';
 
+/** Replacement characters, and the zeros of UTF-16 that was read as bytes; the tokeniser drops both. */
+const LOST = /[\uFFFD\0]/g;
+
 export type Frozen = {
   readonly manifest: DatasetManifest | null;
   readonly errors: ErrorDetail[];
@@ -22,6 +25,8 @@ export type Frozen = {
   readonly files: readonly string[];
   /** Short side of each row's original picture, in row order; null for texts. */
   readonly shortSides?: readonly (number | null)[];
+  /** Characters of each row's text that stand for lost bytes, in row order; 0 for pictures. */
+  readonly lostCharacters?: readonly number[];
 };
 type Kept = {
   file: string;
@@ -32,6 +37,7 @@ type Kept = {
   split: Split | null;
   sha256: string;
   shortSide: number | null;
+  lost: number;
 };
 
 export type FreezeInput = {
@@ -70,10 +76,10 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
         const sha256 = createHash('sha256').update(source.bytes).digest('hex');
         checkRepeated(source, seen.get(sha256));
         if (kept.length >= DATASET_MAX_ROWS) throw new RowError('too_many_rows', `The dataset has more than ${DATASET_MAX_ROWS} rows.`);
-        const { row: encoded, shortSide } = encode(source, input.encode);
+        const { row: encoded, ...original } = encode(source, input.encode);
         await writer.add(encoded);
         const { bytes: _bytes, ...facts } = source;
-        const row = { ...facts, sha256, shortSide };
+        const row = { ...facts, sha256, ...original };
         kept.push(row);
         seen.set(sha256, row);
         input.onProgress(kept.length);
@@ -113,8 +119,13 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     error_count: errorCount,
     split_seed: input.splitSeed,
   };
-  return { manifest, errors, errorCount, files: files.map((f) => path.join(input.folder, f.name)), shortSides: kept.map((r) => r.shortSide) };
+  return { manifest, errors, errorCount, files: files.map((f) => path.join(input.folder, f.name)), ...originals(kept) };
 }
+
+const originals = (kept: readonly Kept[]): Pick<Frozen, 'shortSides' | 'lostCharacters'> => ({
+  shortSides: kept.map((r) => r.shortSide),
+  lostCharacters: kept.map((r) => r.lost),
+});
 
 function checkRepeated(source: SourceRow, before: Kept | undefined): void {
   if (!before) return;
@@ -140,11 +151,14 @@ function sameTasks(a: SourceRow['tasks'], b: SourceRow['tasks']): boolean {
   return (a?.size ?? 0) === (b?.size ?? 0) && [...(a ?? [])].every(([name, label]) => b?.get(name) === label);
 }
 
-function encode(source: SourceRow, by: FreezeInput['encode']): { row: Row; shortSide: number | null } {
-  if ('tokenizer' in by) return { row: { kind: 'text', ids: by.tokenizer(new TextDecoder().decode(source.bytes)) }, shortSide: null };
+function encode(source: SourceRow, by: FreezeInput['encode']): { row: Row; shortSide: number | null; lost: number } {
+  if ('tokenizer' in by) {
+    const text = new TextDecoder().decode(source.bytes);
+    return { row: { kind: 'text', ids: by.tokenizer(text) }, shortSide: null, lost: text.match(LOST)?.length ?? 0 };
+  }
   try {
     const { pixels, width, height } = by.decoder.decodeSquare(source.bytes);
-    return { row: { kind: 'image', pixels }, shortSide: Math.min(width, height) };
+    return { row: { kind: 'image', pixels }, shortSide: Math.min(width, height), lost: 0 };
   } catch (error) {
     if (error instanceof GraftError) throw new RowError(error.code, error.message, source.file, source.line);
     throw error;
