@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { DatasetIssue, Inspection } from '../quality.ts';
 import { Task } from '../catalogue.ts';
 import { ErrorDetail } from '../errors.ts';
-import { idPattern } from '../ids.ts';
 import { DatasetStatus } from '../jobs.ts';
+import { idField } from './id-field.ts';
 import { QueuePlace } from './queue.ts';
 
 export const NAME_MAX_CHARS = 200;
@@ -51,7 +51,7 @@ export const CreateDatasetRequest = z
         }
       }),
     /** Made from the originals of a classifier's enrolled examples; needs no upload. */
-    z.strictObject({ name: Name, from_classifier: z.string().regex(idPattern('classifier')) }),
+    z.strictObject({ name: Name, from_classifier: idField('classifier') }),
   ])
   .meta({ id: 'CreateDatasetRequest' });
 export type CreateDatasetRequest = z.infer<typeof CreateDatasetRequest>;

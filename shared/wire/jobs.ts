@@ -4,9 +4,9 @@ import { Advice } from '../advice.ts';
 import { Progress, TaskResult } from '../engine.ts';
 import { MethodOptions } from '../method-options.ts';
 import { ArtifactName, Parity } from '../model-manifest.ts';
-import { idPattern } from '../ids.ts';
 import { JobStatus } from '../jobs.ts';
 import { QualityCode } from '../quality.ts';
+import { idField } from './id-field.ts';
 import { QueuePlace } from './queue.ts';
 import { Comparison, Decision, Evaluation, Metrics, Reason } from './evaluation.ts';
 
@@ -15,23 +15,13 @@ const METADATA_KEYS_MAX = 16;
 
 export const CreateJobRequest = z
   .strictObject({
-    dataset: z.string().regex(idPattern('dataset')),
-    classifier: z.string().regex(idPattern('classifier')).nullable().optional().meta({
+    dataset: idField('dataset'),
+    classifier: idField('classifier').nullable().optional().meta({
       description: 'Gets the model as a version, and its served one is what the model is compared with. Without it the model is only kept.',
     }),
-    validation_dataset: z
-      .string()
-      .regex(idPattern('dataset'))
-      .nullable()
-      .optional()
-      .meta({ description: 'Rows to judge by, in place of held-out ones of the dataset.' }),
-    target_dataset: z
-      .string()
-      .regex(idPattern('dataset'))
-      .nullable()
-      .optional()
-      .meta({ description: 'Rows, labelled or not, of the domain that the model will meet.' }),
-    source_classifier: z.string().regex(idPattern('classifier')).nullable().optional().meta({
+    validation_dataset: idField('dataset').nullable().optional().meta({ description: 'Rows to judge by, in place of held-out ones of the dataset.' }),
+    target_dataset: idField('dataset').nullable().optional().meta({ description: 'Rows, labelled or not, of the domain that the model will meet.' }),
+    source_classifier: idField('classifier').nullable().optional().meta({
       description:
         "A classifier of single labels over the same backbone to transfer from: its enrolled examples are learnt from beside the dataset's rows, and its served version is what the model is compared with unless `classifier` serves one. With a method that adapts and no `target_dataset` its examples are the labelled source and the dataset is the target.",
     }),
@@ -161,8 +151,8 @@ export type AnyJob = z.infer<typeof AnyJob>;
 
 export const CreateAdviceRequest = z
   .strictObject({
-    dataset: z.string().regex(idPattern('dataset')),
-    target_dataset: z.string().regex(idPattern('dataset')).nullable().optional(),
+    dataset: idField('dataset'),
+    target_dataset: idField('dataset').nullable().optional(),
     backbone: z
       .string()
       .min(1)

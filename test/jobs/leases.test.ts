@@ -406,6 +406,8 @@ describe('owners', () => {
     expect((await problem(await create({ dataset, classifier: deps.newId('classifier') }), 'not_found')).param).toBe('classifier');
     expect((await problem(await create({ dataset, backbone: 'nothing' }), 'unknown_backbone')).param).toBe('backbone');
     await problem(await create({ dataset, backbone: '../../etc' }), 'unknown_backbone');
+    const slip = await problem(await create({ dataset: 'cls_1' }), 'invalid_request');
+    expect(slip.errors).toEqual([expect.objectContaining({ pointer: '/dataset', detail: expect.stringContaining('begins with "ds_"') })]);
     expect((await problem(await create({ dataset, method: { type: 'magic' } }), 'invalid_request')).errors?.[0]?.pointer).toBe('/method/type');
     expect((await problem(await create({ dataset, target_dataset: dataset }), 'unprocessable')).param).toBe('target_dataset');
     const made = await call('/v1/datasets', { key, json: { name: 'd', modality: 'image', format: 'imagefolder' } });
