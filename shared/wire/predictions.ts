@@ -58,7 +58,15 @@ export const ManyPredictRequest = z
     classifiers: z.array(z.string()).min(1).max(BATCH_MAX_INPUTS).meta({ description: 'Of one modality and backbone.' }),
     ...inputFields,
     top_k: topK,
+    min_versions: z
+      .record(z.string(), z.number().int().nonnegative())
+      .optional()
+      .meta({ description: '`min_version` by the id of a classifier, for those that are to be answered with this version or a later state.' }),
   })
   .refine((request) => inputCount(request) === 1, ONE_INPUT)
+  .refine(({ classifiers, min_versions }) => Object.keys(min_versions ?? {}).every((id) => classifiers.includes(id)), {
+    message: 'Each key is one of "classifiers".',
+    path: ['min_versions'],
+  })
   .meta({ id: 'ManyPredictRequest' });
 export type ManyPredictRequest = z.infer<typeof ManyPredictRequest>;

@@ -21,7 +21,6 @@ const refusals = [
   'text_invalid',
   'dimension_mismatch',
 ] as const;
-const problems = problemResponses(...refusals);
 const timing = {
   'Server-Timing': { description: '`decode`, `embed`, `score` and `queue` in milliseconds.', schema: { type: 'string' as const } },
 };
@@ -61,7 +60,10 @@ export const predictManyRoute = createRoute({
   summary: 'One input, many classifiers, one embedding',
   middleware: [requireScope('predict')],
   request: { body: jsonInput(ManyPredictRequest) },
-  responses: { 200: { ...jsonAnswer(PredictionList, 'One prediction a classifier, in the order asked.'), headers: timing }, ...problems },
+  responses: {
+    200: { ...jsonAnswer(PredictionList, 'One prediction a classifier, in the order asked.'), headers: timing },
+    ...problemResponses(...refusals, 'unknown_version'),
+  },
 });
 
 export const verifyRoute = createRoute({

@@ -19,7 +19,9 @@ export async function predictMany(deps: Needs, tenant: string, request: ManyPred
     throw new GraftError('unprocessable', detail, { param: `classifiers.${other}` });
   }
   const input = readInput(request, first);
-  const heads = await Promise.all(classifiers.map(async (c) => await servedHead(deps, c.id, 0)));
+  const heads = await Promise.all(
+    classifiers.map(async (c) => await servedHead(deps, c.id, request.min_versions?.[c.id] ?? 0, `min_versions.${c.id}`)),
+  );
   const embedded = new Map<string | null, Embedded>();
   for (const { model } of heads) if (!embedded.has(model)) embedded.set(model, await embedInput(deps, input, first, model));
   const started = performance.now();

@@ -62,12 +62,12 @@ export async function predictWith<T>(
   return { answered, timings };
 }
 
-/** Throws `nothing_to_predict` while there is no head, and `unknown_version` for a `minVersion` that the classifier never reached. */
-export async function servedHead(deps: Pick<Deps, 'heads'>, classifier: string, minVersion: number): Promise<FilledHead> {
+/** @param param where `minVersion` was said. Throws `nothing_to_predict` while there is no head, and `unknown_version` for a `minVersion` that the classifier never reached. */
+export async function servedHead(deps: Pick<Deps, 'heads'>, classifier: string, minVersion: number, param = 'min_version'): Promise<FilledHead> {
   const held = await deps.heads.get(classifier, minVersion);
   if (minVersion > held.newest) {
     const detail = `The classifier "${classifier}" has not had a version ${minVersion}: its newest is ${held.newest}.`;
-    throw new GraftError('unknown_version', detail, { param: 'min_version' });
+    throw new GraftError('unknown_version', detail, { param });
   }
   if (!held.head)
     throw new GraftError(
