@@ -107,11 +107,11 @@ export function makeObjects(s3: Settings['s3']): Objects {
     async getStream(key) {
       const response = await client.send({ method: 'GET', key, allow: [404] });
       if (response.status === 404 || !response.body) return await discard(response);
-      return {
-        body: response.body,
-        bytes: Number(response.headers.get('content-length')),
-        contentType: response.headers.get('content-type'),
-      };
+      const [length, contentType] = [response.headers.get('content-length'), response.headers.get('content-type')];
+      if (length !== null) return { body: response.body, bytes: Number(length), contentType };
+      // Compressed on its way, as some do with JSON and texts.
+      const whole = await response.blob();
+      return { body: whole.stream(), bytes: whole.size, contentType };
     },
 
     async put(key, bytes, more = {}) {

@@ -14,7 +14,10 @@ const server = createServer((request, response) => {
   void text(request).then((body) => {
     seen.push({ request, body });
     const { status, body: answer } = answers.shift() ?? { status: 200, body: '<DeleteResult/>' };
-    response.writeHead(status).end(answer);
+    response.writeHead(status);
+    // In parts, so that no length is told beforehand.
+    for (const part of answer.match(/.{1,1000}/gs) ?? []) response.write(part);
+    response.end();
   });
 });
 
@@ -64,4 +67,11 @@ it('two writers of one key at the same moment: the store that saw a conflict is 
     { status: 200, body: '' },
   ];
   expect(await objects.put('k', new Uint8Array(1), { ifMatch: 'tag' })).toBe(true);
+});
+
+it('a file that comes without its length is passed on with it', async () => {
+  answers = [{ status: 200, body: '{"a":1}'.repeat(1_000) }];
+  const file = await objects.getStream('k.json');
+  expect(file?.bytes).toBe(7_000);
+  expect(await new Response(file?.body).text()).toBe('{"a":1}'.repeat(1_000));
 });
