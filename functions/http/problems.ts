@@ -6,8 +6,9 @@ import { HTTPException } from 'hono/http-exception';
 import type { Context } from 'hono';
 import { z, ZodError } from 'zod';
 import { ERRORS, GraftError, Problem, type ErrorCode, type ErrorDetail } from '../../shared/errors.ts';
+import { forTheLog } from '../domain/for-the-log.ts';
 import type { HttpEnv } from './context.ts';
-import { forTheLog, isTransient } from './unforeseen.ts';
+import { isTransient } from './unforeseen.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 const DETAILS_MAX = 100;

@@ -9,6 +9,7 @@ import { NETWORKS_MAX_BYTES } from './isolate-budget.ts';
 import { Graph, readGraph, type GraphSource, type Read } from './graph.ts';
 import { outlive } from './outlive.ts';
 import type { RunQueue } from './run-queue.ts';
+import { forTheLog } from '../domain/for-the-log.ts';
 
 /** `trunk` is null where the shared one feeds the tail. */
 export type NetworkSource = { readonly trunk: GraphSource | null; readonly tail: GraphSource };
@@ -173,7 +174,9 @@ export class TunedNetworks {
       this.#leaving.delete(entry);
       for (const tell of entry.waiting) tell();
     };
-    closing.finally(done).catch((error: unknown) => console.warn(JSON.stringify({ message: 'a tuned network did not close', error: String(error) })));
+    closing
+      .finally(done)
+      .catch((error: unknown) => console.warn(JSON.stringify({ message: 'a tuned network did not close', error: forTheLog(error) })));
   }
 }
 

@@ -5,6 +5,7 @@ import type { QueueMessage } from '../domain/queue-message.ts';
 import { wakeOutbox } from '../usecases/events/record-event.ts';
 import { deliver } from '../usecases/webhooks/deliver.ts';
 import { fanOut } from '../usecases/webhooks/fan-out.ts';
+import { forTheLog } from '../domain/for-the-log.ts';
 
 /** An invocation may make 1,000 queries; a round of the outbox makes up to 150, and the messages of a batch five each. */
 const ROUNDS_MAX = 5;
@@ -22,7 +23,7 @@ export async function consumeQueue(batch: MessageBatch<QueueMessage>, deps: Deps
       if (message.body.kind === 'deliver') await deliver(deps, message.body.delivery);
       message.ack();
     } catch (error) {
-      console.error(JSON.stringify({ message: 'a queue message failed', body: message.body, error: String(error) }));
+      console.error(JSON.stringify({ message: 'a queue message failed', body: message.body, error: forTheLog(error) }));
       message.retry({ delaySeconds: RETRY_SECONDS });
     }
   });

@@ -2,6 +2,7 @@
 import type { EventType } from '../../../shared/jobs.ts';
 import type { Deps } from '../../deps.ts';
 import { insertEvent, insertEventIfChanged } from '../../stores/events.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 export type Happening = { readonly tenant: string; readonly type: EventType; readonly data: unknown };
 
@@ -29,6 +30,6 @@ export async function wakeOutbox(deps: Pick<Deps, 'deliveries'>): Promise<void> 
   try {
     await deps.deliveries.send({ kind: 'sweep' });
   } catch (error) {
-    console.warn(JSON.stringify({ message: 'the queue did not take a wake-up; the next sweep will do its work', error: String(error) }));
+    console.warn(JSON.stringify({ message: 'the queue did not take a wake-up; the next sweep will do its work', error: forTheLog(error) }));
   }
 }

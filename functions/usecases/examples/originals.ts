@@ -2,6 +2,7 @@
 import type { Deps } from '../../deps.ts';
 import { inTurns } from '../../domain/in-turns.ts';
 import { addUsage } from '../../stores/usage.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 /** What was deleted is off the account though the rest could not be: one write for so many. */
 const COUNTED_AT_ONCE = 50;
@@ -18,7 +19,7 @@ export async function keepOriginals(deps: Pick<Deps, 'objects'>, originals: read
     const keys = originals.map((o) => o.key);
     await deps.objects
       .delete(keys)
-      .catch((again: unknown) => console.warn(JSON.stringify({ message: 'originals were left', keys, error: String(again) })));
+      .catch((again: unknown) => console.warn(JSON.stringify({ message: 'originals were left', keys, error: forTheLog(again) })));
     throw error;
   }
 }

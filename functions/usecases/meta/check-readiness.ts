@@ -3,6 +3,7 @@ import { SHIPPED_BACKBONES } from '../../../shared/catalogue.ts';
 import type { Readiness } from '../../../shared/wire/meta.ts';
 import type { Deps } from '../../deps.ts';
 import { missingInSchema } from '../../stores/schema-check.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 type Part = Readiness['parts'][number];
 
@@ -11,7 +12,7 @@ async function tried(name: string, work: () => Promise<string | null>): Promise<
     const trouble = await work();
     return { name, ready: trouble === null, detail: trouble };
   } catch (error) {
-    console.warn(JSON.stringify({ message: 'a part is not ready', part: name, error: String(error) }));
+    console.warn(JSON.stringify({ message: 'a part is not ready', part: name, error: forTheLog(error) }));
     return { name, ready: false, detail: 'does not answer' };
   }
 }

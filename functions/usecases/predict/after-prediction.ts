@@ -4,6 +4,7 @@ import { watchDrift } from '../drift/watch-drift.ts';
 import { keepForReview } from '../review/keep-for-review.ts';
 import { recordPredictions } from '../usage/record-predictions.ts';
 import type { Answered } from './predict.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 type Needs = Pick<Deps, 'db' | 'now' | 'newId' | 'classifier' | 'objects' | 'deliveries'>;
 
@@ -25,5 +26,5 @@ async function keepLater(deps: Needs, group: readonly Answered[]): Promise<void>
 }
 
 function told(message: string, classifier: string): (error: unknown) => void {
-  return (error) => console.warn(JSON.stringify({ message, classifier, error: String(error) }));
+  return (error) => console.warn(JSON.stringify({ message, classifier, error: forTheLog(error) }));
 }

@@ -4,6 +4,7 @@ import { LEASE_TTL_SECONDS } from '../../../shared/limits.ts';
 import { expiredLeases, renewLease } from '../../stores/work.ts';
 import { endAttempt } from './end-attempt.ts';
 import { finishPending } from './finish-pending.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 const BATCH = 20;
 
@@ -19,7 +20,7 @@ export async function expireLeases(deps: Pick<Deps, 'db' | 'classifier' | 'deliv
       // Each host that asks for work comes by here: what cannot be carried out yet is not tried by all of them.
       if (row.pending !== null && row.tokenHash !== null) await renewLease(deps.db, row.tokenHash, deps.now() + LEASE_TTL_SECONDS * 1_000);
       console.error(
-        JSON.stringify({ message: 'an expired lease could not be ended; the next sweep tries again', work: row.id, error: String(error) }),
+        JSON.stringify({ message: 'an expired lease could not be ended; the next sweep tries again', work: row.id, error: forTheLog(error) }),
       );
     }
   }

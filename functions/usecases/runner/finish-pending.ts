@@ -16,6 +16,7 @@ import { tellMove, type Statement } from '../jobs/job-moves.ts';
 import { versionEventData } from '../versions/version-event.ts';
 import { staleLease } from './lease-token.ts';
 import { PendingCompletion } from './pending-completion.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 type Needs = Pick<Deps, 'db' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
 
@@ -72,7 +73,7 @@ async function take(deps: Needs, job: JobRow, pending: PendingCompletion): Promi
         retryAfterSeconds: 5,
         cause: error,
       });
-    console.error(JSON.stringify({ message: 'a classifier cannot take a trained version', job: job.id, error: String(error) }));
+    console.error(JSON.stringify({ message: 'a classifier cannot take a trained version', job: job.id, error: forTheLog(error) }));
     const detail = 'The classifier could not take the trained version for a day.';
     return { result: refuse(result, 'not_taken', detail, { error: String(error).slice(0, 500) }), activated: false };
   }

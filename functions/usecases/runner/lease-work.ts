@@ -10,6 +10,7 @@ import { endAttempt } from './end-attempt.ts';
 import { expireLeases } from './expire-leases.ts';
 import { newLeaseToken } from './lease-token.ts';
 import { presentTraining, presentValidation } from './present-work.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
 
@@ -79,7 +80,7 @@ async function present(deps: Needs, row: WorkRow, hash: string): Promise<Work | 
     return (await setInputs(deps.db, row.id, hash, inputs)) ? work : null;
   } catch (error) {
     const known = error instanceof GraftError ? error : null;
-    if (!known) console.error(JSON.stringify({ message: 'the inputs of a lease cannot be given', work: row.id, error: String(error) }));
+    if (!known) console.error(JSON.stringify({ message: 'the inputs of a lease cannot be given', work: row.id, error: forTheLog(error) }));
     if (known?.code === 'unavailable' && deps.now() - row.createdAt < POSTPONE_MAX_MS) {
       await endAttempt(deps, row, { kind: 'postponed', detail: known.message });
       return 'postponed';

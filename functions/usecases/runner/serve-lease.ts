@@ -15,6 +15,7 @@ import { endAttempt } from './end-attempt.ts';
 import { checkpointName, HOST_FILE_SIZES, keyOfFile, openInParts, type HostFileSizes } from './host-files.ts';
 import { needLease, staleLease } from './lease-token.ts';
 import { verifyFiles, type NamedFile } from './verify-artifacts.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'deliveries' | 'newId' | 'now'>;
 
@@ -149,7 +150,7 @@ async function forgetSuperseded(deps: Needs, job: string, replaced: readonly str
     await deps.objects.delete([...replaced, ...old.map((row) => row.objectKey)]);
     for (const row of old) await forgetCheckpoint(deps.db, row);
   } catch (error) {
-    console.warn(JSON.stringify({ message: 'old checkpoints stay until the next one', job, error: String(error) }));
+    console.warn(JSON.stringify({ message: 'old checkpoints stay until the next one', job, error: forTheLog(error) }));
   }
 }
 

@@ -14,6 +14,7 @@ import { expireLeases } from '../runner/expire-leases.ts';
 import { announceDeliveries } from '../webhooks/announce-deliveries.ts';
 import { fanOut } from '../webhooks/fan-out.ts';
 import { tidyLeftovers } from './tidy-leftovers.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects' | 'classifier' | 'deliveries' | 'newId' | 'now'>;
 
@@ -52,7 +53,7 @@ export async function sweep(deps: Needs): Promise<void> {
     try {
       await run();
     } catch (error) {
-      console.error(JSON.stringify({ message: 'a part of the sweep failed; the next one tries again', part, error: String(error) }));
+      console.error(JSON.stringify({ message: 'a part of the sweep failed; the next one tries again', part, error: forTheLog(error) }));
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Deps } from '../../deps.ts';
 import { addUsage } from '../../stores/usage.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 const FLUSH_AFTER_MS = 1_000;
 /** Longer than a flush takes; one that is older went down with the request that it waited in (ended early by the platform), and another takes its place. */
@@ -31,6 +32,6 @@ async function flushLater(deps: Pick<Deps, 'db' | 'now'>): Promise<void> {
     await deps.db.batch([first, ...rest]);
   } catch (error) {
     for (const [tenant, count] of taken) counted.set(tenant, (counted.get(tenant) ?? 0) + count);
-    console.warn(JSON.stringify({ message: 'predictions could not be counted yet', error: String(error) }));
+    console.warn(JSON.stringify({ message: 'predictions could not be counted yet', error: forTheLog(error) }));
   }
 }

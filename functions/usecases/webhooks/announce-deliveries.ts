@@ -1,5 +1,6 @@
 /** Puts deliveries into the queue. The rows are the truth: what the queue does not take, the sweep announces again. */
 import type { Deps } from '../../deps.ts';
+import { forTheLog } from '../../domain/for-the-log.ts';
 
 /** Cloudflare Queues' limits: messages in a batch, and the longest delay of one. */
 const BATCH = 100;
@@ -13,7 +14,7 @@ export async function announceDeliveries(deps: Pick<Deps, 'deliveries'>, ids: re
     }
   } catch (error) {
     console.warn(
-      JSON.stringify({ message: 'the queue did not take deliveries; the next sweep announces them', count: ids.length, error: String(error) }),
+      JSON.stringify({ message: 'the queue did not take deliveries; the next sweep announces them', count: ids.length, error: forTheLog(error) }),
     );
   }
 }
