@@ -1,4 +1,5 @@
-/** What the log says of an error that nobody foresaw. */
+/** What the log says of an error. */
+import { GraftError } from '../../shared/errors.ts';
 
 const QUERY_MAX_CHARS = 1_000;
 
@@ -13,6 +14,8 @@ export function causes(error: unknown): Error[] {
 export function forTheLog(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const told = causes(error).map((one) => {
+    // Says all that there is to say.
+    if (one instanceof GraftError) return String(one);
     const query: unknown = (one as { query?: unknown }).query;
     return typeof query === 'string' ? `Failed query: ${query.slice(0, QUERY_MAX_CHARS)}` : (one.stack ?? one.message);
   });
