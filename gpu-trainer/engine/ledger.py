@@ -52,6 +52,8 @@ class Ledger:
         self.runs: dict[str, Run] = {}
         self.going: tuple[dict[str, Any], dict[str, Tensor]] | None = None
         self.saved = time.monotonic()
+        # Where the last checkpoint left off: run, stage, epoch and step.
+        self.place: tuple[str, str, int, int] | None = None
         self.course = Course(clock)
         self.method: str | None = None
         # Stages that ended by max_seconds.
@@ -120,7 +122,12 @@ class Ledger:
         }
         save_state(path, state, extra, facts)
         send(type="checkpoint", epoch=self.course.epochs, **file_facts(path))
-        self.saved = time.monotonic()
+        self.saved, self.place = time.monotonic(), (run, stage, state.epoch, state.step)
+
+    def keep(self, state: State, run: str, stage: str) -> None:
+        """Saves what the last checkpoint does not have: a host may be uploading that one, under this name."""
+        if self.place != (run, stage, state.epoch, state.step):
+            self.save(state, run, stage)
 
     def finish(self, state: State, run: str) -> None:
         self.run(run).final = tensors_of(state, whole=False)

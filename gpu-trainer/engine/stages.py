@@ -57,7 +57,7 @@ def keeping(job: Job, state: tune.State, run: str, stage: str) -> Callable[[], N
         if not job.stopping:
             return
         if ranks.index() == 0:
-            job.ledger.save(state, run, stage)
+            job.ledger.keep(state, run, stage)
         raise Stopped
 
     return between

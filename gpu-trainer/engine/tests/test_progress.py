@@ -12,9 +12,11 @@ import engine.stages
 import engine.wire
 from engine.clock import Clock
 from engine.course import RUN, Course
+from engine.ledger import Ledger
 from engine.wire import Stopped
 
 from .conftest import spec_of
+from .small import begin
 
 Data = tuple[Path, list[str]]
 SECONDS_A_UNIT = 100.0
@@ -58,14 +60,23 @@ def test_a_stop_is_answered_between_two_rows_that_only_go_through_the_network(
         patch.setattr(engine.data, "run_session", count)
         engine.run.run(spec_of("text", *mails, tmp_path / "first", method=method, target=target), stopping)
     assert embedded == 1
-    kept = lines[-1]
-    assert kept["type"] == "checkpoint" and kept["epoch"] == epochs
+    kept = [line for line in lines if line["type"] == "checkpoint"][-1]
+    assert kept["epoch"] == epochs
     lines.clear()
     engine.run.run(spec_of("text", *mails, tmp_path / "second", method=method, target=target, checkpoint=kept["file"]), [])
     # Nothing was left to train, and progress does not begin again.
     progress = [line["progress"] for line in lines if line["type"] == "progress"]
     assert {p["loss"] for p in progress} == {None}
     assert {p["epoch"] for p in progress} == {p["epochs"] for p in progress} == {epochs}
+
+
+def test_what_a_checkpoint_has_is_not_written_over(tmp_path: Path, lines: list[dict[str, Any]], mails: Data) -> None:
+    state, _ = begin("fine_tune", "text", {"epochs": 2})
+    ledger = Ledger(spec_of("text", *mails, tmp_path), Clock(None), [])
+    for epoch, stage in ((1, "fold0"), (1, "fold0"), (2, "fold0"), (2, "fold1"), (2, "fold1")):
+        state.epoch = epoch
+        ledger.keep(state, "", stage)
+    assert [Path(line["file"]).stem for line in lines] == ["checkpoint-fold0-1", "checkpoint-fold0-2", "checkpoint-fold1-2"]
 
 
 @pytest.mark.parametrize("resumed", [False, True])
