@@ -13,7 +13,7 @@ from .data import Backbone
 from .evidence import Found, gather, kept_rows, places
 from .export import Floats
 from .heads import Ints, Matrix
-from .recommend import NOISY, Evidence, decide, distance_words, gain_words, options_of, summary_of
+from .recommend import NOISY, Evidence, decide, distance_words, finds_each, gain_words, options_of, summary_of
 from .survey import Survey, choose, load, look, open_backbone
 from .wire import EngineError, Meter, phase, say, send
 
@@ -42,7 +42,7 @@ def advise(spec: dict[str, Any], stopping: list[bool]) -> None:
         backbone = open_backbone(Path(b["dir"]), spec["modality"], spec["limits"]["threads"])
         kept.append(kept_rows(rows, not backbone.added))
         seen = look(backbone, rows, stopping, meter, (i * share / len(given), (i + 1) * share / len(given)), kept[i])
-        judged.append((seen, judge(seen, b["id"], len(labels), len(labelled))))
+        judged.append((seen, judge(seen, b["id"], counts)))
         say(f"{b['id']}: {judged[-1][1]}")
     # The evidence that counts is left-out accuracy; LogME decides between equals.
     at = max(range(len(judged)), key=lambda i: (round(judged[i][1]["accuracy"] or 0, 3), judged[i][1]["log_me"]))
@@ -50,22 +50,22 @@ def advise(spec: dict[str, Any], stopping: list[bool]) -> None:
     there = look(seen.backbone, target, stopping, meter, (share, 1.0)) if target else None
     place = places(spec["target"]["labels"] if target else [], labels)
     found = gather(seen, kept[at], counts, len(labelled), there, place, seed=spec["seed"], device=device, stopping=stopping)
-    send(type="advice", advice=compose(spec, seen, best, [j[1] for j in judged], found))
+    send(type="advice", advice=compose(spec, seen, best, [j[1] for j in judged], found, counts))
 
 
-def judge(seen: Survey, name: str, classes: int, rows: int) -> dict[str, Any]:
-    y = seen.rows.labels
+def judge(seen: Survey, name: str, counts: Ints) -> dict[str, Any]:
+    y, classes = seen.rows.labels, len(counts)
     scores, fair = measure.out_of_fold_scores(seen.x, y, classes)
-    right = int((scores.argmax(1) == y)[fair].sum())
+    accuracy, interval = measure.weighted_share((scores.argmax(1) == y)[fair], measure.weights_of(y, counts)[fair])
     own = own_classes(seen.backbone, seen.raw)
     return {
         "backbone": name,
-        "accuracy": right / len(fair) if len(fair) else None,
-        "interval": measure.wilson(right, len(fair)) if len(fair) else None,
+        "accuracy": accuracy if len(fair) else None,
+        "interval": interval if len(fair) else None,
         "log_me": measure.log_me(seen.x, y, classes),
         "h_score": measure.h_score(seen.x, y),
         "leep": None if own is None else measure.leep(own, y, classes),
-        "embed_seconds": seen.embed_seconds * rows,
+        "embed_seconds": seen.embed_seconds * int(counts.sum()),
     }
 
 
@@ -86,9 +86,10 @@ def compose(
     best: dict[str, Any],
     backbones: list[dict[str, Any]],
     found: Found,
+    counts: Ints,
 ) -> dict[str, Any]:
     evidence = found.evidence
-    curve, _ = measure.learning_curve(seen.x, seen.rows.labels, len(spec["dataset"]["labels"]), spec["seed"])
+    curve, _ = measure.learning_curve(seen.x, seen.rows.labels, counts, spec["seed"])
     options = options_of(evidence)
     chosen, when = decide(evidence, options)
     notes = [*found.notes, *notes_of(evidence, curve, len(seen.rows))]
@@ -123,6 +124,11 @@ def notes_of(e: Evidence, curve: list[dict[str, Any]], looked_at: int) -> list[s
     notes = [text for text in [gain_words(curve)] if text]
     if e.label_noise is not None and e.label_noise >= NOISY:
         notes.append(f"About {e.label_noise:.0%} of the labels look wrong; look at the dataset's quality report first, and leave those rows out.")
+    if e.interval["high"] <= e.chance and finds_each(e):
+        text = (
+            f"Always answering the most frequent label would be right in {e.chance:.0%}, and find nothing else; this head finds on average at least"
+        )
+        notes.append(f"{text} {e.least_recall:.0%} of the rows of a label.")
     if looked_at < e.rows:
-        notes.append(f"Measured on {looked_at} of {e.rows} labelled rows, drawn evenly over the classes.")
+        notes.append(f"Measured on {looked_at} of {e.rows} labelled rows, drawn evenly over the classes and weighed by how many rows each has.")
     return notes

@@ -47,8 +47,8 @@ def gather(
     is `place[i]` here."""
     y, classes = seen.rows.labels, len(counts)
     scores, fair = measure.out_of_fold_scores(seen.x, y, classes)
-    right = int(targets.right(scores, y)[fair].sum())
-    at_home = (right / len(fair), measure.wilson(right, len(fair))) if len(fair) else (0.0, {"low": 0.0, "high": 1.0})
+    right = targets.right(scores, y)[fair]
+    at_home = measure.weighted_share(right, measure.weights_of(y, counts)[fair])
     temperature = fit_temperature(scores[fair], y[fair])
     started = time.perf_counter()
     head = fit_frozen(seen.x, y, classes)
@@ -91,6 +91,7 @@ def gather(
         tuning=tuning,
         aligning=aligning,
         tunable=tunable,
+        least_recall=None if targets.several(y) or len(fair) == 0 else measure.least_recall(right, y[fair]),
     )
     return Found(evidence, trials, notes)
 

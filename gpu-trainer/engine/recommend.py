@@ -48,6 +48,8 @@ class Evidence:
     tuning: Trial | None
     aligning: Trial | None
     tunable: bool  # an added backbone is a finished graph: only heads are trained on it
+    # Of the head at home, mean over labels, its lower limit: 1 / classes is chance, however unequal the labels are. None of several labels a row.
+    least_recall: float | None = None
 
 
 def option(e: Evidence, method: str, options: dict[str, Any], gain: Gain, seconds: float, because: str) -> dict[str, Any]:
@@ -121,7 +123,8 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
 
     gain = of_tuning(e.modality, e.tuning)
     hopeless = e.interval["high"] <= e.chance or (e.tuning is not None and gain.usual <= PAYS and e.interval["low"] <= e.chance)
-    if hopeless:
+    # A head that finds the rare label is worth having, though the most frequent answer is right more often.
+    if hopeless and not finds_each(e):
         text = (
             f"The frozen embedding tells the labels apart no better ({e.accuracy:.0%}) than always answering the most frequent one ({e.chance:.0%})."
         )
@@ -141,6 +144,11 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
     if gain.usual <= PAYS:
         return probe, now(f"{tune['because']} That is not worth a training run; the closed-form head is ready at once.")
     return tune, now(tune["because"])
+
+
+def finds_each(e: Evidence) -> bool:
+    """Whether the head tells the labels apart however unequal they are; at home, so it says nothing of a target."""
+    return e.distance is None and e.least_recall is not None and e.least_recall > 1 / e.classes
 
 
 def interval_words(value: float, interval: dict[str, float]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from . import targets
 from .heads import Ints, Matrix, Ridge, by_turns, turns
 from .kernel import Frozen, fit_frozen
+from .targets import Mask
 
 FOLDS = 5
 CURVE_REPEATS = 5
@@ -89,7 +90,33 @@ def out_of_fold_scores(x: Matrix, y: Ints, classes: int, folds: int = FOLDS, fit
     return scores, np.flatnonzero(targets.fair(y, classes))
 
 
-def wilson(right: float, n: int) -> dict[str, float]:
+def weights_of(y: Ints, counts: Ints) -> Matrix:
+    """Of rows that were drawn evenly over the labels, how many of all rows each stands for; `counts`: of all rows. Of several labels 1."""
+    return np.ones(len(y)) if targets.several(y) else counts[y] / np.bincount(y, minlength=len(counts))[y]
+
+
+def weighted_share(right: Mask, weights: Matrix) -> tuple[float, dict[str, float]]:
+    """Share of all rows that is answered right, with its 95 % interval by the effective number of rows (Kish 1965)."""
+    if len(right) == 0:
+        return 0.0, {"low": 0.0, "high": 1.0}
+    share, n = float(np.average(right, weights=weights)), float(weights.sum() ** 2 / (weights**2).sum())
+    return share, wilson(share * n, n)
+
+
+def least_recall(right: Mask, y: Ints) -> float:
+    """Lower 95 % limit of the mean over labels of the share of their rows that is answered right."""
+    of = [right[y == c] for c in np.unique(y)]
+    spread = np.sqrt(sum(wilson_spread(float(r.sum()), len(r)) ** 2 for r in of)) / len(of)
+    return float(np.mean([r.mean() for r in of]) - Z95 * spread)
+
+
+def wilson_spread(right: float, n: int) -> float:
+    """Standard error of a share, as its interval has it: not 0 where all of few rows are right."""
+    around = wilson(right, n)
+    return (around["high"] - around["low"]) / (2 * Z95)
+
+
+def wilson(right: float, n: float) -> dict[str, float]:
     """95 % interval of a share (Wilson 1927); `right` may be a fraction of rows."""
     if n == 0:
         return {"low": 0.0, "high": 1.0}
@@ -124,8 +151,10 @@ def fit_power_law(sizes: Matrix, errors: Matrix, weights: Matrix) -> PowerLaw:
     return best
 
 
-def learning_curve(x: Matrix, y: Ints, classes: int, seed: int) -> tuple[list[dict[str, Any]], PowerLaw | None]:
-    """Accuracy of the frozen head by training examples a class, measured on rows left out, then carried on by a power law to eight times as many."""
+def learning_curve(x: Matrix, y: Ints, counts: Ints, seed: int) -> tuple[list[dict[str, Any]], PowerLaw | None]:
+    """Accuracy of the frozen head by training examples a class, measured on rows left out, then carried on by a power law to eight times as many.
+    `counts`: of all rows that these stand for. That no more comes of more examples is never ruled out: a curve may end where its measuring does."""
+    classes, weights = len(counts), weights_of(y, counts)
     random = np.random.default_rng(seed)
     place = turns(y) % CURVE_REPEATS
     typical = int(np.median(np.bincount(y, minlength=classes)[np.unique(y)]) * (1 - 1 / CURVE_REPEATS))
@@ -140,7 +169,7 @@ def learning_curve(x: Matrix, y: Ints, classes: int, seed: int) -> tuple[list[di
             if len(outside) == 0 or len(np.unique(y[keep])) < 2:
                 continue
             said = fit_frozen(x[keep], y[keep], classes).scores(x[outside]).argmax(1)
-            accuracies.append(float((said == y[outside]).mean()))
+            accuracies.append(float(np.average(said == y[outside], weights=weights[outside])))
             tested += len(outside)
         if accuracies:
             mean = float(np.mean(accuracies))
@@ -158,6 +187,6 @@ def learning_curve(x: Matrix, y: Ints, classes: int, seed: int) -> tuple[list[di
         m = float(at[-1] * factor)
         low, high = np.quantile([d.accuracy(m) for d in drawn], [0.025, 0.975])
         expected = law.accuracy(m)
-        interval = {"low": float(min(low, expected)), "high": float(max(high, expected))}
+        interval = {"low": float(min(low, expected, points[len(at) - 1]["interval"]["low"])), "high": float(max(high, expected))}
         points.append({"examples_per_class": m, "accuracy": expected, "interval": interval, "measured": False})
     return points, law

@@ -84,6 +84,14 @@ def test_the_trial_decides_not_the_number_of_rows() -> None:
     assert taken(tunable=False)[0] == "linear_probe"
 
 
+def test_a_head_that_finds_the_rare_label_is_not_given_up_for_the_frequent_one() -> None:
+    rare = {"classes": 2, "chance": 0.95, "accuracy": 0.92, "interval": {"low": 0.9, "high": 0.94}}
+    assert taken(tuning=trial_of(0.0), least_recall=0.84, **rare)[1]["verdict"] == "now"
+    assert taken(tuning=trial_of(0.0), least_recall=0.44, **rare)[1]["verdict"] == "do_not"
+    # What is right at home says nothing of a target.
+    assert taken(tuning=trial_of(0.0), least_recall=0.84, distance=Distance(0.1, 0.01, 0.4, 0.1), **rare)[1]["verdict"] == "do_not"
+
+
 def test_a_target_apart_is_adapted_to_unless_the_trial_speaks_against_it() -> None:
     far = Distance(1.9, 0.5, 0.005, 0.1)
     assert taken(distance=far, tuning=trial_of(0.0))[0] == "domain_adaptation"

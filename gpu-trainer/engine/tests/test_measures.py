@@ -163,18 +163,30 @@ def test_an_outlier_is_one_row() -> None:
 
 def test_the_curve_rises_and_its_extrapolation_is_below_certainty() -> None:
     x, y = clusters(240, 60, 4, 0.35, 11)
-    points, law = transferability.learning_curve(x, y, 4, 1)
+    points, law = transferability.learning_curve(x, y, np.bincount(y), 1)
     measured = [p for p in points if p["measured"]]
     beyond = [p for p in points if not p["measured"]]
     assert law is not None
     assert [p["examples_per_class"] for p in measured] == [1, 2, 4, 8, 16, 32, 48]
     assert measured[-1]["accuracy"] > measured[0]["accuracy"] + 0.1
     assert [p["examples_per_class"] for p in beyond] == [96, 192, 384]
+    # Points so few cannot tell that the curve does not end here.
+    assert all(p["interval"]["low"] <= measured[-1]["interval"]["low"] for p in beyond)
     # More of the same distribution: what was foretold for four times the rows is within its interval.
     more, z = clusters(1200, 60, 4, 0.35, 11)
     scores, _ = transferability.out_of_fold_scores(more[:960], z[:960], 4)
     truth = float((scores.argmax(1) == z[:960]).mean())
     assert beyond[1]["interval"]["low"] - 0.02 <= truth <= beyond[1]["interval"]["high"] + 0.02
+
+
+def test_rows_that_were_drawn_evenly_stand_for_all_rows() -> None:
+    """Of 10,000 rows, 9,500 of one label, 200 were drawn, 100 of each: 90 and 50 of them are answered right."""
+    y = np.arange(200) % 2
+    right = np.where(y == 0, np.arange(200) < 180, np.arange(200) < 100)
+    share, interval = transferability.weighted_share(right, transferability.weights_of(y, np.array([9500, 500])))
+    assert share == pytest.approx(0.95 * 0.9 + 0.05 * 0.5)
+    assert interval == pytest.approx(transferability.wilson(0.88 * 110.5, 110.5), abs=1e-4)  # 1 / (.95^2 / 100 + .05^2 / 100)
+    assert transferability.least_recall(right, y) == pytest.approx(0.7 - 1.96 * np.sqrt(0.09 + 0.25) / 20, abs=0.005)
 
 
 def test_a_power_law_is_recovered() -> None:
