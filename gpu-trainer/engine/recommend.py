@@ -95,7 +95,7 @@ def options_of(e: Evidence) -> list[dict[str, Any]]:
     out.append(option(e, "fine_tune", {"depth": "last_blocks", "epochs": epochs}, gain, tail, words))
     deep = "All layers: nothing measured says that they bring more than the last blocks; they cost more and ship a network of their own."
     whole = Gain(gain.low - WHOLE_SPREAD, gain.usual, gain.high + WHOLE_SPREAD, "prior")
-    out.append(option(e, "fine_tune", {"depth": "full", "epochs": epochs}, whole, passes * max(BACKWARD * once, step), deep))
+    out.append(option(e, "fine_tune", {"depth": "full", "epochs": epochs}, whole, passes * (step + BACKWARD * e.trunk_seconds), deep))
     if e.distance is not None:
         seconds = tail + e.target_rows * views * e.trunk_seconds + passes * step
         gain, words = adapting(e, e.distance)

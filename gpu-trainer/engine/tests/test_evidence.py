@@ -114,6 +114,10 @@ def test_costs_follow_the_steps_of_the_trial() -> None:
     cost = [next(o["seconds"] for o in options_of(e) if o["options"].get("depth") == "last_blocks") for e in (slow, fast)]
     # 20 epochs of 400 rows twice, at 10 and at 2.5 ms a row, and 4 views through the trunk once.
     assert cost == pytest.approx([16_000 * 0.01 + 64, 16_000 * 0.0025 + 64])
+    # All layers cost their own passes on top of the tail's, however slow that turned out to be.
+    for e in (slow, fast, replace(EVIDENCE, tuning=replace(trial_of(0.04), seconds=3_200.0))):
+        tail, full = (next(o["seconds"] for o in options_of(e) if o["options"].get("depth") == depth) for depth in ("last_blocks", "full"))
+        assert full - (tail - 64) == pytest.approx(16_000 * 3 * 0.04)
 
 
 @pytest.mark.parametrize("image", [True, False])
