@@ -1,10 +1,11 @@
 /** Downloads over a line that breaks: what arrived is not sent again, and never joined with bytes of another object. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { download, TransferRefused } from '../../gpu-trainer/host/transfer.ts';
 
@@ -37,7 +38,17 @@ beforeEach(() => {
   asked = [];
 });
 
-/** Says that all of `from` comes, sends as much as `to`, and breaks off. */
+/** Until so much of the download is on the disk: bytes on their way are lost when a line breaks, however long one waits. */
+const onDisk = async (size: number): Promise<void> => {
+  const arrived = async () =>
+    await stat(path.join(folder, 'file.part')).then(
+      (file) => file.size,
+      () => 0,
+    );
+  while ((await arrived()) < size) await sleep(5);
+};
+
+/** Says that all of `from` comes, sends as much as `to`, and breaks off when that has arrived. */
 const cutAt =
   (to: number, etag: string | null = '"one"') =>
   (response: ServerResponse, range?: string): void => {
@@ -48,7 +59,10 @@ const cutAt =
       ...(etag === null ? {} : { etag }),
     });
     if (to >= bytes.length) response.end(bytes.subarray(from));
-    else response.write(bytes.subarray(from, to), () => setTimeout(() => response.destroy(), 20));
+    else {
+      response.write(bytes.subarray(from, to));
+      void onDisk(to).then(() => response.destroy());
+    }
   };
 const whole = cutAt(bytes.length);
 const fetched = async (promised: string | null = sha256) => {
