@@ -86,9 +86,10 @@ def options_of(e: Evidence) -> list[dict[str, Any]]:
         return out
     gain = of_tuning(e.modality, e.tuning)
     if e.tuning:
+        change = f"{gain.usual:.1%} of the errors are expected to go" if gain.usual >= 0 else f"{-gain.usual:.1%} more errors are expected"
         words = (
             f"On {e.tuning.rows} rows, tuned on one half and judged on the other, the last blocks changed the frozen head's {e.tuning.without:.1%} "
-            f"by {points(e.tuning)}; for a trial as uncertain as that, {gain.usual:.1%} of the errors are expected to go."
+            f"by {points(e.tuning)}; for a trial as uncertain as that, {change}."
         )
     else:
         words = f"Too few rows to try it ({PROBE_ROWS_MIN} are needed, four of each class); what it brings is what it brought on other data."
