@@ -53,8 +53,8 @@ export default defineConfig({
           include: [`test/{${WORKER_ROOMS}}/**/*.test.ts`],
           globalSetup: ['./test/setup/store.ts', './test/setup/receiver.ts'],
           setupFiles: ['./test/setup/migrate.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           // Two graphs of 20 MB each live in every runtime: one at a time keeps the run within a small machine.
           maxWorkers: 1,
         },
@@ -63,8 +63,8 @@ export default defineConfig({
         test: {
           name: 'node',
           include: [`test/{${NODE_ROOMS}}/**/*.test.ts`],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -33,7 +33,8 @@ async function half(key: string, id: string, random: Random, push = 0, label = (
 }
 const driftOf = async (key: string, id: string): Promise<Drift> =>
   (await answer(await call(`/v1/classifiers/${id}/report`, { key }), 200, Report)).drift;
-const soon = { timeout: 5_000, interval: 20 };
+/** How long background work may take where a machine is busy; it goes on as soon as that is done. */
+const soon = { timeout: 60_000, interval: 20 };
 /** A full window, and the state after it was judged. */
 async function window(key: string, id: string, random: Random, push = 0, label?: (i: number) => number): Promise<Drift> {
   await half(key, id, random, push, label);

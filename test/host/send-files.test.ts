@@ -107,7 +107,7 @@ beforeAll(async () => {
   const endpoint = await listen(line);
   objects = makeObjects({ ...store, endpoint, publicEndpoint: endpoint });
   workerUrl = await listen(worker);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   for (const server of [line, worker]) {
     server.closeAllConnections();

@@ -404,6 +404,6 @@ describe('classifiers', () => {
     for (let i = 0; i < 3; i++) await ask(key, id, NORTH);
     // Counted after the answers, some seconds at most.
     const usage = async () => await answer(await call('/v1/usage', { key }), 200, Usage);
-    await expect.poll(usage, { timeout: 20_000, interval: 300 }).toMatchObject({ predictions: 3, enrollments: 6, stored_bytes: 0 });
+    await expect.poll(usage, { timeout: 60_000, interval: 300 }).toMatchObject({ predictions: 3, enrollments: 6, stored_bytes: 0 });
   });
 });

@@ -129,7 +129,7 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
     expect(room.models).toEqual(['d', 'b', 'e']);
   });
 
-  it('that are asked for at the same moment, and of which only one may stay, both answer', { timeout: 20_000 }, async () => {
+  it('that are asked for at the same moment, and of which only one may stay, both answer', async () => {
     const { tail } = (await deps.catalogue.get(SHIPPED_BACKBONES.text)) as BackboneManifest;
     const networks = new TunedNetworks(
       async (key) => await deps.objects.get(key),
@@ -142,7 +142,7 @@ describe.skipIf(!bindings.HAS_BACKBONES)('tuned networks', () => {
     expect(await networks.with('whole-1', async () => 'again')).toBe('again');
   });
 
-  it('wait while one after the other is let go, however long, and not for one that never is', { timeout: 20_000 }, async () => {
+  it('wait while one after the other is let go, however long, and not for one that never is', async () => {
     const { tail } = (await deps.catalogue.get(SHIPPED_BACKBONES.text)) as BackboneManifest;
     let reads = 0;
     const networks = new TunedNetworks(

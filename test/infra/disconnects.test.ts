@@ -48,7 +48,7 @@ beforeAll(async () => {
     bindings: { SLOW: `http://127.0.0.1:${(slow.address() as AddressInfo).port}` },
   });
   url = await miniflare.ready;
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await miniflare.dispose();
   slow.closeAllConnections();

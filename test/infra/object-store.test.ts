@@ -23,7 +23,7 @@ const get = async (at: ObjectStore, key: string) =>
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'graft-store-test-'));
   store = await startObjectStore({ dir });
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await store.stop();
   rmSync(dir, { recursive: true, force: true });
@@ -44,7 +44,7 @@ test('finds its objects again after SIGKILL, at the same address', async () => {
   store = await startObjectStore({ dir });
   expect(store.endpoint).toBe(before);
   for (let n = 0; n < 20; n++) expect(await get(store, `kept/${n}`)).toBe(`body ${n}`);
-}, 60_000);
+}, 180_000);
 
 test('moves to other ports when one of its own is taken, with its objects', async () => {
   await put(store, 'moved', 'yes');
@@ -60,7 +60,7 @@ test('moves to other ports when one of its own is taken, with its objects', asyn
   }
   expect(store.endpoint).not.toBe(before);
   expect(await get(store, 'moved')).toBe('yes');
-}, 60_000);
+}, 180_000);
 
 test('SIGTERM ends it and leaves nothing in the temp folder', async () => {
   const pid = store.pid;
@@ -74,4 +74,4 @@ test('SIGTERM ends it and leaves nothing in the temp folder', async () => {
   expect(socketsOf(ports)).toEqual([]);
   expect(existsSync(temporary)).toBe(false);
   store = await startObjectStore({ dir });
-}, 60_000);
+}, 180_000);
