@@ -16,7 +16,7 @@ export type Bare = {
   stop(): Promise<void>;
 };
 
-/** One ES module and the `.wasm` files beside it, which esbuild's `copy` loader leaves as imports. */
+/** One ES module and the `.wasm` files beside it, which esbuild's `copy` loader leaves as imports. @param entry from this folder */
 export async function bundleBenchWorker(entry: string, folder: string): Promise<{ script: string; wasm: string[] }> {
   mkdirSync(folder, { recursive: true });
   await build({

@@ -12,6 +12,8 @@ import { Comparison, Decision, Evaluation, Metrics, Reason } from './evaluation.
 
 export const SEED_MAX = 2 ** 31 - 1;
 const METADATA_KEYS_MAX = 16;
+/** An id of the catalogue. */
+const Backbone = z.string().min(1).max(100).nullable().optional();
 
 export const CreateJobRequest = z
   .strictObject({
@@ -25,13 +27,7 @@ export const CreateJobRequest = z
       description:
         "A classifier of single labels over the same backbone to transfer from: its enrolled examples are learnt from beside the dataset's rows, and its served version is what the model is compared with unless `classifier` serves one. With a method that adapts and no `target_dataset` its examples are the labelled source and the dataset is the target.",
     }),
-    backbone: z
-      .string()
-      .min(1)
-      .max(100)
-      .nullable()
-      .optional()
-      .meta({ description: "Default: the classifier's, or the one of the catalogue for the modality." }),
+    backbone: Backbone.meta({ description: "Default: the classifier's, or the one of the catalogue for the modality." }),
     exclude: z
       .array(QualityCode)
       .max(20)
@@ -153,13 +149,7 @@ export const CreateAdviceRequest = z
   .strictObject({
     dataset: idField('dataset'),
     target_dataset: idField('dataset').nullable().optional(),
-    backbone: z
-      .string()
-      .min(1)
-      .max(100)
-      .nullable()
-      .optional()
-      .meta({ description: "Judged beside the backbones of the catalogue that read the dataset's modality." }),
+    backbone: Backbone.meta({ description: "Judged beside the backbones of the catalogue that read the dataset's modality." }),
     seed: z.number().int().min(0).max(SEED_MAX).nullable().optional(),
     metadata: CreateJobRequest.shape.metadata,
   })

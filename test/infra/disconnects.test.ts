@@ -1,15 +1,15 @@
 /**
  * A caller that goes away ends its request at once, with all that it was doing, on Cloudflare as here. What others of the same isolate wait for goes on.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { build } from 'esbuild';
 import { Miniflare } from 'miniflare';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { bundleBenchWorker } from '../../infra/bench/bare.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'graft-disconnects-'));
 /** What the Worker asks for is answered when the test says so. */
@@ -24,25 +24,11 @@ let url: URL;
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
-  await build({
-    entryPoints: { worker: path.join(import.meta.dirname, '../setup/disconnect-worker.ts') },
-    outdir: folder,
-    bundle: true,
-    format: 'esm',
-    target: 'es2024',
-    conditions: ['workerd', 'worker', 'browser', 'import'],
-    external: ['cloudflare:*', 'node:*'],
-    loader: { '.wasm': 'copy' },
-    logLevel: 'error',
-  });
-  const wasm = readdirSync(folder).filter((file) => file.endsWith('.wasm'));
+  const { script, wasm } = await bundleBenchWorker('../../test/setup/disconnect-worker.ts', folder);
   miniflare = new Miniflare({
     host: '127.0.0.1',
     modulesRoot: folder,
-    modules: [
-      { type: 'ESModule', path: path.join(folder, 'worker.js') },
-      ...wasm.map((file) => ({ type: 'CompiledWasm' as const, path: path.join(folder, file) })),
-    ],
+    modules: [{ type: 'ESModule', path: script }, ...wasm.map((file) => ({ type: 'CompiledWasm' as const, path: file }))],
     compatibilityDate: '2026-07-01',
     compatibilityFlags: ['nodejs_compat'],
     bindings: { SLOW: `http://127.0.0.1:${(slow.address() as AddressInfo).port}` },
