@@ -3,6 +3,7 @@ import { getTableColumns, is, isNull, or, sql } from 'drizzle-orm';
 import { SQLiteTable } from 'drizzle-orm/sqlite-core';
 import type { Database } from '../db/database.ts';
 import * as schema from '../db/schema.ts';
+import { causes } from '../domain/for-the-log.ts';
 
 const TABLES = Object.values(schema).filter((table) => is(table, SQLiteTable));
 
@@ -21,7 +22,7 @@ export async function missingInSchema(db: Database): Promise<string | null> {
     await db.batch([first!, ...rest]);
     return null;
   } catch (error) {
-    const missing = /no such (?:table|column): [\w.]+/.exec(`${String(error)} ${error instanceof Error ? String(error.cause) : ''}`);
+    const missing = /no such (?:table|column): [\w.]+/.exec(causes(error).map(String).join(' '));
     if (!missing) throw error;
     return missing[0];
   }

@@ -1,5 +1,6 @@
 /** The originals of enrolled examples in object storage, and their share of `stored_bytes`. */
 import type { Deps } from '../../deps.ts';
+import { pages } from '../../objects/pages.ts';
 import { inTurns } from '../../domain/in-turns.ts';
 import { addUsage } from '../../stores/usage.ts';
 import { forTheLog } from '../../domain/for-the-log.ts';
@@ -44,14 +45,10 @@ async function* askedSizes(deps: Pick<Deps, 'objects'>, keys: readonly string[])
 /** Only what is still there: a deletion that is repeated goes on where it was cut off instead of asking for everything again. */
 async function* listedSizes(deps: Pick<Deps, 'objects'>, keys: readonly string[]): AsyncGenerator<Sized[]> {
   const wanted = new Set(keys);
-  const prefix = commonFolder(keys);
-  let from: string | null = null;
-  do {
-    const page: Awaited<ReturnType<Deps['objects']['list']>> = await deps.objects.list(prefix, from);
-    const some = page.objects.filter(({ key }) => wanted.has(key));
+  for await (const objects of pages(deps.objects, commonFolder(keys))) {
+    const some = objects.filter(({ key }) => wanted.has(key));
     if (some.length > 0) yield some;
-    from = page.next;
-  } while (from !== null);
+  }
 }
 
 /** The folder that all of them are under, with its slash. */

@@ -3,6 +3,7 @@
  * signature of a host can bring anything back.
  */
 import { objectKeys } from '../../../shared/object-keys.ts';
+import { pages } from '../../objects/pages.ts';
 import type { Deps } from '../../deps.ts';
 import { frozenFenceOf, namedByJob, setTidy, untidyWork } from '../../stores/ended-work.ts';
 import type { WorkRow } from '../../stores/work.ts';
@@ -15,12 +16,9 @@ const AT_ONCE = 5;
 export async function tidyLeftovers(deps: Needs): Promise<void> {
   for (const work of await untidyWork(deps.db, deps.now(), AT_ONCE)) {
     const { prefix, isNamed } = work.kind === 'train' ? await ofJob(deps, work) : await ofDataset(deps, work);
-    for (let from: string | null = null; ;) {
-      const page: Awaited<ReturnType<Needs['objects']['list']>> = await deps.objects.list(prefix, from);
-      const left = page.objects.map(({ key }) => key).filter((key) => !isNamed(key));
+    for await (const objects of pages(deps.objects, prefix)) {
+      const left = objects.map(({ key }) => key).filter((key) => !isNamed(key));
       if (left.length > 0) await deps.objects.delete(left);
-      if (page.next === null) break;
-      from = page.next;
     }
     await setTidy(deps.db, work.id);
   }
