@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
+from . import targets
 from . import transferability as measure
 from .calibration import softmax
 from .data import Backbone
@@ -14,7 +15,7 @@ from .evidence import Found, gather, kept_rows, places
 from .export import Floats
 from .heads import Ints, Matrix
 from .recommend import NOISY, Evidence, decide, distance_words, finds_each, gain_words, options_of, summary_of
-from .survey import Survey, choose, load, look, open_backbone
+from .survey import Sample, Survey, choose, load, look, open_backbone, sample
 from .wire import EngineError, Meter, phase, say, send
 
 ROWS_MAX = 2_000
@@ -24,12 +25,16 @@ def advise(spec: dict[str, Any], stopping: list[bool]) -> None:
     """Sends `advice`. Of a larger dataset a stratified sample of 2,000 labelled rows is looked at; costs are for all rows."""
     phase("loading")
     labels: list[str] = spec["dataset"]["labels"]
-    every = load(spec)
-    labelled = every.take(np.flatnonzero(every.labels >= 0))
-    counts = np.bincount(labelled.labels, minlength=len(labels))
-    if (counts > 0).sum() < 2:
-        raise EngineError("too_few_classes", "Advice needs labelled rows of at least two labels.")
-    rows = choose(labelled, ROWS_MAX, spec["seed"])
+    several = spec.get("task") == "multi_label"
+    if several and spec.get("target"):
+        raise EngineError("options_invalid", "target: advice on another domain is for rows of one label; leave it out.")
+    every = load(spec, several=several)
+    labelled = every.take(np.flatnonzero(every.labelled))
+    if not targets.teaches(labelled.labels):
+        needed = "rows with a label and rows without it" if several else "labelled rows of at least two labels"
+        raise EngineError("too_few_classes", f"Advice needs {needed}.")
+    drawn = sample(labelled.labels, len(labels), ROWS_MAX, spec["seed"])
+    rows = labelled.take(drawn.picked)
     device = torch.device("cuda" if spec["device"] != "cpu" and torch.cuda.is_available() else "cpu")
     target = choose(load(spec, "target"), ROWS_MAX, spec["seed"]) if spec.get("target") else None
     phase("advising")
@@ -42,21 +47,21 @@ def advise(spec: dict[str, Any], stopping: list[bool]) -> None:
         backbone = open_backbone(Path(b["dir"]), spec["modality"], spec["limits"]["threads"])
         kept.append(kept_rows(rows, not backbone.added))
         seen = look(backbone, rows, stopping, meter, (i * share / len(given), (i + 1) * share / len(given)), kept[i])
-        judged.append((seen, judge(seen, b["id"], counts)))
+        judged.append((seen, judge(seen, b["id"], drawn)))
         say(f"{b['id']}: {judged[-1][1]}")
     # The evidence that counts is left-out accuracy; LogME decides between equals.
     at = max(range(len(judged)), key=lambda i: (round(judged[i][1]["accuracy"] or 0, 3), judged[i][1]["log_me"]))
     seen, best = judged[at]
     there = look(seen.backbone, target, stopping, meter, (share, 1.0)) if target else None
     place = places(spec["target"]["labels"] if target else [], labels)
-    found = gather(seen, kept[at], counts, len(labelled), there, place, seed=spec["seed"], device=device, stopping=stopping)
-    send(type="advice", advice=compose(spec, seen, best, [j[1] for j in judged], found, counts))
+    found = gather(seen, kept[at], drawn, there, place, seed=spec["seed"], device=device, stopping=stopping)
+    send(type="advice", advice=compose(spec, seen, best, [j[1] for j in judged], found, drawn))
 
 
-def judge(seen: Survey, name: str, counts: Ints) -> dict[str, Any]:
-    y, classes = seen.rows.labels, len(counts)
-    scores, fair = measure.out_of_fold_scores(seen.x, y, classes)
-    accuracy, interval = measure.weighted_share((scores.argmax(1) == y)[fair], measure.weights_of(y, counts)[fair])
+def judge(seen: Survey, name: str, drawn: Sample) -> dict[str, Any]:
+    y, classes = seen.rows.labels, len(drawn.counts)
+    scores, fair = measure.out_of_fold_scores(seen.x, y, classes, fit=seen.fit)
+    accuracy, interval = measure.weighted_share(targets.right(scores, y)[fair], drawn.weights[fair])
     own = own_classes(seen.backbone, seen.raw)
     return {
         "backbone": name,
@@ -65,7 +70,7 @@ def judge(seen: Survey, name: str, counts: Ints) -> dict[str, Any]:
         "log_me": measure.log_me(seen.x, y, classes),
         "h_score": measure.h_score(seen.x, y),
         "leep": None if own is None else measure.leep(own, y, classes),
-        "embed_seconds": seen.embed_seconds * int(counts.sum()),
+        "embed_seconds": seen.embed_seconds * drawn.rows,
     }
 
 
@@ -86,10 +91,10 @@ def compose(
     best: dict[str, Any],
     backbones: list[dict[str, Any]],
     found: Found,
-    counts: Ints,
+    drawn: Sample,
 ) -> dict[str, Any]:
     evidence = found.evidence
-    curve, _ = measure.learning_curve(seen.x, seen.rows.labels, counts, spec["seed"])
+    curve, _ = measure.learning_curve(seen.x, seen.rows.labels, len(drawn.counts), drawn.weights, spec["seed"], seen.fit)
     options = options_of(evidence)
     chosen, when = decide(evidence, options)
     notes = [*found.notes, *notes_of(evidence, curve, len(seen.rows))]
@@ -124,11 +129,14 @@ def notes_of(e: Evidence, curve: list[dict[str, Any]], looked_at: int) -> list[s
     notes = [text for text in [gain_words(curve)] if text]
     if e.label_noise is not None and e.label_noise >= NOISY:
         notes.append(f"About {e.label_noise:.0%} of the labels look wrong; look at the dataset's quality report first, and leave those rows out.")
+    if e.several:
+        notes.append("Accuracy is the share of inputs whose labels are all said and no other.")
     if e.interval["high"] <= e.chance and finds_each(e):
-        text = (
-            f"Always answering the most frequent label would be right in {e.chance:.0%}, and find nothing else; this head finds on average at least"
-        )
-        notes.append(f"{text} {e.least_recall:.0%} of the rows of a label.")
+        text = f"Always answering the most frequent {e.most_frequent} would be right in {e.chance:.0%}, and find nothing else; this head"
+        if e.several:
+            notes.append(f"{text} is right about a label in at least {e.least_recall:.0%}, rows with and without it counting alike.")
+        else:
+            notes.append(f"{text} finds on average at least {e.least_recall:.0%} of the rows of a label.")
     if looked_at < e.rows:
         notes.append(f"Measured on {looked_at} of {e.rows} labelled rows, drawn evenly over the classes and weighed by how many rows each has.")
     return notes

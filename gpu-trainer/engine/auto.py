@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import ranks, targets
+from . import ranks
 from . import transferability as measure
 from .evidence import gather, kept_rows
 from .recipe import recipe_of
 from .recommend import decide, options_of
-from .survey import chosen, look
+from .survey import chosen, look, sample
 from .wire import EngineError, phase, send
 
 if TYPE_CHECKING:
@@ -63,18 +63,17 @@ def measured(job: Job) -> tuple[str, dict[str, Any]]:
     phase("advising")
     seed = job.spec["seed"] & 0x7FFFFFFF
     y = job.train.labels
-    picked = chosen(targets.strata(y), ROWS_MAX, seed)
-    rows = job.train.take(picked)
+    drawn = sample(y, len(job.labels), ROWS_MAX, seed)
+    rows = job.train.take(drawn.picked)
     meter = job.ledger.course.meter(ends=False)
     seen = look(job.backbone, rows, job.stopping, meter, (0.0, 0.7), np.arange(len(rows)))
-    job.looked = {int(picked[i]): f for i, f in seen.features.items()}
+    job.looked = {int(drawn.picked[i]): f for i, f in seen.features.items()}
     there = None
     if job.target is not None and len(job.target):
         there = look(job.backbone, job.target.take(chosen(job.target.labels, ROWS_MAX, seed)), job.stopping, meter, (0.7, 1.0))
-    counts = targets.counts(y, len(job.labels))
     place = np.array([*range(len(job.labels)), -1], dtype=np.int64)
     kept = kept_rows(rows, not job.backbone.added)
-    found = gather(seen, kept, counts, len(job.train), there, place, seed=seed, device=job.device, stopping=job.stopping)
+    found = gather(seen, kept, drawn, there, place, seed=seed, device=job.device, stopping=job.stopping)
     e = found.evidence
     options = options_of(e)
     best, when = decide(e, options)

@@ -15,11 +15,10 @@ from .calibration import fit_temperature, softmax
 from .data import Rows
 from .distances import Distance, between
 from .heads import Ints, Matrix, fit_ridge
-from .kernel import fit_frozen
-from .label_noise import find_label_issues
+from .label_noise import noise_share
 from .probe import PROBE_ROWS_MIN, ROWS_PER_CLASS, Trial, aligned, measurable, tuned_tail
 from .recommend import Evidence
-from .survey import Survey
+from .survey import Sample, Survey
 
 TARGET_LABELLED_MIN = 20
 
@@ -34,8 +33,7 @@ class Found:
 def gather(
     seen: Survey,
     kept: Ints,
-    counts: Ints,
-    rows: int,
+    drawn: Sample,
     there: Survey | None,
     place: Ints,
     *,
@@ -43,15 +41,13 @@ def gather(
     device: torch.device,
     stopping: list[bool],
 ) -> Found:
-    """`seen`: looked-at labelled rows, `kept` of them with activations; `counts`, `rows`: of all labelled rows. `there`: the target, whose label `i`
-    is `place[i]` here."""
-    y, classes = seen.rows.labels, len(counts)
-    scores, fair = measure.out_of_fold_scores(seen.x, y, classes)
+    """`seen`: the labelled rows of `drawn`, `kept` of them with activations. `there`: the target, whose label `i` is `place[i]` here."""
+    y, classes, present = seen.rows.labels, len(drawn.counts), drawn.groups
+    scores, fair = measure.out_of_fold_scores(seen.x, y, classes, fit=seen.fit)
     right = targets.right(scores, y)[fair]
-    at_home = measure.weighted_share(right, measure.weights_of(y, counts)[fair])
-    temperature = fit_temperature(scores[fair], y[fair])
+    at_home = measure.weighted_share(right, drawn.weights[fair])
     started = time.perf_counter()
-    head = fit_frozen(seen.x, y, classes)
+    head = seen.fit(seen.x, y, classes)
     head_seconds = time.perf_counter() - started
     accuracy, interval = at_home
     notes: list[str] = []
@@ -61,52 +57,45 @@ def gather(
     if there is not None and len(there.rows) >= 10:
         distance = between(seen.x, there.x, seed)
         truth = place[there.rows.labels]
+        temperature = fit_temperature(scores[fair], y[fair])
         accuracy, interval, note = on_target(head.scores(there.x), truth, temperature, at_home if len(fair) else None)
         notes.append(note)
-        aligning = aligned(seen.x, y, there.x, truth, classes, seed)
+        aligning = aligned(seen, there.x, truth, classes, seed)
         trials += [aligning.told("aligning")] if aligning else []
     elif there is not None:
         notes.append("The target has fewer than 10 rows: too few to say how far it lies.")
     tunable = not seen.backbone.added
-    kept_features = [seen.features[i] for i in kept.tolist()]
-    tuning = tuned_tail(seen.backbone, kept_features, seen.raw[kept], y[kept], seed, device, stopping) if tunable and len(kept) else None
+    tuning = tuned_tail(seen, kept, seed, device, stopping) if tunable and len(kept) else None
     trials += [tuning.told("tuning")] if tuning else []
-    present = counts[counts > 0]
     evidence = Evidence(
         modality="image" if seen.backbone.image else "text",
-        rows=rows,
-        classes=len(present),
+        rows=drawn.rows,
+        classes=int((drawn.counts > 0).sum()),
         typical=int(np.median(present)),
         missing=max(int(np.maximum(ROWS_PER_CLASS - present, 0).sum()), PROBE_ROWS_MIN - int(present[present >= ROWS_PER_CLASS].sum()), 0),
         accuracy=accuracy,
         interval=interval,
         at_home=at_home,
-        chance=most_frequent_share(y, counts),
+        chance=targets.most_frequent_share(y, drawn.weights),
         trunk_seconds=seen.trunk_seconds,
         tail_seconds=seen.tail_seconds,
         head_seconds=head_seconds,
         distance=distance,
-        label_noise=None if targets.several(y) else noise_of(seen.x, y, classes),
+        label_noise=noise_of(seen.x, y, classes),
         target_rows=len(there.rows) if there else 0,
         tuning=tuning,
         aligning=aligning,
         tunable=tunable,
-        least_recall=None if targets.several(y) or len(fair) == 0 else measure.least_recall(right, y[fair]),
+        least_recall=measure.least_recall(scores[fair], y[fair]) if len(fair) else None,
+        several=targets.several(y),
     )
     return Found(evidence, trials, notes)
-
-
-def most_frequent_share(y: Ints, counts: Ints) -> float:
-    """Share of rows that the most frequent answer is right for: of all labelled rows by `counts`, or of several labels of the rows looked at."""
-    if not targets.several(y):
-        return float(counts.max() / counts.sum())
-    return float(np.unique(y, axis=0, return_counts=True)[1].max() / len(y))
 
 
 def noise_of(x: Matrix, y: Ints, classes: int) -> float | None:
     """Share of labels that look wrong, by plain ridge as in the quality report: a head of a kernel follows single wrong labels."""
     scores, fair = measure.out_of_fold_scores(x, y, classes, fit=fit_ridge)
-    return find_label_issues(scores[fair], y[fair]).share if len(fair) else None
+    return noise_share(scores[fair], y[fair]) if len(fair) else None
 
 
 def places(names: list[str], labels: list[str]) -> Ints:

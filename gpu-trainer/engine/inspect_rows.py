@@ -10,7 +10,7 @@ from . import targets
 from .data import TRAIN
 from .distances import two_sample_test
 from .heads import Ints, fit_ridge
-from .label_noise import find_label_issues
+from .label_noise import find_label_issues, find_presence_issues
 from .label_sets import LabelSets, read_label_sets
 from .neighbours import merged, near_duplicates, outliers, same_pictures
 from .picture_checks import picture_issues
@@ -109,8 +109,7 @@ def presence_issues(seen: Survey, sets: LabelSets, labels: list[str]) -> tuple[l
     scores, y, at, names = scores[fair], y[fair], labelled[fair], sets.names(labels)
     issues: list[dict[str, Any]] = []
     shares: list[float] = []
-    for c, label in enumerate(labels):
-        noise = find_label_issues(np.stack([-scores[:, c], scores[:, c]], axis=1), y[:, c])
+    for c, (label, noise) in enumerate(zip(labels, find_presence_issues(scores, y), strict=True)):
         p = noise.p[:, 1]
         shares += [] if noise.share is None else [noise.share]
         for i, score in zip(noise.rows.tolist(), noise.score.tolist(), strict=True):

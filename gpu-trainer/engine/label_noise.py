@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import targets
 from .calibration import LOG_RANGE, softmax
 from .heads import Ints, Matrix
 
@@ -27,6 +28,18 @@ class LabelNoise:
     score: Matrix
     share: float | None
     p: Matrix
+
+
+def noise_share(scores: Matrix, y: Ints) -> float | None:
+    """Share of wrong labels; of several a row the mean over labels, of decisions whether one is there."""
+    found = find_presence_issues(scores, y) if targets.several(y) else [find_label_issues(scores, y)]
+    shares = [noise.share for noise in found if noise.share is not None]
+    return float(np.mean(shares)) if shares else None
+
+
+def find_presence_issues(scores: Matrix, y: Ints) -> list[LabelNoise]:
+    """The same for each of several labels by itself, there or not (Thyagarajan et al. 2022); scores, y [n, labels]."""
+    return [find_label_issues(np.stack([-s, s], axis=1), there.astype(np.int64)) for s, there in zip(scores.T, y.T, strict=True)]
 
 
 def find_label_issues(scores: Matrix, y: Ints) -> LabelNoise:

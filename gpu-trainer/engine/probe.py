@@ -11,16 +11,14 @@ import numpy as np
 import torch
 
 from . import targets, tune
-from .data import Backbone
-from .export import Floats
 from .heads import Ints, Matrix, by_turns, fit_ridge, transform, turns
-from .kernel import fit_frozen
 from .losses.binary import of_rows
 from .losses.cross_entropy import CrossEntropy
 from .multi_task import paired_interval
 from .network import load_network
 from .recipe import recipe_of
 from .source import Cached
+from .survey import Survey
 from .targets import Mask
 from .wire import Stopped
 
@@ -76,16 +74,17 @@ def measurable(y: Ints) -> Ints:
     return np.sort(enough[by_turns(own[enough], PROBE_ROWS)])
 
 
-def tuned_tail(backbone: Backbone, features: list[Floats], raw: Floats, y: Ints, seed: int, device: torch.device, stopping: list[bool]) -> Trial:
-    """Two halves, each tuned on and judged by the other, as a job does it, with fewer epochs and one view. The mixing weight of a half is the best
-    of the other one, so no row's label takes part in its own answer."""
+def tuned_tail(seen: Survey, at: Ints, seed: int, device: torch.device, stopping: list[bool]) -> Trial:
+    """Of the rows `at`, whose activations were kept: two halves, each tuned on and judged by the other, as a job does it, with fewer epochs and one
+    view. The mixing weight of a half is the best of the other one, so no row's label takes part in its own answer."""
     started = time.perf_counter()
+    backbone, y = seen.backbone, seen.rows.labels[at]
     modality = "image" if backbone.image else "text"
     recipe = recipe_of("fine_tune", {"epochs": EPOCHS[modality], "augment_views": 1}, modality)
     kept = occurring(y)
     classes = kept.shape[1] if targets.several(kept) else int(kept.max()) + 1
     half = turns(targets.strata(kept)) % FOLDS
-    source, plain = Cached([[f] for f in features]), transform(raw, backbone.kind)
+    source, x = Cached([[seen.features[i]] for i in at.tolist()]), seen.x[at]
     base, tuned = np.zeros((len(y), classes)), np.zeros((len(y), classes))
 
     def after(*_: object) -> None:
@@ -99,8 +98,9 @@ def tuned_tail(backbone: Backbone, features: list[Floats], raw: Floats, y: Ints,
         state = tune.start(network, criterion, classes, recipe, (seed, f"probe{k}"), device)
         sqrt = backbone.kind == "sqrt_l2"
         tune.train(state, source, kept, inside, recipe, (seed, f"probe{k}"), sqrt=sqrt, after_step=after, after_epoch=after)
-        x, z = (values - values[inside].mean(axis=0) for values in (plain, transform(tune.embed_torch(state, source), backbone.kind)))
-        base[outside] = fit_frozen(x[inside], kept[inside], classes).scores(x[outside])
+        z = transform(tune.embed_torch(state, source), backbone.kind)
+        z -= z[inside].mean(axis=0)
+        base[outside] = seen.fit(x[inside], kept[inside], classes).scores(x[outside])
         tuned[outside] = fit_ridge(z[inside], kept[inside], classes).scores(z[outside])
     right = np.zeros(len(y), dtype=bool)
     for k in range(FOLDS):
@@ -116,14 +116,15 @@ def occurring(y: Ints) -> Ints:
     return y[:, y.any(axis=0)] if targets.several(y) else np.unique(y, return_inverse=True)[1].astype(np.int64)
 
 
-def aligned(source: Matrix, y: Ints, target: Matrix, truth: Ints, classes: int, seed: int) -> Trial | None:
+def aligned(seen: Survey, target: Matrix, truth: Ints, classes: int, seed: int) -> Trial | None:
     """The source's head on labelled target rows, plain and with each domain's features minus their own mean: what aligning first moments brings.
     Null with fewer than WITNESSES_MIN labelled rows."""
     known = np.flatnonzero(truth >= 0)
     if len(known) < WITNESSES_MIN:
         return None
     started = time.perf_counter()
-    plain = fit_frozen(source, y, classes).scores(target)
-    centred = fit_frozen(source - source.mean(axis=0), y, classes).scores(target - target.mean(axis=0))
+    source, y = seen.x, seen.rows.labels
+    plain = seen.fit(source, y, classes).scores(target)
+    centred = seen.fit(source - source.mean(axis=0), y, classes).scores(target - target.mean(axis=0))
     after, before = (said.argmax(1)[known] == truth[known] for said in (centred, plain))
     return trial(after, before, seed, started, 0)

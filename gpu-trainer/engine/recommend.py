@@ -48,8 +48,17 @@ class Evidence:
     tuning: Trial | None
     aligning: Trial | None
     tunable: bool  # an added backbone is a finished graph: only heads are trained on it
-    # Of the head at home, mean over labels, its lower limit: 1 / classes is chance, however unequal the labels are. None of several labels a row.
+    # Of the head at home, mean over labels, its lower limit; `least_chance` is what chance has, however unequal the labels are.
     least_recall: float | None = None
+    several: bool = False  # labels a row: accuracy is of rows whose labels are all said and no other
+
+    @property
+    def least_chance(self) -> float:
+        return 1 / 2 if self.several else 1 / self.classes
+
+    @property
+    def most_frequent(self) -> str:
+        return "set of labels" if self.several else "label"
 
 
 def option(e: Evidence, method: str, options: dict[str, Any], gain: Gain, seconds: float, because: str) -> dict[str, Any]:
@@ -127,7 +136,8 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
     # A head that finds the rare label is worth having, though the most frequent answer is right more often.
     if hopeless and not finds_each(e):
         text = (
-            f"The frozen embedding tells the labels apart no better ({e.accuracy:.0%}) than always answering the most frequent one ({e.chance:.0%})."
+            f"The frozen embedding tells the labels apart no better ({e.accuracy:.0%}) than always answering the most frequent {e.most_frequent} "
+            f"({e.chance:.0%})."
         )
         return probe, {"verdict": "do_not", "because": text, "examples_needed": None}
     if not e.tunable:
@@ -149,7 +159,7 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
 
 def finds_each(e: Evidence) -> bool:
     """Whether the head tells the labels apart however unequal they are; at home, so it says nothing of a target."""
-    return e.distance is None and e.least_recall is not None and e.least_recall > 1 / e.classes
+    return e.distance is None and e.least_recall is not None and e.least_recall > e.least_chance
 
 
 def interval_words(value: float, interval: dict[str, float]) -> str:
@@ -164,17 +174,18 @@ def duration_words(seconds: float) -> str:
 
 def summary_of(e: Evidence, backbone: str, chosen: dict[str, Any], when: dict[str, Any], device: str) -> str:
     method, expected = chosen["method"], interval_words(chosen["expected_accuracy"], chosen["interval"])
+    right = f"right in {expected} of cases" if not e.several else f"right in all labels of an input, and to name no other, in {expected} of cases"
     cost = f"about {duration_words(chosen['seconds'])} on this {device}"
     if when["verdict"] == "do_not":
         return f"Do not transfer: {when['because']} Look at the labels, or try features made for this kind of data."
     if when["verdict"] == "not_yet":
         return (
-            f"Transfer the embedding of {backbone} with a linear head, which is expected to be right in {expected} of cases; do not tune yet. "
+            f"Transfer the embedding of {backbone} with a linear head, which is expected to be {right}; do not tune yet. "
             f"{when['because']} About {when['examples_needed']} more examples would change that."
         )
     layers = {"linear_probe": "the frozen network with a new head", "domain_adaptation": "its last blocks, aligned with the target"}
     what = layers.get(method, "its last blocks")
-    return f"Transfer {backbone}: {what}, by {method}, now. Expected to be right in {expected} of cases, in {cost}. {when['because']}"
+    return f"Transfer {backbone}: {what}, by {method}, now. Expected to be {right}, in {cost}. {when['because']}"
 
 
 def distance_words(d: Distance) -> str:

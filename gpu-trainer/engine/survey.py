@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from . import targets
 from .data import Backbone, Rows, load_rows
 from .export import Floats, run_session
-from .heads import Ints, Matrix, by_turns, center_of, transform
+from .heads import Ints, Matrix, by_turns, center_of, transform, usual_scale
+from .kernel import Frozen, fit_frozen
 from .wire import EngineError, Meter, Stopped
 
 TRIED_ROWS = 8
@@ -20,7 +22,7 @@ TRIED_ROWS = 8
 @dataclass(frozen=True)
 class Survey:
     """`raw`: embeddings as served; `x`: what a head sees; `features`: the trunk's activations where they were kept. Seconds are per row, measured on
-    these rows."""
+    these rows. `usual`: `heads.usual_scale` of the background."""
 
     backbone: Backbone
     rows: Rows
@@ -29,10 +31,15 @@ class Survey:
     trunk_seconds: float
     tail_seconds: float
     features: dict[int, Floats]
+    usual: Matrix | None = None
 
     @property
     def embed_seconds(self) -> float:
         return self.trunk_seconds + self.tail_seconds
+
+    def fit(self, x: Matrix, y: Ints, labels: int) -> Frozen:
+        """The head that a job would solve on such features."""
+        return fit_frozen(x, y, labels, self.usual)
 
 
 def open_backbone(folder: Path, modality: str, threads: int) -> Backbone:
@@ -42,8 +49,8 @@ def open_backbone(folder: Path, modality: str, threads: int) -> Backbone:
     return Backbone(folder, manifest, threads)
 
 
-def load(spec: dict[str, Any], which: str = "dataset") -> Rows:
-    rows = load_rows(Path(spec[which]["arrays"]), spec["modality"], len(spec[which]["labels"]))
+def load(spec: dict[str, Any], which: str = "dataset", *, several: bool = False) -> Rows:
+    rows = load_rows(Path(spec[which]["arrays"]), spec["modality"], len(spec[which]["labels"]), several=several)
     excluded = spec.get("exclude_rows" if which == "dataset" else f"exclude_{which}_rows")
     return rows.take(np.flatnonzero(~np.isin(rows.row, excluded))) if excluded else rows
 
@@ -54,6 +61,26 @@ def chosen(labels: Ints, limit: int, seed: int) -> Ints:
         return np.arange(len(labels))
     order = np.random.default_rng(seed).permutation(len(labels))
     return np.sort(order[by_turns(labels[order], limit)])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows drawn evenly over the labels out of all `rows` labelled ones. `picked`: which; `weights` [picked]: how many rows each of them stands for;
+    `counts` [labels]: all rows by label; `groups`: all rows by what they are drawn by, of several labels the rarest."""
+
+    rows: int
+    picked: Ints
+    weights: Matrix
+    counts: Ints
+    groups: Ints
+
+
+def sample(y: Ints, labels: int, limit: int, seed: int) -> Sample:
+    own = targets.strata(y)
+    picked = chosen(own, limit, seed)
+    groups = np.bincount(own)
+    weights = groups[own[picked]] / np.bincount(own[picked])[own[picked]]
+    return Sample(len(y), picked, weights, targets.counts(y, labels), groups[groups > 0])
 
 
 def choose(rows: Rows, limit: int, seed: int) -> Rows:
@@ -90,10 +117,7 @@ def look(
         trunk, tail = trunk + half - at, tail + time.perf_counter() - half
         meter.tick(i + 1, 1, start + (end - start) * (i + 1) / len(rows))
     stacked = np.concatenate(raw) if raw else np.zeros((0, backbone.dimension), dtype=np.float32)
-    x = transform(stacked, backbone.kind, background_center(backbone))
+    background = load_file(backbone.folder / backbone.manifest["background"]["name"])["embeddings"]
+    x = transform(stacked, backbone.kind, center_of(background, backbone.kind))
     n = max(len(rows), 1)
-    return Survey(backbone, rows, stacked, x, trunk / n, tail / n, activations)
-
-
-def background_center(backbone: Backbone) -> Matrix:
-    return center_of(load_file(backbone.folder / backbone.manifest["background"]["name"])["embeddings"], backbone.kind)
+    return Survey(backbone, rows, stacked, x, trunk / n, tail / n, activations, usual_scale(background, backbone.kind))

@@ -37,6 +37,14 @@ def classes(y: Ints) -> Ints:
     return np.where(y.any(axis=1), y.argmax(axis=1), y.shape[1]).astype(np.int64) if several(y) else y
 
 
+def groups(y: Ints) -> tuple[list[Mask], int]:
+    """The rows of each class; of several labels those with and those without each label that tells rows apart, and how many such labels there are."""
+    if not several(y):
+        return [y == c for c in np.unique(y)], 1
+    telling = np.flatnonzero(y.min(axis=0) < y.max(axis=0))
+    return [y[:, c] == side for c in telling for side in (0, 1)], len(telling)
+
+
 def labels_each(y: Ints) -> Ints:
     """How many labels each row has."""
     return y.sum(axis=1).astype(np.int64) if several(y) else np.ones(len(y), dtype=np.int64)
@@ -87,6 +95,12 @@ def placed(y: Ints, names: list[str], labels: list[str]) -> Ints:
     out[:, place[:-1][known]] = y[:, known]
     out[~labelled(y) | (y[:, ~known] == 1).any(axis=1)] = -1
     return out
+
+
+def most_frequent_share(y: Ints, weights: Matrix) -> float:
+    """Share of rows that the most frequent answer is right for; `weights` [n]: how many rows each stands for."""
+    kind = np.unique(y, axis=0, return_inverse=True)[1].reshape(-1)
+    return float(np.bincount(kind, weights=weights).max() / weights.sum())
 
 
 def most_frequent(y: Ints, labels: int) -> tuple[list[Any], list[Any], str]:

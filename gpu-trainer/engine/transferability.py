@@ -52,7 +52,7 @@ def log_me(features: Matrix, y: Ints, classes: int) -> float:
 
 def h_score(features: Matrix, y: Ints) -> float:
     """tr(cov(f)^-1 cov(E[f|y])) (Bao et al. 2019); cov(f) shrunk towards its mean variance (Ledoit & Wolf 2004), as Ibrahim et al. 2021 do, because
-    with fewer rows than dimensions the plain score grows with noise."""
+    with fewer rows than dimensions the plain score grows with noise. Of several labels a row the mean over labels, each there or not."""
     x = features - features.mean(axis=0)
     n, d = x.shape
     mu = float((x * x).sum()) / (n * d)
@@ -62,21 +62,25 @@ def h_score(features: Matrix, y: Ints) -> float:
     delta2 = max(s2 - d * mu**2, 1e-12)
     spread = float((np.diag(gram) ** 2).sum()) / n**2 - s2 / n
     shrink = float(np.clip(spread / delta2, 1e-4, 1.0))
-    means = np.stack([np.sqrt((y == c).mean()) * x[y == c].mean(axis=0) for c in np.unique(y)])
+    groups, questions = targets.groups(y)
+    means = np.stack([np.sqrt(group.mean()) * x[group].mean(axis=0) for group in groups])
     # (a I + (1 - shrink) X'X / n)^-1 through the n by n system (Woodbury).
     a, w = shrink * mu, (1 - shrink) / n
     if a <= 0:
         return 0.0
     inner = x @ means.T
     solved = np.linalg.solve(np.eye(n) / w + gram / a, inner) if w > 0 else np.zeros_like(inner)
-    return float((1 - shrink) * ((means * means).sum() / a - (inner * solved).sum() / a**2))
+    return float((1 - shrink) * ((means * means).sum() / a - (inner * solved).sum() / a**2)) / questions
 
 
 def leep(source: Matrix, y: Ints, classes: int) -> float:
-    """Log expected empirical prediction (Nguyen et al. 2020): mean log sum_z P(y|z) theta(x)_z over the backbone's own classes z."""
-    joint = np.stack([source[y == c].sum(axis=0) for c in range(classes)]) / len(y)
-    given = joint / np.maximum(joint.sum(axis=0, keepdims=True), 1e-12)
-    return float(np.log(np.maximum((source @ given.T)[np.arange(len(y)), y], 1e-12)).mean())
+    """Log expected empirical prediction (Nguyen et al. 2020): mean log sum_z P(y|z) theta(x)_z over the backbone's own classes z. Of several labels a
+    row the mean over labels, each there or not."""
+    has = targets.indicator(y, classes)
+    given = (has.T @ source) / np.maximum(source.sum(axis=0, keepdims=True), 1e-12)
+    said = source @ given.T
+    right = np.where(has, said, 1 - said) if targets.several(y) else said[has]
+    return float(np.log(np.maximum(right, 1e-12)).mean())
 
 
 def out_of_fold_scores(x: Matrix, y: Ints, classes: int, folds: int = FOLDS, fit: Fit = fit_frozen) -> tuple[Matrix, Ints]:
@@ -90,11 +94,6 @@ def out_of_fold_scores(x: Matrix, y: Ints, classes: int, folds: int = FOLDS, fit
     return scores, np.flatnonzero(targets.fair(y, classes))
 
 
-def weights_of(y: Ints, counts: Ints) -> Matrix:
-    """Of rows that were drawn evenly over the labels, how many of all rows each stands for; `counts`: of all rows. Of several labels 1."""
-    return np.ones(len(y)) if targets.several(y) else counts[y] / np.bincount(y, minlength=len(counts))[y]
-
-
 def weighted_share(right: Mask, weights: Matrix) -> tuple[float, dict[str, float]]:
     """Share of all rows that is answered right, with its 95 % interval by the effective number of rows (Kish 1965)."""
     if len(right) == 0:
@@ -103,10 +102,18 @@ def weighted_share(right: Mask, weights: Matrix) -> tuple[float, dict[str, float
     return share, wilson(share * n, n)
 
 
-def least_recall(right: Mask, y: Ints) -> float:
-    """Lower 95 % limit of the mean over labels of the share of their rows that is answered right."""
-    of = [right[y == c] for c in np.unique(y)]
-    spread = np.sqrt(sum(wilson_spread(float(r.sum()), len(r)) ** 2 for r in of)) / len(of)
+def least_recall(scores: Matrix, y: Ints) -> float:
+    """Lower 95 % limit of the mean over labels of the share of their rows that is answered right. Of several labels a row that of their balanced
+    accuracy, the rows with a label and the rows without it counting alike."""
+    if targets.several(y):
+        of = [(scores[:, c] >= 0)[y[:, c] == 1] for c in range(y.shape[1])] + [(scores[:, c] < 0)[y[:, c] == 0] for c in range(y.shape[1])]
+        of = [r for r in of if len(r)]
+    else:
+        right = targets.right(scores, y)
+        of = [right[y == c] for c in np.unique(y)]
+    spreads = [wilson_spread(float(r.sum()), len(r)) for r in of]
+    # The same rows answer for every one of several labels, so their errors are taken to go together.
+    spread = np.mean(spreads) if targets.several(y) else np.sqrt(np.sum(np.square(spreads))) / len(of)
     return float(np.mean([r.mean() for r in of]) - Z95 * spread)
 
 
@@ -151,25 +158,28 @@ def fit_power_law(sizes: Matrix, errors: Matrix, weights: Matrix) -> PowerLaw:
     return best
 
 
-def learning_curve(x: Matrix, y: Ints, counts: Ints, seed: int) -> tuple[list[dict[str, Any]], PowerLaw | None]:
+def learning_curve(
+    x: Matrix, y: Ints, classes: int, weights: Matrix, seed: int, fit: Fit = fit_frozen
+) -> tuple[list[dict[str, Any]], PowerLaw | None]:
     """Accuracy of the frozen head by training examples a class, measured on rows left out, then carried on by a power law to eight times as many.
-    `counts`: of all rows that these stand for. That no more comes of more examples is never ruled out: a curve may end where its measuring does."""
-    classes, weights = len(counts), weights_of(y, counts)
+    `weights` [n]: how many rows each stands for; of several labels, examples of a class are rows whose rarest label it is. That no more comes of more
+    examples is never ruled out: a curve may end where its measuring does."""
+    own = targets.strata(y)
     random = np.random.default_rng(seed)
-    place = turns(y) % CURVE_REPEATS
-    typical = int(np.median(np.bincount(y, minlength=classes)[np.unique(y)]) * (1 - 1 / CURVE_REPEATS))
+    place = turns(own) % CURVE_REPEATS
+    typical = int(np.median(np.unique(own, return_counts=True)[1]) * (1 - 1 / CURVE_REPEATS))
     sizes = [m for m in (1, 2, 4, 8, 16, 32, 64, 128, 256) if m < typical] + ([typical] if typical > 0 else [])
     points: list[dict[str, Any]] = []
     for m in sizes:
         accuracies, tested = [], 0
         for f in range(CURVE_REPEATS):
             inside, outside = random.permutation(np.flatnonzero(place != f)), np.flatnonzero(place == f)
-            keep = inside[by_turns(y[inside], len(inside))]
-            keep = keep[turns(y[keep]) <= m]
-            if len(outside) == 0 or len(np.unique(y[keep])) < 2:
+            keep = inside[by_turns(own[inside], len(inside))]
+            keep = keep[turns(own[keep]) <= m]
+            if len(outside) == 0 or not targets.teaches(y[keep]):
                 continue
-            said = fit_frozen(x[keep], y[keep], classes).scores(x[outside]).argmax(1)
-            accuracies.append(float(np.average(said == y[outside], weights=weights[outside])))
+            right = targets.right(fit(x[keep], y[keep], classes).scores(x[outside]), y[outside])
+            accuracies.append(float(np.average(right, weights=weights[outside])))
             tested += len(outside)
         if accuracies:
             mean = float(np.mean(accuracies))
@@ -180,9 +190,9 @@ def learning_curve(x: Matrix, y: Ints, counts: Ints, seed: int) -> tuple[list[di
     error = np.array([1 - p["accuracy"] for p in points])
     deviation = np.array([max((p["interval"]["high"] - p["interval"]["low"]) / (2 * Z95), 1e-3) for p in points])
     # The end of the curve is what is carried on, so later points count more.
-    weights = at / deviation**2
-    law = fit_power_law(at, error, weights)
-    drawn = [fit_power_law(at, np.clip(error + random.normal(0, deviation), 0, 1), weights) for _ in range(CURVE_DRAWS)]
+    trust = at / deviation**2
+    law = fit_power_law(at, error, trust)
+    drawn = [fit_power_law(at, np.clip(error + random.normal(0, deviation), 0, 1), trust) for _ in range(CURVE_DRAWS)]
     for factor in (2, 4, 8):
         m = float(at[-1] * factor)
         low, high = np.quantile([d.accuracy(m) for d in drawn], [0.025, 0.975])

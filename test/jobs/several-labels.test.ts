@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SeveralHeldOut } from '../../shared/engine.ts';
 import { CompleteResponse, type TrainWork } from '../../shared/runner.ts';
-import { Job } from '../../shared/wire/jobs.ts';
+import { AdviceJob, Job } from '../../shared/wire/jobs.ts';
 import { answer, call, newTenant, problem } from '../setup/harness.ts';
 import {
   clearQueue,
@@ -67,11 +67,18 @@ describe('a job over rows of several labels', () => {
     await answer(await create({ validation_dataset: check }), 201, Job);
   });
 
-  it('is given no advice, and says so', async () => {
-    const asked = async (json: Record<string, unknown>) =>
-      await problem(await call('/v1/advice', { key, json: { backbone: TINY, ...json } }), 'unprocessable');
-    expect(await asked({ dataset })).toMatchObject({ param: 'dataset', detail: expect.stringContaining('this dataset has several') });
-    expect(await asked({ dataset: single, target_dataset: dataset })).toMatchObject({ param: 'target_dataset' });
+  it('is given advice, but not on another domain, which nothing here adapts to', async () => {
+    const ask = async (json: Record<string, unknown>) => await call('/v1/advice', { key, json: { backbone: TINY, ...json } });
+    const asked = await answer(await ask({ dataset }), 202, AdviceJob);
+    const { work, token } = await lease(['train']);
+    expect(work).toMatchObject({ action: 'advise', job: asked.id, dataset: { id: dataset, manifest: SEVERAL } });
+    expect((await runner(`leases/${token}/release`, { reason: 'shutdown' })).status).toBe(204);
+    const other = (await readyDataset(key, SEVERAL)).id;
+    expect(await problem(await ask({ dataset, target_dataset: other }), 'unprocessable')).toMatchObject({
+      param: 'target_dataset',
+      detail: expect.stringContaining('several labels'),
+    });
+    expect(await problem(await ask({ dataset: single, target_dataset: dataset }), 'unprocessable')).toMatchObject({ param: 'target_dataset' });
   });
 
   it('hands the host the dataset as it is, what to leave out, and every label of the examples', async () => {

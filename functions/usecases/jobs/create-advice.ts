@@ -3,6 +3,7 @@ import { MethodOptions } from '../../../shared/method-options.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import type { AdviceJob, CreateAdviceRequest } from '../../../shared/wire/jobs.ts';
 import type { DatasetManifest } from '../../../shared/dataset.ts';
+import { methodFault } from '../../domain/method-needs.ts';
 import type { Deps } from '../../deps.ts';
 import { needDataset } from '../datasets/get-dataset.ts';
 import { chooseBackbone } from './create-job.ts';
@@ -19,11 +20,9 @@ export async function createAdvice(deps: Needs, input: { tenant: string; request
   const { tenant, request } = input;
   const dataset = await needDataset(deps, tenant, request.dataset, 'dataset');
   const manifest = needReady(dataset, 'dataset');
-  if (manifest.task === 'multi_label') {
-    const detail = 'Advice measures how well one label an input can be told; this dataset has several. "auto" chooses a method for it.';
-    throw new GraftError('unprocessable', detail, { param: 'dataset' });
-  }
-  needTwoLabels(manifest);
+  needLabels(manifest);
+  const fault = methodFault(LOOKS, { manifest, hasTarget: (request.target_dataset ?? null) !== null, hasSource: false });
+  if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
   const { target } = await checkSideDatasets(deps, tenant, { target_dataset: request.target_dataset ?? null }, dataset);
   const backbone = await chooseBackbone(deps, tenant, { backbone: request.backbone ?? null }, dataset, LOOKS);
   const row = await queueJob(deps, {
@@ -44,10 +43,15 @@ export async function createAdvice(deps: Needs, input: { tenant: string; request
   return await presentAdviceJob(deps, row);
 }
 
-/** Unlike training, advice cross-validates: any split will do. */
-function needTwoLabels(manifest: DatasetManifest): void {
-  if (manifest.labels.length < 2)
-    throw new GraftError('unprocessable', `Advice needs rows of at least two labels; this dataset has ${manifest.labels.length}.`, {
-      param: 'dataset',
-    });
+/** Unlike training, advice cross-validates: any split will do. One of several labels an input is enough, being there or not. */
+function needLabels({ labels, task }: DatasetManifest): void {
+  const needed = task === 'multi_label' ? 1 : 2;
+  if (labels.length < needed)
+    throw new GraftError(
+      'unprocessable',
+      `Advice needs rows of at least ${needed === 1 ? 'one label' : 'two labels'}; this dataset has ${labels.length}.`,
+      {
+        param: 'dataset',
+      },
+    );
 }

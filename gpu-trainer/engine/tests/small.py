@@ -1,17 +1,21 @@
 """The loop without a process around it: made-up activations of the trunk with classes that can be told apart, and one call that trains on them."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file
 
 from engine import tune
-from engine.heads import Ints
+from engine.data import Backbone, Rows, embed
+from engine.export import Floats
+from engine.heads import Ints, Matrix, center_of, transform, usual_scale
 from engine.network import load_network
 from engine.probe import Trial
 from engine.recipe import recipe_of
 from engine.source import Cached
+from engine.survey import Survey
 
 from .conftest import BACKBONES
 
@@ -65,3 +69,16 @@ def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], part:
 def trial_of(difference: float, rows: int = 400, without: float = 0.8, half: float = 0.02) -> Trial:
     """One of tuning or aligning that was never run; `half`: of its 95 % interval."""
     return Trial(rows, without, without + difference, difference - half, difference + half, 4.0, rows * 8)
+
+
+def seen_of(x: Matrix, y: Ints, backbone: Any = None, features: Sequence[Floats] = (), usual: Matrix | None = None) -> Survey:
+    """Labelled rows that were looked at, without the inputs that they came from."""
+    rows = Rows(cast("Any", None), y, np.zeros_like(y), np.arange(len(y)))
+    return Survey(backbone, rows, x.astype(np.float32), x, 0.0, 0.0, dict(enumerate(features)), usual)
+
+
+def looked_at(backbone: Backbone, features: Sequence[Floats], y: Ints) -> Survey:
+    """These activations as `look` has them."""
+    background = load_file(backbone.folder / "background.safetensors")["embeddings"]
+    x = transform(embed(backbone.tail, features), backbone.kind, center_of(background, backbone.kind))
+    return seen_of(x, y, backbone, features, usual_scale(background, backbone.kind))

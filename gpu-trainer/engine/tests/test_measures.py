@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from engine import distances, transferability
+from engine import distances, targets, transferability
 from engine.calibration import softmax
-from engine.heads import Matrix
-from engine.label_noise import find_label_issues
+from engine.heads import Matrix, turns
+from engine.label_noise import find_label_issues, noise_share
 from engine.neighbours import near_duplicates, outliers, same_pictures
+from engine.survey import sample
 
 
 def clusters(n: int, d: int, classes: int, apart: float, seed: int) -> tuple[Matrix, np.ndarray]:
@@ -163,7 +164,7 @@ def test_an_outlier_is_one_row() -> None:
 
 def test_the_curve_rises_and_its_extrapolation_is_below_certainty() -> None:
     x, y = clusters(240, 60, 4, 0.35, 11)
-    points, law = transferability.learning_curve(x, y, np.bincount(y), 1)
+    points, law = transferability.learning_curve(x, y, 4, np.ones(len(y)), 1)
     measured = [p for p in points if p["measured"]]
     beyond = [p for p in points if not p["measured"]]
     assert law is not None
@@ -180,13 +181,44 @@ def test_the_curve_rises_and_its_extrapolation_is_below_certainty() -> None:
 
 
 def test_rows_that_were_drawn_evenly_stand_for_all_rows() -> None:
-    """Of 10,000 rows, 9,500 of one label, 200 were drawn, 100 of each: 90 and 50 of them are answered right."""
-    y = np.arange(200) % 2
-    right = np.where(y == 0, np.arange(200) < 180, np.arange(200) < 100)
-    share, interval = transferability.weighted_share(right, transferability.weights_of(y, np.array([9500, 500])))
+    """Of 10,000 rows, 9,500 of one label, 200 are drawn, 100 of each: 90 and 50 of them are answered right."""
+    every = (np.arange(10_000) >= 9_500).astype(np.int64)
+    drawn = sample(every, 2, 200, 1)
+    y = every[drawn.picked]
+    assert np.bincount(y).tolist() == [100, 100] and drawn.counts.tolist() == [9_500, 500] and drawn.rows == 10_000
+    told = np.where(turns(y) <= np.where(y == 0, 90, 50), y, 1 - y)
+    share, interval = transferability.weighted_share(told == y, drawn.weights)
     assert share == pytest.approx(0.95 * 0.9 + 0.05 * 0.5)
     assert interval == pytest.approx(transferability.wilson(0.88 * 110.5, 110.5), abs=1e-4)  # 1 / (.95^2 / 100 + .05^2 / 100)
-    assert transferability.least_recall(right, y) == pytest.approx(0.7 - 1.96 * np.sqrt(0.09 + 0.25) / 20, abs=0.005)
+    assert targets.most_frequent_share(y, drawn.weights) == pytest.approx(0.95)
+    scores = np.eye(2)[told] - 0.5
+    assert transferability.least_recall(scores, y) == pytest.approx(0.7 - 1.96 * np.sqrt(0.09 + 0.25) / 20, abs=0.005)
+
+
+def test_one_of_several_labels_is_a_question_of_two_classes() -> None:
+    """What measures say of rows that have a label or not is what they say of two classes; a label that all rows have asks nothing."""
+    x, y = clusters(90, 12, 2, 0.6, 5)
+    several = y[:, None]
+    assert transferability.h_score(x, several) == pytest.approx(transferability.h_score(x, y))
+    assert transferability.h_score(x, np.stack([y, np.ones(90, dtype=np.int64)], axis=1)) == pytest.approx(transferability.h_score(x, y))
+    own = softmax(x[:, :3], 1.0)
+    assert transferability.leep(own, several, 1) == pytest.approx(transferability.leep(own, y, 2))
+    scores = np.random.default_rng(6).normal(size=90) + y - 0.5
+    two = np.stack([-scores, scores], axis=1)
+    assert transferability.least_recall(scores[:, None], several) <= transferability.least_recall(two, y) + 1e-12
+    assert noise_share(scores[:, None], several) == noise_share(two, y)
+
+
+def test_rows_of_several_labels_are_drawn_by_their_rarest_and_stand_for_all() -> None:
+    """Of 1,000 rows with a frequent label 20 have a rare one too, and 100 have none."""
+    every = np.zeros((1_100, 2), dtype=np.int64)
+    every[:1_000, 0] = 1
+    every[:20, 1] = 1
+    drawn = sample(every, 2, 60, 1)
+    y = every[drawn.picked]
+    assert y.sum(axis=0).tolist() == [40, 20] and drawn.counts.tolist() == [1_000, 20] and sorted(drawn.groups.tolist()) == [20, 100, 980]
+    assert drawn.weights.sum() == pytest.approx(1_100)
+    assert targets.most_frequent_share(y, drawn.weights) == pytest.approx(980 / 1_100)
 
 
 def test_a_power_law_is_recovered() -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,7 @@ from . import tagged
 from .conftest import BACKBONES, PACK, Ended, Spec, run_engine, spec_of
 
 ROWS = 72
+SCHEMA = json.loads((Path(__file__).parents[1] / "schema" / "engine-line.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +142,36 @@ def test_auto_tries_tuning_and_says_what_it_found(arrays: tuple[Path, np.ndarray
     table = ended.result["evidence"]["auto"]
     assert choice["method"] == table["chose"] and table["chose"] in ("linear_probe", "fine_tune")
     assert [t["what"] for t in table["trials"]] == ["tuning"]
-    assert table["label_noise"] is None
+    assert table["label_noise"] is None or 0 <= table["label_noise"] < 0.2
+
+
+def test_advice_says_what_a_head_of_several_labels_would_reach(arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    """Of the same rows as the jobs above: exact matches, by rows left out, far above the most frequent set."""
+    ended = run_engine(spec(arrays, tmp_path, action="advise", backbones=[spec(arrays, tmp_path)["backbone"]]))
+    assert ended.code == 0, ended.stderr
+    for line in ended.lines:
+        jsonschema.validate(line, SCHEMA)
+    advice = ended.lines[-1]["advice"]
+    [one] = advice["backbones"]
+    frequent = np.unique(arrays[1][3:], axis=0, return_counts=True)[1].max() / (ROWS - 3)
+    assert one["interval"]["low"] > frequent and one["leep"] is None
+    assert advice["when"]["verdict"] in ("now", "not_yet") and advice["how"]["method"] in ("linear_probe", "fine_tune")
+    assert {(o["method"], o["options"].get("depth")) for o in advice["options"]} == {
+        ("linear_probe", None),
+        ("fine_tune", "last_blocks"),
+        ("fine_tune", "full"),
+    }
+    measured = [p for p in advice["learning_curve"] if p["measured"]]
+    assert len(measured) >= 3 and measured[-1]["accuracy"] > measured[0]["accuracy"]
+    assert [t["what"] for t in advice["trials"]] == ["tuning"]
+    assert "all labels of an input" in advice["summary"] and any("no other" in note for note in advice["notes"])
+
+
+def test_advice_on_rows_that_all_have_the_same_labels_is_refused(arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    kept = load_file(arrays[0])
+    save_file({**kept, "present": np.ones_like(kept["present"])}, tmp_path / "alike.safetensors")
+    error = run_engine(spec((tmp_path / "alike.safetensors", kept["present"]), tmp_path, action="advise")).error
+    assert error["code"] == "too_few_classes" and "rows without it" in error["detail"] and error["blame"] == "caller"
 
 
 def test_the_whole_network_learns_several_labels_too(arrays: tuple[Path, np.ndarray], tmp_path: Path) -> None:
@@ -206,6 +237,7 @@ def test_all_blocks_of_the_network_learn_several_labels_and_are_judged_like_a_ta
         ({"method": {"type": "contrastive"}}, "method_unavailable", "contrastive is for single labels"),
         ({"method": {"type": "zero_shot"}}, "method_unavailable", "zero_shot is for single labels"),
         ({"target": {"arrays": "x", "labels": []}}, "options_invalid", "target"),
+        ({"target": {"arrays": "x", "labels": []}, "action": "advise"}, "options_invalid", "target"),
     ],
 )
 def test_what_compares_classes_is_refused(arrays: tuple[Path, np.ndarray], tmp_path: Path, more: dict[str, Any], code: str, words: str) -> None:
