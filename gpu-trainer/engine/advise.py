@@ -131,7 +131,7 @@ def notes_of(e: Evidence, curve: list[dict[str, Any]], looked_at: int) -> list[s
         notes.append(f"About {e.label_noise:.0%} of the labels look wrong; look at the dataset's quality report first, and leave those rows out.")
     if e.several:
         notes.append("Accuracy is the share of inputs whose labels are all said and no other.")
-    if e.interval["high"] <= e.chance and finds_each(e):
+    if e.at_home[1]["high"] <= e.chance and finds_each(e):
         text = f"Always answering the most frequent {e.most_frequent} would be right in {e.chance:.0%}, and find nothing else; this head"
         if e.several:
             notes.append(f"{text} is right about a label in at least {e.least_recall:.0%}, rows with and without it counting alike.")

@@ -54,11 +54,13 @@ def gather(
     trials: list[dict[str, Any]] = []
     distance: Distance | None = None
     aligning: Trial | None = None
+    judged_there = False
     if there is not None and len(there.rows) >= 10:
         distance = between(seen.x, there.x, seed)
         truth = place[there.rows.labels]
         temperature = fit_temperature(scores[fair], y[fair])
         accuracy, interval, note = on_target(head.scores(there.x), truth, temperature, at_home if len(fair) else None)
+        judged_there = int((truth >= 0).sum()) >= TARGET_LABELLED_MIN
         notes.append(note)
         aligning = aligned(seen, there.x, truth, classes, seed)
         trials += [aligning.told("aligning")] if aligning else []
@@ -87,6 +89,7 @@ def gather(
         aligning=aligning,
         tunable=tunable,
         least_recall=measure.least_recall(scores[fair], y[fair]) if len(fair) else None,
+        judged_there=judged_there,
         several=targets.several(y),
     )
     return Found(evidence, trials, notes)

@@ -50,6 +50,7 @@ class Evidence:
     tunable: bool  # an added backbone is a finished graph: only heads are trained on it
     # Of the head at home, mean over labels, its lower limit; `least_chance` is what chance has, however unequal the labels are.
     least_recall: float | None = None
+    judged_there: bool = False  # `accuracy` is of labelled rows of the target, and no guess
     several: bool = False  # labels a row: accuracy is of rows whose labels are all said and no other
 
     @property
@@ -132,19 +133,25 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
         return {"verdict": "now", "because": because, "examples_needed": None}
 
     gain = of_tuning(e.modality, e.tuning)
-    hopeless = e.interval["high"] <= e.chance or (e.tuning is not None and gain.usual <= PAYS and e.interval["low"] <= e.chance)
-    # A head that finds the rare label is worth having, though the most frequent answer is right more often.
-    if hopeless and not finds_each(e):
-        text = (
-            f"The frozen embedding tells the labels apart no better ({e.accuracy:.0%}) than always answering the most frequent {e.most_frequent} "
-            f"({e.chance:.0%})."
-        )
-        return probe, {"verdict": "do_not", "because": text, "examples_needed": None}
-    if not e.tunable:
-        return probe, now("This backbone is a finished graph, so what can be transferred is its embedding; the head on it is ready at once.")
-    if e.distance is not None and e.distance.kind != "near" and adapting(e, e.distance)[0].usual > PAYS:
+    frequent = f"always answering the most frequent {e.most_frequent} ({e.chance:.0%})."
+
+    def do_not(because: str) -> dict[str, Any]:
+        return {"verdict": "do_not", "because": f"{because} than {frequent}", "examples_needed": None}
+
+    def no_better(interval: dict[str, float]) -> bool:
+        return interval["high"] <= e.chance or (e.tuning is not None and gain.usual <= PAYS and interval["low"] <= e.chance)
+
+    # By rows at home: of a target without labels the accuracy is a guess that reaches down to chance whenever it is unsure, and what it does badly at
+    # is what adapting is for. A head that finds the rare label is worth having, though the most frequent answer is right more often.
+    if no_better(e.at_home[1]) and not finds_each(e):
+        return probe, do_not(f"The frozen embedding tells the labels apart no better ({e.at_home[0]:.0%})")
+    if e.tunable and e.distance is not None and e.distance.kind != "near" and adapting(e, e.distance)[0].usual > PAYS:
         adapt = next(o for o in options if o["method"] == "domain_adaptation")
         return adapt, now(f"The target lies {e.distance.kind} from the source: {distance_words(e.distance)}. {adapt['because']}")
+    if e.judged_there and no_better(e.interval):
+        return probe, do_not(f"On the target's labelled rows the head is right no more often ({e.accuracy:.0%})")
+    if not e.tunable:
+        return probe, now("This backbone is a finished graph, so what can be transferred is its embedding; the head on it is ready at once.")
     if e.interval["low"] >= ENOUGH:
         where = "left-out rows" if e.distance is None else "the target's rows"
         return probe, now(f"The frozen head is right in {e.accuracy:.1%} of {where}; tuning has nothing left to win that could be proven.")
@@ -158,8 +165,8 @@ def decide(e: Evidence, options: list[dict[str, Any]]) -> tuple[dict[str, Any], 
 
 
 def finds_each(e: Evidence) -> bool:
-    """Whether the head tells the labels apart however unequal they are; at home, so it says nothing of a target."""
-    return e.distance is None and e.least_recall is not None and e.least_recall > e.least_chance
+    """Whether the head tells the labels apart at home, however unequal they are."""
+    return e.least_recall is not None and e.least_recall > e.least_chance
 
 
 def interval_words(value: float, interval: dict[str, float]) -> str:
