@@ -107,13 +107,34 @@ describe('jsonl', () => {
     expect(frozen.manifest).toMatchObject({ rows: 4, labels: ['letter', 'spam'], counts: { train: { letter: 2, spam: 2 } } });
   });
 
+  it('keeps what only some jobs could use, and says what others lack: every label at once, so that one more upload is enough', async () => {
+    const line = (text: string, label: string) => JSON.stringify({ text, label });
+    const told = async (lines: string[]) => {
+      const { manifest, errors } = await freeze('a.jsonl', lines.join('\n'));
+      return { rows: manifest?.rows, counts: manifest?.counts.train, errors: errors.map(({ code, detail }) => `${code}: ${detail}`) };
+    };
+    const rare = ['a', 'b', 'c', 'd'].map((label) => line(`about ${label}`, label));
+    expect(await told([...rare, line('more of a', 'a')])).toEqual({
+      rows: 5,
+      counts: { a: 2, b: 1, c: 1, d: 1 },
+      errors: ['too_few_rows: 3 labels ("b", "c", "d") have a single usable row each: a job learns from it, but proves nothing about it.'],
+    });
+    expect(await told([line('one', 'spam'), line('two', 'spam')])).toEqual({
+      rows: 2,
+      counts: { spam: 2 },
+      errors: ['too_few_labels: The dataset has one label, "spam": it can be adapted to or judged by, but not trained on.'],
+    });
+    // A target of which one row is labelled.
+    expect((await told(['{"text": "what is it"}', line('three', 'letter')])).errors).toHaveLength(1);
+    const task = (text: string, mood: string) => JSON.stringify({ text, tasks: { mood, topic: text } });
+    expect((await told([task('one', 'glad'), task('two', 'glad')])).errors[0]).toContain('The task "mood" has one label');
+  });
+
   it('keeps a dataset without labels, and refuses one that no job could use', async () => {
     expect((await freeze('a.jsonl', '{"text": "one"}\n{"text": "two"}')).manifest).toMatchObject({ rows: 2, unlabelled: 2, labels: [] });
     const line = (text: string, label: string) => JSON.stringify({ text, label });
     const cases: [string, string[]][] = [
       ['dataset_empty', ['{"text": 1}']],
-      ['too_few_labels', [line('one', 'spam'), line('two', 'spam')]],
-      ['too_few_rows', [line('one', 'spam'), line('two', 'spam'), line('three', 'letter')]],
       ['labels_too_long', Array.from({ length: 900 }, (_, n) => line(`text ${n}`, `${n % 450}${'漢'.repeat(190)}`))],
     ];
     for (const [code, lines] of cases) {
@@ -121,12 +142,6 @@ describe('jsonl', () => {
       expect(frozen.manifest).toBeNull();
       expect(frozen.errors[0]).toMatchObject({ code });
     }
-    // Every label that is too rare, so that one more upload is enough.
-    const rare = await freeze(
-      'a.jsonl',
-      ['a', 'b', 'c', 'd'].map((label) => line(`about ${label}`, label)).join('\n') + `\n${line('more of a', 'a')}`,
-    );
-    expect(rare.errors.map(({ detail }) => detail)).toEqual(['3 labels ("b", "c", "d") have too few usable rows; each label needs at least 2.']);
   });
 });
 

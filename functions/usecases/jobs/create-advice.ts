@@ -20,7 +20,7 @@ export async function createAdvice(deps: Needs, input: { tenant: string; request
   const { tenant, request } = input;
   const dataset = await needDataset(deps, tenant, request.dataset, 'dataset');
   const manifest = needReady(dataset, 'dataset');
-  needLabels(manifest);
+  needTwoLabels(manifest);
   const fault = methodFault(LOOKS, { manifest, hasTarget: (request.target_dataset ?? null) !== null, hasSource: false });
   if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
   const { target } = await checkSideDatasets(deps, tenant, { target_dataset: request.target_dataset ?? null }, dataset);
@@ -43,15 +43,8 @@ export async function createAdvice(deps: Needs, input: { tenant: string; request
   return await presentAdviceJob(deps, row);
 }
 
-/** Unlike training, advice cross-validates: any split will do. One of several labels an input is enough, being there or not. */
-function needLabels({ labels, task }: DatasetManifest): void {
-  const needed = task === 'multi_label' ? 1 : 2;
-  if (labels.length < needed)
-    throw new GraftError(
-      'unprocessable',
-      `Advice needs rows of at least ${needed === 1 ? 'one label' : 'two labels'}; this dataset has ${labels.length}.`,
-      {
-        param: 'dataset',
-      },
-    );
+/** Unlike training, advice cross-validates: any split will do. */
+function needTwoLabels({ labels }: DatasetManifest): void {
+  if (labels.length < 2)
+    throw new GraftError('unprocessable', `Advice needs rows of at least two labels; this dataset has ${labels.length}.`, { param: 'dataset' });
 }

@@ -89,7 +89,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
       }
     }
     tasks = settleTasks(kept);
-    checkUsable(kept, tasks);
+    checkUsable(kept, tasks, report);
   } catch (error) {
     await writer.discard();
     if (!(error instanceof RowError)) throw error;
@@ -166,13 +166,13 @@ function encode(source: SourceRow, by: FreezeInput['encode']): { row: Row; short
 }
 
 /** What a job could not use as a whole. Throws RowError without a file. */
-function checkUsable(kept: readonly Kept[], tasks: readonly Task[]): void {
+function checkUsable(kept: readonly Kept[], tasks: readonly Task[], report: OnError): void {
   if (kept.length === 0) throw new RowError('dataset_empty', 'There is no usable row.');
-  if (tasks.length > 0) return checkTasks(tasks);
+  if (tasks.length > 0) return checkTasks(tasks, report);
   const counts = new Map<string, number>();
   for (const r of kept) for (const label of labelsOf(r) ?? []) counts.set(label, (counts.get(label) ?? 0) + 1);
   // None at all: a wholly unlabelled target domain.
-  checkCounts(Object.fromEntries(counts), null);
+  checkCounts(Object.fromEntries(counts), null, report);
 }
 
 function countRows(kept: readonly Kept[], labels: readonly string[], splits: readonly Split[]): DatasetManifest['counts'] {

@@ -2,8 +2,8 @@
 import { UNLABELLED } from '../../../shared/dataset.ts';
 import { DATASET_LABEL_NAMES_MAX_BYTES, LABELS_MAX, TASKS_MAX } from '../../../shared/limits.ts';
 import { RowError } from './row-error.ts';
+import type { OnError } from './sources.ts';
 
-export const MIN_ROWS_PER_LABEL = 2;
 /** So many labels one error names. */
 const NAMED_MAX = 20;
 /** What `label` is called as a task, in a dataset whose other rows (or whose other answers) have names. */
@@ -59,19 +59,25 @@ export function strataOf(row: Labelled): readonly string[] {
   return first ? [first.join('\n')] : [];
 }
 
-/** Throws RowError without a file when a job could not use the labels; `task` is null in a dataset with one. */
-export function checkCounts(counts: Readonly<Record<string, number>>, task: string | null): void {
+/**
+ * Throws RowError without a file when no job could use the labels; `task` is null in a dataset with one. What only some could not use is reported:
+ * a dataset may also be what others adapt to or are judged by.
+ */
+export function checkCounts(counts: Readonly<Record<string, number>>, task: string | null, report: OnError): void {
   const who = task === null ? 'The dataset' : `The task "${task}"`;
   const labels = Object.keys(counts);
-  if (labels.length === 1) throw new RowError('too_few_labels', `${who} has one label, "${labels[0]}"; a classifier needs at least two.`);
   if (labels.length > LABELS_MAX) throw new RowError('too_many_labels', `${who} has ${labels.length} labels; the limit is ${LABELS_MAX}.`);
   checkNames(labels);
-  // All of them at once: who mends one and sends everything again must not be told of the next one then.
-  const few = labels.filter((label) => counts[label]! < MIN_ROWS_PER_LABEL).map((label) => `"${label}"`);
-  if (few.length === 0) return;
-  const named = few.length > NAMED_MAX ? `${few.slice(0, NAMED_MAX).join(', ')} and ${few.length - NAMED_MAX} more` : few.join(', ');
-  const have = few.length === 1 ? `The label ${named} has` : `${few.length} labels (${named}) have`;
-  throw new RowError('too_few_rows', `${have} too few usable rows; each label needs at least ${MIN_ROWS_PER_LABEL}.`);
+  if (labels.length === 1) {
+    const one = `${who} has one label, "${labels[0]}"`;
+    if (task !== null) throw new RowError('too_few_labels', `${one}; a task needs at least two.`);
+    return report(new RowError('too_few_labels', `${one}: it can be adapted to or judged by, but not trained on.`));
+  }
+  const alone = labels.filter((label) => counts[label] === 1).map((label) => `"${label}"`);
+  if (alone.length === 0) return;
+  const named = alone.length > NAMED_MAX ? `${alone.slice(0, NAMED_MAX).join(', ')} and ${alone.length - NAMED_MAX} more` : alone.join(', ');
+  const have = alone.length === 1 ? `The label ${named} has a single usable row` : `${alone.length} labels (${named}) have a single usable row each`;
+  report(new RowError('too_few_rows', `${have}: a job learns from it, but proves nothing about it.`));
 }
 
 function checkNames(labels: readonly string[]): void {
@@ -81,8 +87,8 @@ function checkNames(labels: readonly string[]): void {
 }
 
 /** Throws RowError without a file. */
-export function checkTasks(tasks: readonly Task[]): void {
+export function checkTasks(tasks: readonly Task[], report: OnError): void {
   if (tasks.length > TASKS_MAX) throw new RowError('too_many_tasks', `The dataset has ${tasks.length} tasks; the limit is ${TASKS_MAX}.`);
   checkNames(tasks.flatMap((task) => task.labels));
-  for (const task of tasks) checkCounts(task.counts, task.name);
+  for (const task of tasks) checkCounts(task.counts, task.name, report);
 }
