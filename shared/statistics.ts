@@ -96,6 +96,12 @@ export function quantile(values: Float64Array, q: number): number {
   return low + ((values[below + 1] ?? low) - low) * (at - below);
 }
 
+/** 95 %, by percentiles of a bootstrap (sorted in place). */
+export const percentileInterval = (drawn: Float64Array): { low: number; high: number } => ({
+  low: quantile(drawn, 0.025),
+  high: quantile(drawn, 0.975),
+});
+
 export const CALIBRATION_BINS = 15;
 
 /** Expected calibration error over equal-width bins (Guo et al. 2017): Σ (rows in bin / rows) · |accuracy − mean confidence|. */

@@ -5,6 +5,7 @@ import type { Judged } from './gate-evidence.ts';
 import { metricsOf, metricsOfSeveral } from './gate-metrics.ts';
 import { ONE, SEVERAL, type Words } from './gate-words.ts';
 import { compareSeveral } from './paired-labels.ts';
+import { compareMacroF1 } from './macro-f1.ts';
 import { comparePaired, type PairedComparison } from './paired-bootstrap.ts';
 
 export type Who = Contender | 'candidate';
@@ -38,8 +39,11 @@ function ofOne(heldOut: HeldOut): Contest {
     rows: truth.length,
     words: ONE,
     has: (who) => heldOut[who] !== null,
-    against: (who, seed) => comparePaired(truth, right('candidate'), right(who), seed),
-    measure: (who, seed) => metricsOf(truth, right(who), answered(heldOut, who).confidence, seed),
+    against: (who, seed) => ({
+      ...comparePaired(truth, right('candidate'), right(who), seed),
+      macroF1: compareMacroF1(truth, heldOut.candidate.prediction, answered(heldOut, who).prediction, seed),
+    }),
+    measure: (who, seed) => metricsOf(truth, answered(heldOut, who), seed),
     judged: (who) => ({ correct: right(who), confidence: answered(heldOut, who).confidence }),
     within: (known) => {
       const rows = truth.flatMap((label, i) => (known.has(heldOut.labels[label] ?? '') ? [i] : []));

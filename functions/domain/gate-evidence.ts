@@ -1,5 +1,5 @@
 /** What counts as evidence at the gate: better, worse, not worse by more than a margin, and clearly worse calibrated. Pure. */
-import type { PairedComparison } from './paired-bootstrap.ts';
+import type { PairedRows } from './paired-bootstrap.ts';
 import { calibrationError, quantile, seededRandom, Z_ONE_SIDED_95 } from '../../shared/statistics.ts';
 
 /** Evidence that a promotion needs, and that a loss needs to block one. */
@@ -14,11 +14,11 @@ const CALIBRATION_RESAMPLES = 400;
 const CALIBRATION_ROWS = 2_000;
 
 /** Better beyond doubt: 95 % of paired resamples strictly better, and an exact sign test at 5 %. */
-export function isBetter(p: PairedComparison): boolean {
+export function isBetter(p: PairedRows): boolean {
   return p.probabilityStrictlyBetter >= CONFIDENCE && p.pBetter <= 1 - CONFIDENCE;
 }
 
-export function isWorse(p: PairedComparison): boolean {
+export function isWorse(p: PairedRows): boolean {
   return p.difference < 0 && p.pWorse <= 1 - CONFIDENCE;
 }
 
@@ -26,7 +26,7 @@ export function isWorse(p: PairedComparison): boolean {
  * One-sided 95 % lower limit of the difference of paired proportions: δ̃ − z·√((p₁ + p₂ − δ̃²) / (n + 2)) with p = (count + 1) / (n + 2) of the rows
  * won and lost (Bonett and Price 2012). Unlike a bootstrap it is not zero-wide where the two never disagree: few rows prove nothing.
  */
-export function lowerLimit(p: PairedComparison): number {
+export function lowerLimit(p: PairedRows): number {
   if (p.rows === 0) return -1;
   const n = p.rows + 2;
   const won = (p.wins + 1) / n;
@@ -35,7 +35,7 @@ export function lowerLimit(p: PairedComparison): number {
 }
 
 /** Not worse by a point or more, beyond doubt. */
-export function isEqualWithin(p: PairedComparison): boolean {
+export function isEqualWithin(p: PairedRows): boolean {
   return !isWorse(p) && lowerLimit(p) >= -EQUAL_WITHIN;
 }
 

@@ -1,9 +1,10 @@
 /** The gate's measurements of one contender, and a comparison as callers see it. */
 import type { Comparison, Contender, Metrics } from '../../shared/wire/evaluation.ts';
-import type { SeveralHeldOut } from '../../shared/engine.ts';
+import type { HeldOut, SeveralHeldOut } from '../../shared/engine.ts';
+import { macroF1 } from './macro-f1.ts';
 import type { PairedComparison } from './paired-bootstrap.ts';
 import { exactly, macroMetrics, type LabelTruth } from './paired-labels.ts';
-import { calibrationError, drawMultinomial, quantile, seededRandom, wilsonInterval } from '../../shared/statistics.ts';
+import { calibrationError, drawMultinomial, percentileInterval, seededRandom, wilsonInterval } from '../../shared/statistics.ts';
 
 const METRIC_RESAMPLES = 2_000;
 
@@ -18,13 +19,14 @@ export function toComparison(against: Contender, on: Comparison['on'], paired: P
     wins: paired.wins,
     losses: paired.losses,
     p_value: paired.pBetter,
-    macro_recall_difference: paired.macroRecall,
-    macro_f1_difference: paired.macroF1,
+    macro_recall_difference: paired.macroRecall.difference,
+    macro_f1_difference: paired.macroF1.difference,
   };
 }
 
-/** One entry a row: the true label, whether this contender was right, and the probability it gave its answer. */
-export function metricsOf(truth: readonly number[], correct: readonly boolean[], confidence: readonly number[], seed: number): Metrics {
+/** One entry a row: the true label, this contender's, and the probability that it gave it. */
+export function metricsOf(truth: readonly number[], { prediction, confidence }: HeldOut['candidate'], seed: number): Metrics {
+  const correct = truth.map((label, i) => prediction[i] === label);
   const hits = correct.filter(Boolean).length;
   const cells = new Map<number, [number, number]>();
   for (const [i, label] of truth.entries()) {
@@ -49,8 +51,8 @@ export function metricsOf(truth: readonly number[], correct: readonly boolean[],
   const macros = Float64Array.from({ length: METRIC_RESAMPLES }, () => macroOf(drawMultinomial(counts, random)));
   return {
     accuracy: { value: truth.length === 0 ? 0 : hits / truth.length, interval: wilsonInterval(hits, truth.length) },
-    macro_recall: { value: macroOf(counts), interval: { low: quantile(macros, 0.025), high: quantile(macros, 0.975) } },
-    macro_f1: null,
+    macro_recall: { value: macroOf(counts), interval: percentileInterval(macros) },
+    macro_f1: macroF1(truth, prediction, seed),
     calibration_error: calibrationError(correct, confidence),
   };
 }

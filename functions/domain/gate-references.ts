@@ -5,16 +5,16 @@
 import type { Contender, Reason } from '../../shared/wire/evaluation.ts';
 import { isBetter, isWorse } from './gate-evidence.ts';
 import { factsOf, sentence, type Words } from './gate-words.ts';
-import type { PairedComparison } from './paired-bootstrap.ts';
+import type { PairedRows } from './paired-bootstrap.ts';
 
 /** `served`: a head is served, and it decides; without one these references do. `fromScratch`: the candidate is the network from random weights. */
 export function weighReferences(
-  look: (who: Contender) => PairedComparison | null,
+  look: (who: Contender) => PairedRows | null,
   { served, fromScratch }: { readonly served: boolean; readonly fromScratch: boolean },
   words: Words,
 ): Reason[] {
   const reasons: Reason[] = [];
-  const say = (code: Reason['code'], blocks: boolean, claim: string, of: PairedComparison) =>
+  const say = (code: Reason['code'], blocks: boolean, claim: string, of: PairedRows) =>
     reasons.push({ code, blocks, detail: `${claim}: ${sentence(of, words)}.`, evidence: factsOf(of) });
 
   const frozen = look('frozen');
@@ -47,7 +47,7 @@ export function weighReferences(
 }
 
 /** A linear probe, and tuning whose weight became 0, are heads on the frozen backbone: that is no finding about tuning. */
-const notBetter = ({ wins, losses }: PairedComparison): string =>
+const notBetter = ({ wins, losses }: PairedRows): string =>
   wins + losses === 0
     ? 'The candidate is right on the same rows as a head on the frozen backbone'
     : 'Tuning is not proven to help beyond a head on the frozen backbone';

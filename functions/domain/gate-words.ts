@@ -1,8 +1,13 @@
 /** The gate's reasons in words, with the numbers that programs read beside them. */
-import type { PairedComparison } from './paired-bootstrap.ts';
+import type { PairedRows } from './paired-bootstrap.ts';
 
 const LIST_MAX = 5;
 
+type MacroWords = {
+  readonly of: 'macroRecall' | 'macroF1';
+  readonly code: 'worse_macro_recall' | 'worse_macro_f1';
+  readonly detail: (points: string, name: string) => string;
+};
 /** How results are spoken of. */
 export type Words = {
   /** What rows are counted by: "3.4 points more …". */
@@ -11,23 +16,31 @@ export type Words = {
   /** What is answered without looking, and who answers so. */
   readonly frequent: string;
   readonly baseline: string;
-  /** What is averaged over labels. */
-  readonly macro: { readonly code: 'worse_macro_recall' | 'worse_macro_f1'; readonly detail: (points: string, name: string) => string };
+  /** Means over labels that may not fall. */
+  readonly macros: readonly MacroWords[];
 };
 
+const f1 = (each: string): MacroWords => ({
+  of: 'macroF1',
+  code: 'worse_macro_f1',
+  detail: (by, name) => `Averaged over ${each} the F1 score of the candidate is ${by} than that of ${name}.`,
+});
 export const ONE: Words = {
   more: 'more accurate',
   less: 'less accurate',
   frequent: 'the majority class',
   baseline: 'the majority baseline',
-  macro: { code: 'worse_macro_recall', detail: (by, name) => `Averaged over classes the candidate recalls ${by} than ${name}.` },
+  macros: [
+    { of: 'macroRecall', code: 'worse_macro_recall', detail: (by, name) => `Averaged over classes the candidate recalls ${by} than ${name}.` },
+    f1('classes'),
+  ],
 };
 export const SEVERAL: Words = {
   more: 'more exact matches',
   less: 'fewer exact matches',
   frequent: 'the most frequent set of labels',
   baseline: 'the most frequent set of labels',
-  macro: { code: 'worse_macro_f1', detail: (by, name) => `Averaged over labels the F1 score of the candidate is ${by} than that of ${name}.` },
+  macros: [f1('labels')],
 };
 
 export function points(share: number): string {
@@ -41,7 +54,7 @@ export function list(names: readonly string[]): string {
 }
 
 /** "3.4 points more accurate on 210 rows (95 % interval −1.0 to 7.8; 16 rows won, 9 lost; sign test p = 0.115)". */
-export function sentence(p: PairedComparison, { more, less }: Pick<Words, 'more' | 'less'>): string {
+export function sentence(p: PairedRows, { more, less }: Pick<Words, 'more' | 'less'>): string {
   const signed = (share: number) => `${share < 0 ? '−' : '+'}${Math.abs(share * 100).toFixed(1)}`;
   const size = `${Math.abs(p.difference * 100).toFixed(1)} points ${p.difference >= 0 ? more : less}`;
   const interval = `95 % interval ${signed(p.interval.low)} to ${signed(p.interval.high)}`;
@@ -53,7 +66,7 @@ export function moreRows(more: number): string {
   return ` If the difference is real, about ${more.toLocaleString('en')} more held-out rows would be needed to prove it.`;
 }
 
-export function factsOf(p: PairedComparison): Record<string, unknown> {
+export function factsOf(p: PairedRows): Record<string, unknown> {
   return {
     rows: p.rows,
     difference: p.difference,

@@ -1,10 +1,10 @@
 /**
  * The gate: is the candidate better than what is served, on rows that neither has learnt from? It only decides; it never activates.
  * Rule: promote only when the candidate beats what is served by sound evidence (at least 95 % of paired resamples strictly better *and* an exact
- * sign test at 5 %), loses no label, and is not credibly worse on any class, in macro recall, or on the labels that the incumbent knows.
+ * sign test at 5 %), loses no label, and is not credibly worse on any class, in macro recall or F1, or on the labels that the incumbent knows.
  * Without an incumbent it must beat the majority baseline and not be credibly worse than the frozen head. Equal within noise is a refusal, except
  * for a candidate that needs no network of its own where the served version does: that one is promoted when it is proven not to lose a point.
- * Of several labels a row the share of exact matches is what accuracy is of one, and macro F1 what macro recall is.
+ * Of several labels a row the share of exact matches is what accuracy is of one, and the mean over labels is that of F1 alone.
  * Whoever adapts to a target must not be credibly worse than without (negative transfer), and nobody may be clearly worse calibrated.
  */
 import type { EngineResult } from '../../shared/engine.ts';
@@ -14,7 +14,7 @@ import { contestOf, type Contest } from './gate-contest.ts';
 import { toComparison } from './gate-metrics.ts';
 import { weighReferences } from './gate-references.ts';
 import { factsOf, list, moreRows, points, sentence } from './gate-words.ts';
-import type { PairedComparison } from './paired-bootstrap.ts';
+import type { PairedComparison, PairedRows } from './paired-bootstrap.ts';
 import { signTest, Z_ONE_SIDED_95, Z_POWER_80 } from '../../shared/statistics.ts';
 
 /** Below this many held-out rows the answer says that they are few. */
@@ -149,8 +149,8 @@ function weigh(input: GateInput, { rows, words }: Contest, look: Look): Reason[]
     const detail = `On "${named}" the candidate is worse than ${name}: it loses ${of.losses} and wins ${of.wins} of ${of.rows} rows.`;
     say('worse_on_class', true, detail, { label: named, ...of });
   }
-  const { code: macroCode, detail: macroDetail } = words.macro;
-  if (served.macro.probabilityWorse >= CONFIDENCE) say(macroCode, true, macroDetail(points(served.macro.difference), name), served.macro);
+  for (const { of, code, detail } of words.macros)
+    if (served[of].probabilityWorse >= CONFIDENCE) say(code, true, detail(points(served[of].difference), name), served[of]);
   const fromScratch = input.heldOut.scratch !== null && JSON.stringify(input.heldOut.scratch) === JSON.stringify(input.heldOut.candidate);
   reasons.push(...weighReferences(look, { served: incumbent !== null, fromScratch }, words));
   return reasons;
@@ -173,7 +173,7 @@ function significantLosses(p: PairedComparison): [number, { rows: number; wins: 
  * Held-out rows at which the observed difference would be proven with 80 % power (paired proportions, Connor 1987):
  * n = (z₀.₉₅ + z₀.₈)² · (d − δ²) / δ² with δ the difference and d the share of rows on which the two disagree. Null when δ ≤ 0.
  */
-export function rowsNeeded(p: PairedComparison): number | null {
+export function rowsNeeded(p: PairedRows): number | null {
   if (p.difference <= 0 || p.rows === 0) return null;
   const disagree = (p.wins + p.losses) / p.rows;
   return Math.ceil(((Z_ONE_SIDED_95 + Z_POWER_80) ** 2 * (disagree - p.difference ** 2)) / p.difference ** 2);

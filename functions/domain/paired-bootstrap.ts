@@ -3,12 +3,15 @@
  * multinomial draw of those groups: the same distribution as drawing rows with replacement, at a cost that does not grow with the rows.
  * Source: Efron and Tibshirani 1993 (paired bootstrap, percentile interval); Dietterich 1998 on why the pairing matters.
  */
-import { drawMultinomial, quantile, seededRandom, signTest } from '../../shared/statistics.ts';
+import { drawMultinomial, percentileInterval, seededRandom, signTest } from '../../shared/statistics.ts';
 
 export const RESAMPLES = 4_000;
 
 export type Interval = { readonly low: number; readonly high: number };
-export type PairedComparison = {
+/** Of a mean over classes: the first's minus the second's, its 95 % interval, and the share of resamples in which it is below zero. */
+export type Macro = { readonly difference: number; readonly interval: Interval; readonly probabilityWorse: number };
+/** What follows from which rows either is right on. */
+export type PairedRows = {
   readonly rows: number;
   /** Accuracy of the first minus that of the second. */
   readonly difference: number;
@@ -23,14 +26,12 @@ export type PairedComparison = {
   /** Exact one-sided sign test on the rows where the two disagree: few rows make a bootstrap too sure of itself, never this. */
   readonly pBetter: number;
   readonly pWorse: number;
-  /** Of the mean over classes of recall; of several labels, of F1. */
-  readonly macro: { readonly difference: number; readonly interval: Interval; readonly probabilityWorse: number };
-  readonly macroRecall: number;
-  /** Null where a row has one label. */
-  readonly macroF1: number | null;
+  readonly macroRecall: Macro;
   /** Per class index: its rows, and those on which only the first, only the second is right. */
   readonly classes: ReadonlyMap<number, { readonly rows: number; readonly wins: number; readonly losses: number }>;
 };
+
+export type PairedComparison = PairedRows & { readonly macroF1: Macro };
 
 type Cell = { readonly label: number; readonly first: 0 | 1; readonly second: 0 | 1; count: number };
 
@@ -60,7 +61,7 @@ export function comparePaired(
   second: readonly boolean[],
   seed: number,
   resamples = RESAMPLES,
-): PairedComparison {
+): PairedRows {
   const groups = new Map<string, Cell>();
   const classes = new Map<number, { rows: number; wins: number; losses: number }>();
   for (const [i, label] of truth.entries()) {
@@ -99,24 +100,21 @@ export function comparePaired(
     ties += gained === 0 ? 1 : 0;
     macroWorse += macros[r]! < 0 ? 1 : 0;
   }
-  const macroRecall = macroDifference(cells, observed, slotOf);
   return {
     rows,
     difference: rows === 0 ? 0 : (wins - losses) / rows,
-    interval: { low: quantile(differences, 0.025), high: quantile(differences, 0.975) },
+    interval: percentileInterval(differences),
     probabilityBetter: (strictly + ties / 2) / resamples,
     probabilityStrictlyBetter: strictly / resamples,
     wins,
     losses,
     pBetter: signTest(wins, losses),
     pWorse: signTest(losses, wins),
-    macro: {
-      difference: macroRecall,
-      interval: { low: quantile(macros, 0.025), high: quantile(macros, 0.975) },
+    macroRecall: {
+      difference: macroDifference(cells, observed, slotOf),
+      interval: percentileInterval(macros),
       probabilityWorse: macroWorse / resamples,
     },
-    macroRecall,
-    macroF1: null,
     classes,
   };
 }

@@ -2,8 +2,8 @@
  * Compares two classifiers of several labels on the same held-out rows: by exact matches as `comparePaired` does, by each label on the rows that have it,
  * and by the mean F1 score of the labels. Rows are drawn with replacement, for both alike (Efron and Tibshirani 1993), because a row's labels go together.
  */
-import { quantile, seededRandom } from '../../shared/statistics.ts';
-import { comparePaired, type PairedComparison } from './paired-bootstrap.ts';
+import { percentileInterval, seededRandom } from '../../shared/statistics.ts';
+import { comparePaired, type Macro, type PairedComparison } from './paired-bootstrap.ts';
 
 export const LABEL_RESAMPLES = 1_000;
 
@@ -82,7 +82,7 @@ function* draws(rows: number, seed: number): Generator<Uint32Array> {
 }
 
 const everyRow = ({ truth }: LabelTruth): number[] => [...truth.keys()];
-const estimate = (value: number, drawn: Float64Array) => ({ value, interval: { low: quantile(drawn, 0.025), high: quantile(drawn, 0.975) } });
+const estimate = (value: number, drawn: Float64Array) => ({ value, interval: percentileInterval(drawn) });
 
 /** Macro recall and macro F1, with bootstrap intervals. */
 export function macroMetrics(of: LabelTruth, said: Said, seed: number) {
@@ -107,22 +107,24 @@ export function compareSeveral(of: LabelTruth, first: Said, second: Said, seed: 
     seed,
   );
   const [a, b] = [new Tally(of, first), new Tally(of, second)];
-  const macros = new Float64Array(LABEL_RESAMPLES);
-  let worse = 0;
+  const [recalls, scores] = [new Float64Array(LABEL_RESAMPLES), new Float64Array(LABEL_RESAMPLES)];
   let r = 0;
   for (const rows of draws(of.truth.length, seed)) {
-    const difference = macroF1(a.of(rows)) - macroF1(b.of(rows));
-    worse += difference < 0 ? 1 : 0;
-    macros[r++] = difference;
+    const [one, other] = [a.of(rows), b.of(rows)];
+    recalls[r] = macroRecall(one) - macroRecall(other);
+    scores[r++] = macroF1(one) - macroF1(other);
   }
   const rows = everyRow(of);
   const [one, other] = [a.of(rows), b.of(rows)];
-  const { value: difference, interval } = estimate(macroF1(one) - macroF1(other), macros);
+  const macro = (difference: number, drawn: Float64Array): Macro => ({
+    difference,
+    interval: percentileInterval(drawn),
+    probabilityWorse: drawn.filter((value) => value < 0).length / LABEL_RESAMPLES,
+  });
   return {
     ...matches,
-    macro: { difference, interval, probabilityWorse: worse / LABEL_RESAMPLES },
-    macroRecall: macroRecall(one) - macroRecall(other),
-    macroF1: difference,
+    macroRecall: macro(macroRecall(one) - macroRecall(other), recalls),
+    macroF1: macro(macroF1(one) - macroF1(other), scores),
     classes: labelLosses(of, first, second),
   };
 }

@@ -17,7 +17,7 @@ export const Metrics = z
     macro_recall: Estimate.meta({ description: 'Mean over labels of the share of their rows that are found, with a bootstrap interval.' }),
     macro_f1: Estimate.nullable()
       .default(null)
-      .meta({ description: 'Mean over labels of F1, with a bootstrap interval. Null unless the model is a multi-label one.' }),
+      .meta({ description: 'Mean over labels of F1, with a bootstrap interval. Null in results of single-label jobs from before it was measured.' }),
     calibration_error: z.number().meta({
       description: 'Expected calibration error of the answers; of a multi-label model, of every label that it says is there.',
     }),
@@ -46,7 +46,11 @@ export const Comparison = z
     losses: z.number().int(),
     p_value: z.number().meta({ description: 'Exact one-sided sign test that the candidate is better.' }),
     macro_recall_difference: z.number(),
-    macro_f1_difference: z.number().nullable().default(null).meta({ description: 'Null unless the model is a multi-label one.' }),
+    macro_f1_difference: z
+      .number()
+      .nullable()
+      .default(null)
+      .meta({ description: 'Null in results of single-label jobs from before it was measured.' }),
   })
   .meta({ id: 'Comparison' });
 export type Comparison = z.infer<typeof Comparison>;
