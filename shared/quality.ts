@@ -33,8 +33,13 @@ export const QualityIssue = z
   .meta({ id: 'QualityIssue' });
 export type QualityIssue = z.infer<typeof QualityIssue>;
 
-/** A line of `quality.jsonl`: the finding and where its rows came from in the upload. */
+/**
+ * A line of `quality.jsonl`: the finding and where its rows came from in the upload. After them the rows of the upload that are not in the dataset (exact
+ * copies, conflicting ones, damaged files and so on): `row` is null, and `code` that of the dataset's `errors`.
+ */
 export const DatasetIssue = QualityIssue.extend({
+  code: z.union([QualityCode, z.string()]),
+  row: z.number().int().nonnegative().nullable(),
   file: z.string(),
   line: z.number().int().nullable(),
   with_file: z.string().nullable(),
@@ -63,3 +68,7 @@ export const Inspection = z
   })
   .meta({ id: 'Inspection' });
 export type Inspection = z.infer<typeof Inspection>;
+
+/** What the host makes of it: `left_out` counts the rows of the upload that are not in the dataset, by code. */
+export const InspectionSummary = Inspection.omit({ issues: true }).extend({ left_out: z.record(z.string(), z.number().int()).default({}) });
+export type InspectionSummary = z.infer<typeof InspectionSummary>;

@@ -7,7 +7,7 @@ import { Choice, EngineResult, Progress } from './engine.ts';
 import { MethodOptions } from './method-options.ts';
 import { EVENT_MESSAGE_MAX_CHARS, FAIL_DETAIL_MAX_CHARS, LEASE_TTL_SECONDS } from './limits.ts';
 import { ArtifactName } from './model-manifest.ts';
-import { Inspection, QualityCode } from './quality.ts';
+import { InspectionSummary, QualityCode } from './quality.ts';
 
 /** A presigned GET. */
 export const Download = z.object({ url: z.string(), bytes: z.number().int().nullable(), sha256: z.string().nullable() });
@@ -220,7 +220,7 @@ export const CompleteRequest = z.discriminatedUnion('kind', [
     errors: DatasetManifest.shape.errors,
     error_count: z.number().int(),
     /** Null where nothing was inspected (no backbone, or too few rows); the issues themselves are in `quality.jsonl`. */
-    inspection: Inspection.omit({ issues: true }).nullable().default(null),
+    inspection: InspectionSummary.nullable().default(null),
   }),
   z.object({ kind: z.literal('advice'), advice: Advice, seconds: z.number() }),
   z.object({

@@ -2,9 +2,10 @@
  * The quality report of a dataset that was just frozen: the engine looks at every row, the host names its findings by file and line. A report is a
  * courtesy: whatever goes wrong with it is logged, and the dataset is as valid without one.
  */
-import { createReadStream } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { FrozenRow, type DatasetManifest } from '../../shared/dataset.ts';
 import { ENGINE_PROTOCOL, type EngineSpec } from '../../shared/engine.ts';
 import type { DatasetIssue, Inspection, QualityIssue } from '../../shared/quality.ts';
@@ -31,12 +32,14 @@ export async function inspectFrozen(c: Context, work: ValidateWork, frozen: Froz
   if (!manifest || !work.backbone || manifest.rows < MIN_ROWS) return none;
   try {
     const found = await inspect(c, work, work.backbone, manifest);
-    const { issues, ...inspection } = addOriginals(found, frozen);
-    if (issues.length === 0) return { ...frozen, inspection };
+    const { issues, ...seen } = addOriginals(found, frozen);
+    const inspection = { ...seen, left_out: frozen.leftOut?.counts ?? {} };
+    if (issues.length === 0 && !frozen.leftOut) return { ...frozen, inspection };
     const file = path.join(c.folder, 'quality.jsonl');
     const text = (await nameRows(issues, path.join(c.folder, 'rows.jsonl'))).map((issue) => `${JSON.stringify(issue)}\n`).join('');
     await writeFile(file, text);
-    const facts = { name: 'quality.jsonl', sha256: await sha256OfFile(file), bytes: Buffer.byteLength(text) };
+    if (frozen.leftOut) await pipeline(createReadStream(frozen.leftOut.file), createWriteStream(file, { flags: 'a' }));
+    const facts = { name: 'quality.jsonl', sha256: await sha256OfFile(file), bytes: (await stat(file)).size };
     return { ...frozen, manifest: { ...manifest, files: [...manifest.files, facts] }, files: [...frozen.files, file], inspection };
   } catch (error) {
     c.keeper.signal.throwIfAborted();

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { FrozenRow } from '../../shared/dataset.ts';
 import type { EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
-import { QualityIssue, type QualityCode } from '../../shared/quality.ts';
+import { DatasetIssue, QualityCode } from '../../shared/quality.ts';
 import type { TrainWork } from '../../shared/runner.ts';
 import { download } from './transfer.ts';
 import { jsonLinesOf } from './validate/text-lines.ts';
@@ -138,8 +138,9 @@ async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal)
   await download(report, file, signal);
   const asked = new Set(work.exclude);
   for await (const value of jsonLinesOf(file)) {
-    const issue = QualityIssue.parse(value);
-    if (asked.has(issue.code) && issue.row < dataset.count && !found.has(issue.row)) found.set(issue.row, issue.code);
+    const { code, row } = DatasetIssue.pick({ code: true, row: true }).parse(value);
+    const asking = QualityCode.safeParse(code).data;
+    if (row !== null && asking && asked.has(asking) && row < dataset.count && !found.has(row)) found.set(row, asking);
   }
   return found;
 }

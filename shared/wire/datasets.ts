@@ -1,6 +1,6 @@
 /** Bodies of `/v1/datasets` and its uploads. */
 import { z } from 'zod';
-import { DatasetIssue, Inspection } from '../quality.ts';
+import { DatasetIssue, InspectionSummary } from '../quality.ts';
 import { Task } from '../catalogue.ts';
 import { ErrorDetail } from '../errors.ts';
 import { DatasetStatus } from '../jobs.ts';
@@ -95,14 +95,14 @@ export const Dataset = z
 export type Dataset = z.infer<typeof Dataset>;
 
 /** What was found by looking at every row through a frozen backbone. Findings can be left out of a job by their code (`exclude`). */
-export const DatasetQuality = Inspection.omit({ issues: true })
-  .extend({
-    object: z.literal('dataset.quality'),
-    dataset: z.string(),
-    issues: z.array(DatasetIssue).meta({ description: 'By code, surest first; at most 1,000, the rest is in quality.jsonl.' }),
-    has_more: z.boolean(),
-  })
-  .meta({ id: 'DatasetQuality' });
+export const DatasetQuality = InspectionSummary.extend({
+  object: z.literal('dataset.quality'),
+  dataset: z.string(),
+  issues: z
+    .array(DatasetIssue)
+    .meta({ description: 'By code, surest first, then the rows that were left out; at most 1,000, the rest is in quality.jsonl.' }),
+  has_more: z.boolean(),
+}).meta({ id: 'DatasetQuality' });
 export type DatasetQuality = z.infer<typeof DatasetQuality>;
 
 export const CreateUploadRequest = z

@@ -36,6 +36,8 @@ const issue = (row: number): DatasetIssue => ({
   with_file: null,
   with_line: null,
 });
+/** A row of the upload that is not in the dataset. */
+const copy: DatasetIssue = { ...issue(0), code: 'duplicate', row: null, suggested: null, detail: 'The same content as 0.png.', file: 'copy.png' };
 const inspection = (issues: number) => ({
   rows: 12,
   backbone: 'tiny-image',
@@ -44,6 +46,7 @@ const inspection = (issues: number) => ({
   cross_validated_accuracy: 0.8,
   class_balance: { smallest: 6, largest: 6, effective_classes: 2 },
   split_shift: null,
+  left_out: issues > 0 ? { duplicate: 1 } : {},
 });
 
 /** A dataset whose host found `issues`. */
@@ -52,7 +55,7 @@ async function inspected(issues: number): Promise<string> {
   const leased = await lease(['validate']);
   const { files, manifest } = await frozenFiles();
   if (issues > 0) {
-    const text = Array.from({ length: issues }, (_, i) => `${JSON.stringify(issue(i % 12))}\n`).join('');
+    const text = [...Array.from({ length: issues }, (_, i) => issue(i % 12)), copy].map((line) => `${JSON.stringify(line)}\n`).join('');
     const report = { name: 'quality.jsonl', bytes: new TextEncoder().encode(text) };
     files.push(report);
     manifest.files.push(await named(report));
@@ -66,13 +69,13 @@ async function inspected(issues: number): Promise<string> {
 const quality = async (id: string) => await answer(await call(`/v1/datasets/${id}/quality`, { key }), 200, DatasetQuality);
 
 describe('the quality report', () => {
-  it('names each finding and counts them', async () => {
+  it('names each finding and counts them, and what is not in the dataset', async () => {
     const id = await inspected(3);
     expect(await quality(id)).toEqual({
       object: 'dataset.quality',
       dataset: id,
       ...inspection(3),
-      issues: [issue(0), issue(1), issue(2)],
+      issues: [issue(0), issue(1), issue(2), copy],
       has_more: false,
     });
     const file = await call(`/v1/datasets/${id}/quality.jsonl`, { key });
@@ -84,14 +87,14 @@ describe('the quality report', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as unknown),
-    ).toEqual([issue(0), issue(1), issue(2)]);
+    ).toEqual([issue(0), issue(1), issue(2), copy]);
   });
 
   it('shows the first thousand and says that there are more', async () => {
     const id = await inspected(1_001);
     const shown = await quality(id);
     expect([shown.issues.length, shown.has_more, shown.summary]).toEqual([1_000, true, { label_issue: 1_001 }]);
-    expect((await (await call(`/v1/datasets/${id}/quality.jsonl`, { key })).text()).trim().split('\n')).toHaveLength(1_001);
+    expect((await (await call(`/v1/datasets/${id}/quality.jsonl`, { key })).text()).trim().split('\n')).toHaveLength(1_002);
   });
 
   it('may have found nothing', async () => {

@@ -97,7 +97,7 @@ it('names blank and tiny pictures by file and lists the report among the frozen 
     .map((line) => DatasetIssue.parse(JSON.parse(line)));
   expect(issues.filter((i) => i.code === 'tiny_picture').map((i) => [i.file, i.detail])).toEqual([['bird/dot.png', 'Its short side has 16 pixels.']]);
   expect(issues.filter((i) => i.code === 'blank_picture').map((i) => i.file)).toEqual(['building/white.png']);
-  const counted = Object.entries(Object.groupBy(issues, (i) => i.code)).map(([code, of]) => [code, of.length] as const);
+  const counted = [...Map.groupBy(issues, (i) => i.code)].map(([code, of]) => [code, of.length] as const);
   expect(after.inspection!.summary).toEqual(Object.fromEntries(counted));
   expect(after.manifest!.files.map((f) => f.name)).toEqual(['dataset.safetensors', 'rows.jsonl', 'quality.jsonl']);
   expect(after.manifest!.files[2]!.bytes).toBe(Buffer.byteLength(text));
@@ -154,9 +154,19 @@ it('names texts that lost characters before they came, in the order of the repor
 it('names the row that another repeats by its place in the upload, in words too', async () => {
   const twin = { ...rows[2]!, file: 'bird/twin.png', bytes: new Uint8Array([...rows[2]!.bytes, 0]) };
   const damaged = { ...rows[0]!, file: 'bird/aaa.png', bytes: rows[0]!.bytes.slice(0, 100) };
-  await inspectFrozen(context(PYTHON), work(), await frozen([damaged, ...rows, twin]));
-  const issues = (await readFile(path.join(folder, 'quality.jsonl'), 'utf8')).trim().split('\n');
-  const found = issues.map((line) => DatasetIssue.parse(JSON.parse(line))).filter((issue) => issue.with !== null);
+  const copy = { ...rows[3]!, file: 'bird/zzz.png' };
+  const after = await inspectFrozen(context(PYTHON), work(), await frozen([damaged, ...rows, twin, copy]));
+  const issues = await findings();
+  // Last, and not among what the engine saw: what was left out before, in the order of the upload.
+  expect(issues.slice(-2).map(({ code, row, file, with: other }) => [code, row, file, other])).toEqual([
+    ['picture_truncated', null, 'bird/aaa.png', null],
+    ['duplicate', null, 'bird/zzz.png', null],
+  ]);
+  expect(issues.at(-1)!.detail).toContain(`The same content as ${rows[3]!.file}`);
+  expect(after.inspection!.left_out).toEqual({ picture_truncated: 1, duplicate: 1 });
+  expect(after.inspection!.summary).not.toHaveProperty('duplicate');
+  expect(after.manifest!.files[2]!.bytes).toBe((await readFile(path.join(folder, 'quality.jsonl'))).length);
+  const found = issues.filter((issue) => issue.with !== null);
   const pair = found.find((issue) => [issue.file, issue.with_file].includes('bird/twin.png'))!;
   expect(new Set([pair.file, pair.with_file])).toEqual(new Set([rows[2]!.file, 'bird/twin.png']));
   expect(pair.detail).toContain(`as ${pair.with_file} (cosine 1.000)`);

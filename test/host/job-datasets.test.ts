@@ -68,7 +68,14 @@ function dataset(
       'rows.jsonl',
       lines(rows.map(([sha256, split, label = 'a', tasks, labels], row) => ({ row, file: `${row}.png`, label, tasks, labels, split, sha256 }))),
     ),
-    ...(issues ? [put('quality.jsonl', lines(issues.map(([row, code]) => ({ row, code, score: 1, detail: 'x' }))))] : []),
+    ...(issues
+      ? [
+          put(
+            'quality.jsonl',
+            lines([...issues.map(([row, code]) => ({ row, code, score: 1, detail: 'x' })), { row: null, code: 'duplicate', score: 1, detail: 'y' }]),
+          ),
+        ]
+      : []),
   ];
   const manifest = {
     format: 'graft-dataset-1' as const,

@@ -3,7 +3,7 @@ import { DatasetManifest } from '../../../shared/dataset.ts';
 import { GraftError } from '../../../shared/errors.ts';
 import { QUALITY_ISSUES_SHOWN } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
-import { DatasetIssue, Inspection } from '../../../shared/quality.ts';
+import { DatasetIssue, InspectionSummary } from '../../../shared/quality.ts';
 import type { DatasetQuality } from '../../../shared/wire/datasets.ts';
 import type { Deps } from '../../deps.ts';
 import type { DatasetRow } from '../../stores/datasets.ts';
@@ -11,7 +11,6 @@ import { needDataset } from './get-dataset.ts';
 
 type Needs = Pick<Deps, 'db' | 'objects'>;
 const FILE = 'quality.jsonl';
-const Kept = Inspection.omit({ issues: true });
 
 /** The summary with the first findings of `quality.jsonl`, which has them by code, surest first. */
 export async function getQuality(deps: Needs, input: { tenant: string; id: string }): Promise<DatasetQuality> {
@@ -21,7 +20,7 @@ export async function getQuality(deps: Needs, input: { tenant: string; id: strin
   return {
     object: 'dataset.quality',
     dataset: row.id,
-    ...Kept.parse(row.quality),
+    ...InspectionSummary.parse(row.quality),
     issues: lines.map((line) => DatasetIssue.parse(JSON.parse(line))),
     has_more: more,
   };

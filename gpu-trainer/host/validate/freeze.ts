@@ -10,6 +10,7 @@ import type { Decoder } from '../../../shared/preprocess/decoder.ts';
 import type { Tokenizer } from '../../../shared/preprocess/wordpiece.ts';
 import { ArrayWriter, type Row, type WrittenFile } from '../array-writer.ts';
 import { sha256OfFile } from '../transfer.ts';
+import { LeftOutRows, type LeftOut } from './left-out.ts';
 import { RowError } from './row-error.ts';
 import type { OnError, SourceRow, Split } from './sources.ts';
 import { assignSplits } from './split.ts';
@@ -27,6 +28,8 @@ export type Frozen = {
   readonly shortSides?: readonly (number | null)[];
   /** Characters of each row's text that stand for lost bytes, in row order; 0 for pictures. */
   readonly lostCharacters?: readonly number[];
+  /** Rows of the upload that are not in the dataset; null when all are. */
+  readonly leftOut?: LeftOut | null;
 };
 type Kept = {
   file: string;
@@ -55,6 +58,7 @@ export type FreezeInput = {
 /** Never throws for what is wrong with the data; `manifest` is null when nothing usable is left, and `errors` says why. */
 export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
   const errors: ErrorDetail[] = [];
+  const aside = new LeftOutRows(path.join(input.folder, 'left-out.jsonl'));
   let errorCount = 0;
   let errorBytes = 0;
   const report: OnError = (error) => {
@@ -62,6 +66,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     input.signal.throwIfAborted();
     errorCount++;
     const detail = error.toDetail();
+    aside.add(detail);
     errorBytes += Buffer.byteLength(JSON.stringify(detail));
     if (errors.length < DATASET_ERRORS_KEPT && errorBytes < DATASET_ERRORS_MAX_BYTES) errors.push(detail);
   };
@@ -92,10 +97,12 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     checkUsable(kept, tasks, report);
   } catch (error) {
     await writer.discard();
+    aside.discard();
     if (!(error instanceof RowError)) throw error;
     report(error);
     return { manifest: null, errors: [error.toDetail(), ...errors.filter((e) => e.detail !== error.toDetail().detail)], errorCount, files: [] };
   }
+  const leftOut = aside.close();
   const labels = [...new Set(kept.flatMap((r) => labelsOf(r) ?? []))].toSorted();
   const splits = assignSplits(
     kept.map((r) => ({ strata: strataOf(r), split: r.split, sha256: r.sha256 })),
@@ -119,7 +126,7 @@ export async function freezeDataset(input: FreezeInput): Promise<Frozen> {
     error_count: errorCount,
     split_seed: input.splitSeed,
   };
-  return { manifest, errors, errorCount, files: files.map((f) => path.join(input.folder, f.name)), ...originals(kept) };
+  return { manifest, errors, errorCount, files: files.map((f) => path.join(input.folder, f.name)), ...originals(kept), leftOut };
 }
 
 const originals = (kept: readonly Kept[]): Pick<Frozen, 'shortSides' | 'lostCharacters'> => ({
