@@ -192,6 +192,8 @@ export const checkpoints = sqliteTable(
     sha256: text('sha256').notNull(),
     bytes: integer('bytes').notNull(),
     createdAt: integer('created_at').notNull(),
+    /** When the owner asked to go on from it; whatever is made afterwards is newer. */
+    chosenAt: integer('chosen_at'),
   },
   (t) => [primaryKey({ columns: [t.jobId, t.fence, t.epoch] })],
 );

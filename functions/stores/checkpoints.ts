@@ -1,5 +1,5 @@
 /** Resume points of training jobs: which objects hold them, and which of them nothing can go on from any more. */
-import { and, desc, eq, inArray, lt } from 'drizzle-orm';
+import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm';
 import type { Database } from '../db/database.ts';
 import { insertIfChanged } from '../db/insert-if-changed.ts';
 import { checkpoints, jobs } from '../db/schema.ts';
@@ -11,10 +11,10 @@ export type CheckpointRow = typeof checkpoints.$inferSelect;
  * same lease and epoch takes the place of the earlier one.
  */
 export function saveCheckpointIfChanged(db: Database, row: CheckpointRow) {
-  const { objectKey, sha256, bytes, createdAt } = row;
+  const { objectKey, sha256, bytes, createdAt, chosenAt } = row;
   return insertIfChanged(db, checkpoints, row).onConflictDoUpdate({
     target: [checkpoints.jobId, checkpoints.fence, checkpoints.epoch],
-    set: { objectKey, sha256, bytes, createdAt },
+    set: { objectKey, sha256, bytes, createdAt, chosenAt },
   });
 }
 
@@ -26,13 +26,18 @@ export function checkpointOf(db: Database, { jobId, fence, epoch }: Pick<Checkpo
     .where(and(eq(checkpoints.jobId, jobId), eq(checkpoints.fence, fence), eq(checkpoints.epoch, epoch)));
 }
 
-/** Newest first. */
+/** The one that a job goes on from first: the newest, unless its owner has chosen one since that was made. */
 export async function listCheckpoints(db: Database, job: string): Promise<CheckpointRow[]> {
   return await db
     .select()
     .from(checkpoints)
     .where(eq(checkpoints.jobId, job))
-    .orderBy(desc(checkpoints.createdAt), desc(checkpoints.fence), desc(checkpoints.epoch));
+    .orderBy(desc(sql`coalesce(${checkpoints.chosenAt}, ${checkpoints.createdAt})`), desc(checkpoints.fence), desc(checkpoints.epoch));
+}
+
+export async function chooseCheckpoint(db: Database, { jobId, fence, epoch }: CheckpointRow, now: number): Promise<void> {
+  const chosen = and(eq(checkpoints.jobId, jobId), eq(checkpoints.fence, fence), eq(checkpoints.epoch, epoch));
+  await db.update(checkpoints).set({ chosenAt: now }).where(chosen);
 }
 
 /** Those of a job that have at least `kept` newer ones. */

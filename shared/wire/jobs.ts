@@ -168,6 +168,20 @@ export const JobEvent = z
   .meta({ id: 'TrainingJobEvent' });
 export type JobEvent = z.infer<typeof JobEvent>;
 
+/** Which checkpoint a paused job goes on from; without `epoch` the newest. */
+export const ResumeQuery = z
+  .strictObject({
+    epoch: z.coerce.number().int().nonnegative().optional().meta({ description: 'The `epoch` of one of its checkpoints.' }),
+    attempt: z.coerce
+      .number()
+      .int()
+      .nonnegative()
+      .optional()
+      .meta({ description: 'The `attempt`, where several have this epoch; otherwise the latest.' }),
+  })
+  .refine((query) => query.attempt === undefined || query.epoch !== undefined, { path: ['attempt'], error: 'needs an `epoch` beside it' });
+export type ResumeQuery = z.infer<typeof ResumeQuery>;
+
 export const Checkpoint = z
   .object({
     object: z.literal('training.job.checkpoint'),
@@ -177,6 +191,7 @@ export const Checkpoint = z
     sha256: z.string(),
     bytes: z.number().int(),
     created_at: z.string(),
+    chosen_at: z.string().nullable().meta({ description: 'When the job was last resumed from this one by choice.' }),
   })
   .meta({ id: 'TrainingJobCheckpoint' });
 export type Checkpoint = z.infer<typeof Checkpoint>;

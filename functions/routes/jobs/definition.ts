@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { JobStatus } from '../../../shared/jobs.ts';
-import { AdviceJob, AnyJob, Checkpoint, CreateAdviceRequest, CreateJobRequest, Job, JobEvent } from '../../../shared/wire/jobs.ts';
+import { AdviceJob, AnyJob, Checkpoint, CreateAdviceRequest, CreateJobRequest, Job, JobEvent, ResumeQuery } from '../../../shared/wire/jobs.ts';
 import { requireScope } from '../../http/auth.ts';
 import { idempotent } from '../../http/idempotency.ts';
 import { listOf, PageQuery, WholeQuery } from '../../http/pages.ts';
@@ -89,8 +89,9 @@ export const resumeJobRoute = createRoute({
   method: 'post',
   path: '/v1/training/jobs/{id}/resume',
   operationId: 'resumeTrainingJob',
-  summary: 'Queue a paused job again; it goes on from its last checkpoint',
-  responses: steered,
+  summary: 'Queue a paused job again; it goes on from its last checkpoint, or from the one that is named',
+  request: { params, query: ResumeQuery },
+  responses: { ...steered, ...problemResponses('not_found', 'conflict', 'unprocessable') },
 });
 
 export const jobEventsRoute = createRoute({
@@ -125,8 +126,8 @@ export const listCheckpointsRoute = createRoute({
   path: '/v1/training/jobs/{id}/checkpoints',
   operationId: 'listTrainingJobCheckpoints',
   tags,
-  summary: 'List the checkpoints of a job',
+  summary: 'List the checkpoints of a job, the one that it would go on from first',
   middleware: [requireScope('train')],
   request: { params, query: WholeQuery },
-  responses: { 200: jsonAnswer(CheckpointList, 'All of them, newest first.'), ...problemResponses('not_found') },
+  responses: { 200: jsonAnswer(CheckpointList, 'All that are kept: newest first, but for one that was chosen.'), ...problemResponses('not_found') },
 });

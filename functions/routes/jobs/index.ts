@@ -39,7 +39,11 @@ export const jobsRoutes = newRouter()
   .openapi(getJobRoute, async (c) => c.json(await getJob(c.get('deps'), { tenant: tenantOf(c), id: c.req.valid('param').id }), 200))
   .openapi(cancelJobRoute, async (c) => c.json(await steer(c, c.req.valid('param').id, 'cancel'), 200))
   .openapi(pauseJobRoute, async (c) => c.json(await steer(c, c.req.valid('param').id, 'pause'), 200))
-  .openapi(resumeJobRoute, async (c) => c.json(await steer(c, c.req.valid('param').id, 'resume'), 200))
+  .openapi(resumeJobRoute, async (c) => {
+    const { epoch, attempt } = c.req.valid('query');
+    const from = epoch === undefined ? null : { epoch, attempt: attempt ?? null };
+    return c.json(await steerJob(c.get('deps'), { tenant: tenantOf(c), id: c.req.valid('param').id, wish: 'resume', from }), 200);
+  })
   .openapi(jobEventsRoute, async (c) => {
     const deps = c.get('deps');
     const of = { tenant: tenantOf(c), id: c.req.valid('param').id };

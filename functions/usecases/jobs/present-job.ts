@@ -106,5 +106,6 @@ export function presentCheckpoint(row: CheckpointRow): Checkpoint {
     sha256: row.sha256,
     bytes: row.bytes,
     created_at: iso(row.createdAt),
+    chosen_at: row.chosenAt === null ? null : iso(row.chosenAt),
   };
 }

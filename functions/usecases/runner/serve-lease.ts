@@ -123,7 +123,7 @@ export async function saveCheckpoint(
   if ((await checkpointOf(deps.db, recorded))[0]?.objectKey === key) return { upload: null, in_parts: null };
   await verifyFiles(deps, [{ name: `checkpoint of epoch ${epoch}`, sha256, bytes }], () => key);
   const now = deps.now();
-  const row = { ...recorded, objectKey: key, sha256, bytes, createdAt: now };
+  const row = { ...recorded, objectKey: key, sha256, bytes, createdAt: now, chosenAt: null };
   const [before, renewed] = await deps.db.batch([
     checkpointOf(deps.db, row),
     renewTelling(deps.db, hash, untilOf(deps)),
