@@ -50,6 +50,8 @@ export const DATASET_ERRORS_KEPT = 1_000;
 export const DATASET_ERRORS_MAX_BYTES = 600_000;
 /** Findings about rows in the answer; `quality.jsonl` has all. */
 export const QUALITY_ISSUES_SHOWN = 1_000;
+/** Codes and single rows that a job leaves out: a list of tens of kilobytes in its row. */
+export const EXCLUSIONS_MAX = 10_000;
 /** An archive may not unpack to more than this many times its own size (zip bombs). */
 export const ARCHIVE_MAX_RATIO = 200;
 /** The list of rows in a zip of pictures: a million lines of 250 bytes. */

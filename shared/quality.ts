@@ -17,6 +17,10 @@ export const QualityCode = z
   .meta({ id: 'QualityCode' });
 export type QualityCode = z.infer<typeof QualityCode>;
 
+/** What a job leaves out of its dataset: all rows with such a finding, or one row by its number in the report (`row`). */
+export const Exclusion = z.union([QualityCode, z.number().int().nonnegative()]).meta({ id: 'Exclusion' });
+export type Exclusion = z.infer<typeof Exclusion>;
+
 /**
  * One finding about one row of the frozen dataset. `suggested`: the label that the other rows say, of several labels the one that is missing; `with`: the
  * row it repeats. Score: 0 … 1, higher is surer.

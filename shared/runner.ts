@@ -7,7 +7,7 @@ import { Choice, EngineResult, Progress } from './engine.ts';
 import { MethodOptions } from './method-options.ts';
 import { EVENT_MESSAGE_MAX_CHARS, FAIL_DETAIL_MAX_CHARS, LEASE_TTL_SECONDS } from './limits.ts';
 import { ArtifactName } from './model-manifest.ts';
-import { InspectionSummary, QualityCode } from './quality.ts';
+import { InspectionSummary, Exclusion } from './quality.ts';
 
 /** A presigned GET. */
 export const Download = z.object({ url: z.string(), bytes: z.number().int().nullable(), sha256: z.string().nullable() });
@@ -86,8 +86,8 @@ export const TrainWork = z.object({
   dataset: WorkDataset,
   validation: WorkDataset.nullable().default(null),
   target: WorkDataset.nullable().default(null),
-  /** Codes of `quality.jsonl` whose rows are left out. */
-  exclude: z.array(QualityCode).default([]),
+  /** Codes of `quality.jsonl` whose rows are left out, and numbers of such rows. */
+  exclude: z.array(Exclusion).default([]),
   backbone: WorkBackbone,
   /** advise: every backbone of the modality. */
   backbones: z.array(WorkBackbone).default([]),

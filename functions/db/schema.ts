@@ -112,8 +112,8 @@ export const jobs = sqliteTable(
     sourceClassifierId: text('source_classifier_id'),
     classifierId: text('classifier_id'),
     backbone: text('backbone').notNull(),
-    /** Quality codes whose rows are left out. */
-    exclude: text('exclude', { mode: 'json' }).$type<string[] | null>(),
+    /** Quality codes whose rows are left out, and single rows. */
+    exclude: text('exclude', { mode: 'json' }).$type<(string | number)[] | null>(),
     method: text('method', { mode: 'json' }).notNull(),
     seed: integer('seed').notNull(),
     promote: text('promote').$type<'if_better' | 'never'>().notNull(),

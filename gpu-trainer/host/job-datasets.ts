@@ -48,9 +48,10 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train' && !enrolled.has(row.sha256)).map((row) => row.sha256) : [];
   const known = dataset.rows.filter((row) => enrolled.has(row.sha256)).map((row) => row.row);
   const leaked = dataset.rows.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
-  const found = work.exclude.length === 0 ? new Map<number, QualityCode>() : await rowsWithIssues(work, dataset, signal);
+  const named = work.exclude.filter((one) => typeof one === 'number' && one < dataset.count) as number[];
+  const found = await rowsWithIssues(work, dataset, signal);
 
-  const out = new Set([...leaked, ...known, ...found.keys(), ...dataset.withdrawn]);
+  const out = new Set([...leaked, ...known, ...found.keys(), ...named, ...dataset.withdrawn]);
   const judging = (rows: readonly FrozenRow[] = []) => judgesAmong(rows, work.method);
   const ofTarget = validation ? [] : judging(target?.rows);
   const judges = validation?.rows.filter(isLabelled) ?? (ofTarget.length > 0 ? ofTarget : judging(dataset.rows.filter((row) => !out.has(row.row))));
@@ -69,6 +70,8 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   if (twice.length > 0) notes.push(`${twice.length} rows of the dataset are examples of the classifier; they are learnt from once, as examples.`);
   const byCode = Map.groupBy(found.values(), (code) => code);
   if (found.size > 0) notes.push(`Left out by their quality: ${[...byCode].map(([code, rows]) => `${rows.length} ${code}`).join(', ')}.`);
+  const alone = new Set(named.filter((row) => !found.has(row))).size;
+  if (alone > 0) notes.push(`Left out by their number: ${alone}.`);
   if (toldOfTarget.length > 0) notes.push(`${toldOfTarget.length} labelled rows of the target are held out elsewhere; they are not trained on.`);
   return {
     dataset: dataset.spec,
@@ -133,10 +136,10 @@ async function fetchOne(of: TrainWork['dataset'], folder: string, signal: AbortS
 async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal): Promise<Map<number, QualityCode>> {
   const found = new Map<number, QualityCode>();
   const report = work.dataset.files['quality.jsonl'];
-  if (!report) return found;
+  const asked = new Set(work.exclude.filter((one) => typeof one === 'string'));
+  if (!report || asked.size === 0) return found;
   const file = path.join(dataset.folder, 'quality.jsonl');
   await download(report, file, signal);
-  const asked = new Set(work.exclude);
   for await (const value of jsonLinesOf(file)) {
     const { code, row } = DatasetIssue.pick({ code: true, row: true }).parse(value);
     const asking = QualityCode.safeParse(code).data;

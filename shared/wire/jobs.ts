@@ -5,7 +5,8 @@ import { Progress, TaskResult } from '../engine.ts';
 import { MethodOptions } from '../method-options.ts';
 import { ArtifactName, Parity } from '../model-manifest.ts';
 import { JobStatus } from '../jobs.ts';
-import { QualityCode } from '../quality.ts';
+import { EXCLUSIONS_MAX } from '../limits.ts';
+import { Exclusion } from '../quality.ts';
 import { idField } from './id-field.ts';
 import { QueuePlace } from './queue.ts';
 import { Comparison, Decision, Evaluation, Metrics, Reason } from './evaluation.ts';
@@ -28,12 +29,10 @@ export const CreateJobRequest = z
         "A classifier of single labels over the same backbone to transfer from: its enrolled examples are learnt from beside the dataset's rows, and its served version is what the model is compared with unless `classifier` serves one. With a method that adapts and no `target_dataset` its examples are the labelled source and the dataset is the target.",
     }),
     backbone: Backbone.meta({ description: "Default: the classifier's, or the one of the catalogue for the modality." }),
-    exclude: z
-      .array(QualityCode)
-      .max(20)
-      .nullable()
-      .optional()
-      .meta({ description: 'Rows of the dataset with one of these findings in its quality report are left out.' }),
+    exclude: z.array(Exclusion).max(EXCLUSIONS_MAX).nullable().optional().meta({
+      description:
+        'Rows of the dataset that are neither learnt from nor judged by: a code stands for all rows with this finding in the quality report, a number for the one `row` that has it there.',
+    }),
     method: MethodOptions.optional(),
     seed: z.number().int().min(0).max(SEED_MAX).nullable().optional().meta({ description: 'Default: one that is drawn; the job shows it.' }),
     promote: z
@@ -113,7 +112,7 @@ export const Job = z
     validation_dataset: z.string().nullable(),
     target_dataset: z.string().nullable(),
     source_classifier: z.string().nullable(),
-    exclude: z.array(QualityCode).nullable(),
+    exclude: z.array(Exclusion).nullable(),
     backbone: z.string(),
     method: MethodOptions,
     seed: z.number().int(),

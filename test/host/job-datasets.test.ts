@@ -309,6 +309,14 @@ describe('datasets of a job', () => {
     const got = await fetchDatasets(work, folder, signal);
     expect(got.excludeRows).toEqual([1, 4]);
     expect(got.notes).toEqual(['Left out by their quality: 1 outlier, 1 label_issue.']);
+    // Single rows as well, found or not; where nothing has a code, the report is not even read.
+    const more = await fetchDatasets({ ...work, exclude: ['outlier', 3, 1, 3, 99] }, folder, signal);
+    expect(more.excludeRows).toEqual([1, 3, 4]);
+    expect(more.notes).toEqual(['Left out by their quality: 2 outlier.', 'Left out by their number: 1.']);
+    const alone = await fetchDatasets({ ...work, dataset: dataset('two', source), exclude: [0, 2] }, folder, signal);
+    expect(alone.excludeRows).toEqual([0, 2]);
+    expect(alone.notes).toEqual(['Left out by their number: 2.']);
+    expect([...(await fetchDatasets({ ...work, exclude: [3] }, folder, signal)).judged]).toEqual(['r']);
   });
 });
 

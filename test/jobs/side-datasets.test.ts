@@ -25,7 +25,7 @@ const create = async (json: Record<string, unknown>) => await call('/v1/training
 describe('a job', () => {
   it('hands both datasets, what to leave out and its method to the host', async () => {
     const method = { type: 'domain_adaptation', alignment: 'coral' };
-    const asked = { target_dataset: target, validation_dataset: other, exclude: ['label_issue', 'outlier'], method };
+    const asked = { target_dataset: target, validation_dataset: other, exclude: ['label_issue', 'outlier', 4], method };
     const job = await answer(await create(asked), 201, Job);
     expect(job).toMatchObject(asked);
     const leased = await lease(['train']);
@@ -34,7 +34,7 @@ describe('a job', () => {
       dataset: { id: dataset },
       validation: { id: other, manifest: { labels: ['apple', 'pear'] } },
       target: { id: target, manifest: { labels: [], unlabelled: 12 } },
-      exclude: ['label_issue', 'outlier'],
+      exclude: ['label_issue', 'outlier', 4],
       label_texts: null,
     });
     if (leased.work.kind !== 'train' || !leased.work.target) throw new Error('not a training job with a target');
@@ -105,6 +105,11 @@ describe('a job', () => {
     await answer(await create({ dataset: bare, validation_dataset: other }), 201, Job);
     await answer(await create({ dataset: bare, target_dataset: other }), 201, Job);
     expect((await problem(await create({ exclude: ['ugly'] }), 'invalid_request')).errors?.[0]?.pointer).toBe('/exclude/0');
+    expect((await problem(await create({ exclude: ['outlier', -1] }), 'invalid_request')).errors?.[0]?.pointer).toBe('/exclude/1');
+    expect(await problem(await create({ exclude: ['outlier', 3, 12] }), 'unprocessable')).toMatchObject({
+      param: 'exclude',
+      detail: 'The dataset has no row 12; its rows are 0 to 11.',
+    });
     const tasks = ['kind', 'ripe'].map((name) => ({ name, labels: ['apple', 'pear'], counts: { apple: 6, pear: 6 } }));
     const several = (await readyDataset(key, { tasks })).id;
     await answer(await create({ dataset: several, method: { type: 'multi_task', task: 'ripe' } }), 201, Job);

@@ -28,6 +28,7 @@ export async function createJob(deps: Needs & Pick<Deps, 'classifier'>, input: {
   const hasTarget = adapting || Boolean(request.target_dataset);
   const fault = methodFault(method, { manifest, hasTarget, hasSource: Boolean(request.source_classifier) });
   if (fault) throw new GraftError('unprocessable', fault.detail, { param: fault.param });
+  needRows(manifest, request.exclude);
   const side = await checkSideDatasets(deps, tenant, request, dataset);
   // Of several tasks the counts tell one; a source that is adapted from is checked with its own needs.
   if (!side.judged && !adapting && method.type !== 'multi_task') needHeldOut(manifest);
@@ -52,6 +53,12 @@ export async function createJob(deps: Needs & Pick<Deps, 'classifier'>, input: {
     metadata: request.metadata ?? null,
   });
   return await presentJob(deps, row);
+}
+
+function needRows(manifest: DatasetManifest, exclude: CreateJobRequest['exclude']): void {
+  const strange = (exclude ?? []).find((one) => typeof one === 'number' && one >= manifest.rows);
+  if (strange === undefined) return;
+  throw new GraftError('unprocessable', `The dataset has no row ${strange}; its rows are 0 to ${manifest.rows - 1}.`, { param: 'exclude' });
 }
 
 function needTrainable(manifest: DatasetManifest): void {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { Progress } from '../../../shared/engine.ts';
 import { MethodOptions } from '../../../shared/method-options.ts';
-import { QualityCode } from '../../../shared/quality.ts';
+import { Exclusion } from '../../../shared/quality.ts';
 import { Advice } from '../../../shared/advice.ts';
 import { JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
 import type { QueuePlace } from '../../../shared/wire/queue.ts';
@@ -13,7 +13,7 @@ import { getWorks, type WorkRow } from '../../stores/work.ts';
 import { iso, isoOrNull } from '../datasets/present-dataset.ts';
 import { queuePlaces } from './queue-place.ts';
 
-const Exclude = z.array(QualityCode).nullable();
+const Exclude = z.array(Exclusion).nullable();
 type Needs = Pick<Deps, 'db' | 'now'>;
 const Metadata = z.record(z.string(), z.string()).nullable();
 

@@ -7,7 +7,7 @@ import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { ENROLLED_TRAINED_MAX } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
-import { QualityCode } from '../../../shared/quality.ts';
+import { Exclusion } from '../../../shared/quality.ts';
 import type { Download, TrainWork, ValidateWork, WorkExample } from '../../../shared/runner.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import { networkOf } from '../../domain/model-network.ts';
@@ -39,7 +39,7 @@ type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
  */
 const SPLIT_SEED = 1;
 
-const Excluded = z.array(QualityCode).nullable();
+const Excluded = z.array(Exclusion).nullable();
 
 export async function presentValidation(deps: Needs, work: WorkRow): Promise<ValidateWork> {
   const row = await getDataset(deps.db, work.tenantId, work.id);
