@@ -219,7 +219,7 @@ export const CompleteRequest = z.discriminatedUnion('kind', [
     manifest: DatasetManifest.nullable(),
     errors: DatasetManifest.shape.errors,
     error_count: z.number().int(),
-    /** Null where nothing was inspected (no backbone, or too few rows); the issues themselves are in `quality.jsonl`. */
+    /** Null where nothing was inspected (no backbone, or an engine that failed); the issues themselves are in `quality.jsonl`. */
     inspection: InspectionSummary.nullable().default(null),
   }),
   z.object({ kind: z.literal('advice'), advice: Advice, seconds: z.number() }),

@@ -17,7 +17,6 @@ import type { Context } from './train-work.ts';
 import type { Frozen } from './validate/freeze.ts';
 import { textLines } from './validate/text-lines.ts';
 
-const MIN_ROWS = 10;
 /** Longer than this nobody waits for a dataset to become ready: a larger one is judged by a sample. */
 const MAX_SECONDS = 300;
 /** Below this a picture was enlarged so much that it is mostly made up. */
@@ -29,7 +28,7 @@ type Inspected = Frozen & { readonly inspection: Extract<CompleteRequest, { kind
 export async function inspectFrozen(c: Context, work: ValidateWork, frozen: Frozen): Promise<Inspected> {
   const none = { ...frozen, inspection: null };
   const { manifest } = frozen;
-  if (!manifest || !work.backbone || manifest.rows < MIN_ROWS) return none;
+  if (!manifest || !work.backbone) return none;
   try {
     const found = await inspect(c, work, work.backbone, manifest);
     const { issues, ...seen } = addOriginals(found, frozen);

@@ -172,14 +172,16 @@ it('names the row that another repeats by its place in the upload, in words too'
   expect(pair.detail).toContain(`as ${pair.with_file} (cosine 1.000)`);
 });
 
-it('leaves the dataset as it was when the engine fails, when nothing can embed it, and when it is too small', async () => {
+it('leaves the dataset as it was when the engine fails and when nothing can embed it; a few rows are looked at like many', async () => {
   const before = await frozen();
   expect(await inspectFrozen(context('/bin/false'), work(), before)).toEqual({ ...before, inspection: null });
   expect(await inspectFrozen(context(PYTHON), { ...work(), backbone: null }, before)).toEqual({ ...before, inspection: null });
   await rm(folder, { recursive: true });
   await mkdir(folder);
-  const few = await frozen([...rows.slice(0, 3), ...rows.slice(6, 9)]);
-  expect(await inspectFrozen(context(PYTHON), work(), few)).toEqual({ ...few, inspection: null });
+  const few = await frozen([rows[0]!, { ...rows[0]!, file: 'bird/copy.png' }]);
+  const { inspection } = await inspectFrozen(context(PYTHON), work(), few);
+  expect(inspection).toMatchObject({ rows: 1, label_noise: null, cross_validated_accuracy: null, left_out: { duplicate: 1 } });
+  expect((await findings()).map(({ code, file }) => [code, file])).toEqual([['duplicate', 'bird/copy.png']]);
 });
 
 it('gives way when the lease is to be given back', async () => {

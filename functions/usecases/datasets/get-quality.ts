@@ -36,7 +36,7 @@ async function needInspected(deps: Needs, input: { tenant: string; id: string })
   if (row.status === 'awaiting_upload' || row.status === 'validating')
     throw new GraftError('dataset_not_ready', `The dataset is ${row.status}; its rows are looked at during validation.`);
   if (row.quality === null)
-    throw new GraftError('not_found', 'There is no quality report of this dataset: it has under 10 usable rows, or its rows could not be embedded.');
+    throw new GraftError('not_found', 'There is no quality report of this dataset: it has no usable row, or its rows could not be embedded.');
   return row;
 }
 
