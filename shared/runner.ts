@@ -7,7 +7,7 @@ import { Choice, EngineResult, Progress } from './engine.ts';
 import { MethodOptions } from './method-options.ts';
 import { EVENT_MESSAGE_MAX_CHARS, FAIL_DETAIL_MAX_CHARS, LEASE_TTL_SECONDS } from './limits.ts';
 import { ArtifactName } from './model-manifest.ts';
-import { InspectionSummary, Exclusion } from './quality.ts';
+import { Exclusion, InspectionSummary } from './quality.ts';
 
 /** A presigned GET. */
 export const Download = z.object({ url: z.string(), bytes: z.number().int().nullable(), sha256: z.string().nullable() });

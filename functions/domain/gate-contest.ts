@@ -43,7 +43,7 @@ function ofOne(heldOut: HeldOut): Contest {
       ...comparePaired(truth, right('candidate'), right(who), seed),
       macroF1: compareMacroF1(truth, heldOut.candidate.prediction, answered(heldOut, who).prediction, seed),
     }),
-    measure: (who, seed) => metricsOf(truth, answered(heldOut, who), seed),
+    measure: (who, seed) => metricsOf(truth, right(who), answered(heldOut, who), seed),
     judged: (who) => ({ correct: right(who), confidence: answered(heldOut, who).confidence }),
     within: (known) => {
       const rows = truth.flatMap((label, i) => (known.has(heldOut.labels[label] ?? '') ? [i] : []));

@@ -24,9 +24,13 @@ export function toComparison(against: Contender, on: Comparison['on'], paired: P
   };
 }
 
-/** One entry a row: the true label, this contender's, and the probability that it gave it. */
-export function metricsOf(truth: readonly number[], { prediction, confidence }: HeldOut['candidate'], seed: number): Metrics {
-  const correct = truth.map((label, i) => prediction[i] === label);
+/** One entry a row: the true label, whether this contender was right, its answer and the probability that it gave it. */
+export function metricsOf(
+  truth: readonly number[],
+  correct: readonly boolean[],
+  { prediction, confidence }: HeldOut['candidate'],
+  seed: number,
+): Metrics {
   const hits = correct.filter(Boolean).length;
   const cells = new Map<number, [number, number]>();
   for (const [i, label] of truth.entries()) {

@@ -3,7 +3,7 @@
  * a sample is a multinomial draw of the groups, as in paired-bootstrap.ts.
  */
 import { drawMultinomial, percentileInterval, seededRandom } from '../../shared/statistics.ts';
-import type { Macro } from './paired-bootstrap.ts';
+import { macroOf, type Macro } from './paired-bootstrap.ts';
 
 export const F1_RESAMPLES = 1_000;
 
@@ -65,7 +65,9 @@ export function macroF1(truth: readonly number[], answers: readonly number[], se
 /** The first's minus the second's, on the same rows. Deterministic for a seed. */
 export function compareMacroF1(truth: readonly number[], first: readonly number[], second: readonly number[], seed: number): Macro {
   const { of, drawn } = drawF1(truth, [first, second], seed);
-  const differences = drawn[0]!.map((value, r) => value - drawn[1]![r]!);
-  const probabilityWorse = differences.filter((difference) => difference < -ROUNDING).length / F1_RESAMPLES;
-  return { difference: of[0]! - of[1]!, interval: percentileInterval(differences), probabilityWorse };
+  const differences = drawn[0]!.map((value, r) => {
+    const difference = value - drawn[1]![r]!;
+    return Math.abs(difference) < ROUNDING ? 0 : difference;
+  });
+  return macroOf(of[0]! - of[1]!, differences);
 }

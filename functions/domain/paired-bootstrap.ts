@@ -10,6 +10,13 @@ export const RESAMPLES = 4_000;
 export type Interval = { readonly low: number; readonly high: number };
 /** Of a mean over classes: the first's minus the second's, its 95 % interval, and the share of resamples in which it is below zero. */
 export type Macro = { readonly difference: number; readonly interval: Interval; readonly probabilityWorse: number };
+/** `drawn`: the difference in each resample (sorted in place). */
+export const macroOf = (difference: number, drawn: Float64Array): Macro => ({
+  difference,
+  interval: percentileInterval(drawn),
+  probabilityWorse: drawn.filter((value) => value < 0).length / drawn.length,
+});
+
 /** What follows from which rows either is right on. */
 export type PairedRows = {
   readonly rows: number;
@@ -89,7 +96,6 @@ export function comparePaired(
   const macros = new Float64Array(resamples);
   let strictly = 0;
   let ties = 0;
-  let macroWorse = 0;
   for (let r = 0; r < resamples; r++) {
     const counts = drawMultinomial(observed, random);
     let gained = 0;
@@ -98,7 +104,6 @@ export function comparePaired(
     macros[r] = macroDifference(cells, counts, slotOf);
     strictly += gained > 0 ? 1 : 0;
     ties += gained === 0 ? 1 : 0;
-    macroWorse += macros[r]! < 0 ? 1 : 0;
   }
   return {
     rows,
@@ -110,11 +115,7 @@ export function comparePaired(
     losses,
     pBetter: signTest(wins, losses),
     pWorse: signTest(losses, wins),
-    macroRecall: {
-      difference: macroDifference(cells, observed, slotOf),
-      interval: percentileInterval(macros),
-      probabilityWorse: macroWorse / resamples,
-    },
+    macroRecall: macroOf(macroDifference(cells, observed, slotOf), macros),
     classes,
   };
 }

@@ -3,7 +3,7 @@
  * and by the mean F1 score of the labels. Rows are drawn with replacement, for both alike (Efron and Tibshirani 1993), because a row's labels go together.
  */
 import { percentileInterval, seededRandom } from '../../shared/statistics.ts';
-import { comparePaired, type Macro, type PairedComparison } from './paired-bootstrap.ts';
+import { comparePaired, macroOf, type PairedComparison } from './paired-bootstrap.ts';
 
 export const LABEL_RESAMPLES = 1_000;
 
@@ -116,15 +116,10 @@ export function compareSeveral(of: LabelTruth, first: Said, second: Said, seed: 
   }
   const rows = everyRow(of);
   const [one, other] = [a.of(rows), b.of(rows)];
-  const macro = (difference: number, drawn: Float64Array): Macro => ({
-    difference,
-    interval: percentileInterval(drawn),
-    probabilityWorse: drawn.filter((value) => value < 0).length / LABEL_RESAMPLES,
-  });
   return {
     ...matches,
-    macroRecall: macro(macroRecall(one) - macroRecall(other), recalls),
-    macroF1: macro(macroF1(one) - macroF1(other), scores),
+    macroRecall: macroOf(macroRecall(one) - macroRecall(other), recalls),
+    macroF1: macroOf(macroF1(one) - macroF1(other), scores),
     classes: labelLosses(of, first, second),
   };
 }

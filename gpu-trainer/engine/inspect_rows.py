@@ -10,7 +10,7 @@ from . import targets
 from .data import TRAIN
 from .distances import two_sample_test
 from .heads import Ints, fit_ridge
-from .label_noise import find_label_issues, find_presence_issues
+from .label_noise import find_label_issues, find_presence_issues, mean_share
 from .label_sets import LabelSets, read_label_sets
 from .neighbours import merged, near_duplicates, outliers, same_pictures
 from .picture_checks import picture_issues
@@ -108,16 +108,15 @@ def presence_issues(seen: Survey, sets: LabelSets, labels: list[str]) -> tuple[l
         return [], None, None
     scores, y, at, names = scores[fair], y[fair], labelled[fair], sets.names(labels)
     issues: list[dict[str, Any]] = []
-    shares: list[float] = []
-    for c, (label, noise) in enumerate(zip(labels, find_presence_issues(scores, y), strict=True)):
+    found = find_presence_issues(scores, y)
+    for c, (label, noise) in enumerate(zip(labels, found, strict=True)):
         p = noise.p[:, 1]
-        shares += [] if noise.share is None else [noise.share]
         for i, score in zip(noise.rows.tolist(), noise.score.tolist(), strict=True):
             says = f'"{label}" is there too ({p[i]:.0%})' if y[i, c] == 0 else f'"{label}" is not there ({1 - p[i]:.0%})'
             detail = f"Labelled with {names[kind[fair[i]]]}, but the other rows say that {says}."
             suggested = label if y[i, c] == 0 else None
             issues.append({"code": "label_issue", "row": int(seen.rows.row[at[i]]), "score": score, "suggested": suggested, "detail": detail})
-    return issues, float(np.mean(shares)) if shares else None, float(targets.right(scores, y).mean())
+    return issues, mean_share(found), float(targets.right(scores, y).mean())
 
 
 def class_balance(counts: Ints) -> dict[str, Any] | None:

@@ -32,7 +32,11 @@ class LabelNoise:
 
 def noise_share(scores: Matrix, y: Ints) -> float | None:
     """Share of wrong labels; of several a row the mean over labels, of decisions whether one is there."""
-    found = find_presence_issues(scores, y) if targets.several(y) else [find_label_issues(scores, y)]
+    return mean_share(find_presence_issues(scores, y) if targets.several(y) else [find_label_issues(scores, y)])
+
+
+def mean_share(found: list[LabelNoise]) -> float | None:
+    """Over those that can tell theirs."""
     shares = [noise.share for noise in found if noise.share is not None]
     return float(np.mean(shares)) if shares else None
 

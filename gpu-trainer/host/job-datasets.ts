@@ -4,7 +4,7 @@ import path from 'node:path';
 import { FrozenRow } from '../../shared/dataset.ts';
 import type { EngineSpec } from '../../shared/engine.ts';
 import { GraftError } from '../../shared/errors.ts';
-import { DatasetIssue, QualityCode } from '../../shared/quality.ts';
+import { DatasetIssue } from '../../shared/quality.ts';
 import type { TrainWork } from '../../shared/runner.ts';
 import { download } from './transfer.ts';
 import { jsonLinesOf } from './validate/text-lines.ts';
@@ -24,6 +24,9 @@ export type JobDatasets = Pick<EngineSpec, 'dataset' | 'validation' | 'target'> 
   /** SHA-256 of the rows among them that the engine judges by. */
   readonly judged: ReadonlySet<string>;
 };
+/** As much of a finding as tells what to leave out. */
+const Finding = DatasetIssue.pick({ code: true, row: true });
+
 type Work = Pick<TrainWork, 'dataset' | 'validation' | 'target' | 'exclude'> & Partial<Pick<TrainWork, 'source' | 'enrolled' | 'method'>>;
 /** `rows`: without those that were `withdrawn`, whose example was deleted since. */
 type Fetched = {
@@ -48,7 +51,7 @@ export async function fetchDatasets(work: Work, folder: string, signal: AbortSig
   const own = elsewhere.size === 0 ? dataset.rows.filter((row) => row.split !== 'train' && !enrolled.has(row.sha256)).map((row) => row.sha256) : [];
   const known = dataset.rows.filter((row) => enrolled.has(row.sha256)).map((row) => row.row);
   const leaked = dataset.rows.filter((row) => elsewhere.has(row.sha256)).map((row) => row.row);
-  const named = work.exclude.filter((one) => typeof one === 'number' && one < dataset.count) as number[];
+  const named = work.exclude.filter((one) => typeof one === 'number').filter((row) => row < dataset.count);
   const found = await rowsWithIssues(work, dataset, signal);
 
   const out = new Set([...leaked, ...known, ...found.keys(), ...named, ...dataset.withdrawn]);
@@ -133,17 +136,16 @@ async function fetchOne(of: TrainWork['dataset'], folder: string, signal: AbortS
 }
 
 /** Row → the first of the asked findings about it. A dataset without a quality report has none. */
-async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal): Promise<Map<number, QualityCode>> {
-  const found = new Map<number, QualityCode>();
+async function rowsWithIssues(work: Work, dataset: Fetched, signal: AbortSignal): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
   const report = work.dataset.files['quality.jsonl'];
-  const asked = new Set(work.exclude.filter((one) => typeof one === 'string'));
+  const asked = new Set<string>(work.exclude.filter((one) => typeof one === 'string'));
   if (!report || asked.size === 0) return found;
   const file = path.join(dataset.folder, 'quality.jsonl');
   await download(report, file, signal);
   for await (const value of jsonLinesOf(file)) {
-    const { code, row } = DatasetIssue.pick({ code: true, row: true }).parse(value);
-    const asking = QualityCode.safeParse(code).data;
-    if (row !== null && asking && asked.has(asking) && row < dataset.count && !found.has(row)) found.set(row, asking);
+    const { code, row } = Finding.parse(value);
+    if (row !== null && asked.has(code) && row < dataset.count && !found.has(row)) found.set(row, code);
   }
   return found;
 }

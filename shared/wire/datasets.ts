@@ -94,7 +94,7 @@ export const Dataset = z
   .meta({ id: 'Dataset' });
 export type Dataset = z.infer<typeof Dataset>;
 
-/** What was found by looking at every row through a frozen backbone. Findings can be left out of a job by their code (`exclude`). */
+/** What was found by looking at every row through a frozen backbone. A job leaves findings out by their code or their `row` (`exclude`). */
 export const DatasetQuality = InspectionSummary.extend({
   object: z.literal('dataset.quality'),
   dataset: z.string(),

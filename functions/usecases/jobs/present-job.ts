@@ -2,9 +2,8 @@
 import { z } from 'zod';
 import { Progress } from '../../../shared/engine.ts';
 import { MethodOptions } from '../../../shared/method-options.ts';
-import { Exclusion } from '../../../shared/quality.ts';
 import { Advice } from '../../../shared/advice.ts';
-import { JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkpoint, type Job } from '../../../shared/wire/jobs.ts';
+import { Job, JobError, JobEvent, JobResult, type AdviceJob, type AnyJob, type Checkpoint } from '../../../shared/wire/jobs.ts';
 import type { QueuePlace } from '../../../shared/wire/queue.ts';
 import type { Deps } from '../../deps.ts';
 import type { CheckpointRow } from '../../stores/checkpoints.ts';
@@ -13,7 +12,6 @@ import { getWorks, type WorkRow } from '../../stores/work.ts';
 import { iso, isoOrNull } from '../datasets/present-dataset.ts';
 import { queuePlaces } from './queue-place.ts';
 
-const Exclude = z.array(Exclusion).nullable();
 type Needs = Pick<Deps, 'db' | 'now'>;
 const Metadata = z.record(z.string(), z.string()).nullable();
 
@@ -68,7 +66,7 @@ function common(row: JobRow, { works, places }: Beside): Omit<Job, 'kind' | 'res
     validation_dataset: row.validationDatasetId,
     target_dataset: row.targetDatasetId,
     source_classifier: row.sourceClassifierId,
-    exclude: Exclude.parse(row.exclude),
+    exclude: Job.shape.exclude.parse(row.exclude),
     backbone: row.backbone,
     method,
     seed: row.seed,
@@ -106,6 +104,6 @@ export function presentCheckpoint(row: CheckpointRow): Checkpoint {
     sha256: row.sha256,
     bytes: row.bytes,
     created_at: iso(row.createdAt),
-    chosen_at: row.chosenAt === null ? null : iso(row.chosenAt),
+    chosen_at: isoOrNull(row.chosenAt),
   };
 }

@@ -1,5 +1,4 @@
 /** What a host gets to do its work: presigned downloads of exactly the files that this piece of work needs. */
-import { z } from 'zod';
 import { SHIPPED_BACKBONES, type Task } from '../../../shared/catalogue.ts';
 import { MethodOptions } from '../../../shared/method-options.ts';
 import { ModelManifest } from '../../../shared/model-manifest.ts';
@@ -7,8 +6,8 @@ import { GraftError } from '../../../shared/errors.ts';
 import { decodeHead } from '../../../shared/head-file.ts';
 import { ENROLLED_TRAINED_MAX } from '../../../shared/limits.ts';
 import { objectKeys } from '../../../shared/object-keys.ts';
-import { Exclusion } from '../../../shared/quality.ts';
 import type { Download, TrainWork, ValidateWork, WorkExample } from '../../../shared/runner.ts';
+import { Job } from '../../../shared/wire/jobs.ts';
 import { sha256Hex } from '../../domain/digests.ts';
 import { networkOf } from '../../domain/model-network.ts';
 import type { Deps } from '../../deps.ts';
@@ -38,8 +37,6 @@ type Needs = Pick<Deps, 'db' | 'objects' | 'classifier'>;
  * again with more rows. Else the model that is served would have been taught a good part of what judges it.
  */
 const SPLIT_SEED = 1;
-
-const Excluded = z.array(Exclusion).nullable();
 
 export async function presentValidation(deps: Needs, work: WorkRow): Promise<ValidateWork> {
   const row = await getDataset(deps.db, work.tenantId, work.id);
@@ -120,7 +117,7 @@ export async function presentTraining(deps: Needs, work: WorkRow): Promise<{ wor
   const judge = classifier?.incumbent ? classifier : (source ?? classifier);
   const [checkpoint] = await listCheckpoints(deps.db, job.id);
   const target = await side(job.targetDatasetId, 'target dataset');
-  const exclude = Excluded.parse(job.exclude) ?? [];
+  const exclude = Job.shape.exclude.parse(job.exclude) ?? [];
   return {
     inputs: {
       version: classifier?.inputs.version ?? null,

@@ -45,8 +45,11 @@ export class LeftOutRows {
     return this.#counts.size === 0 ? null : { file: this.#file, counts: Object.fromEntries(this.#counts) };
   }
 
+  /** What is added afterwards is kept nowhere. */
   discard(): void {
     if (this.#to !== null) closeSync(this.#to);
+    this.#to = null;
+    this.#pending = '';
     rmSync(this.#file, { force: true });
   }
 
